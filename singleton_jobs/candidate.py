@@ -1,0 +1,433 @@
+"""One lease's decisions: what to send next, given what was seen and when. No I/O, no clock, no thread.
+
+Safety rests on four rules. A hold is valid until ``sent_at + renew_deadline`` of the last own write that was
+acknowledged, measured from *before* it was sent. A follower takes a record only after seeing it unchanged for the
+record's own duration, measured from *after* it was received. The margin between the two
+(``lease_duration - renew_deadline``) covers stalls and clock rates. And every write is a compare-and-swap, so of
+two candidates that both believe they may write, one is refused.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from .config import JITTER, Config
+from .errors import AccessDenied, Conflict, StoreError
+from .locks.record import LockRecord, Stored
+
+if TYPE_CHECKING:
+    from random import Random  # only a type: the generator itself is handed in
+
+__all__ = ["Action", "Answer", "Candidate", "Hold", "Read", "Wait", "Write"]
+
+HERD_SPREAD = 0.05  # seconds over which followers spread after a seen release
+DENIED_RETRY = 30.0  # seconds between tries while access is denied
+MICROSECOND = timedelta(microseconds=1)
+SECOND = timedelta(seconds=1)
+
+Answer = Literal["held", "busy", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Get the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Store ``record``: create if ``replaces`` is None, else swap exactly that version."""
+
+    record: LockRecord
+    replaces: Stored | None
+    ledger: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to send before ``until``, or before somebody calls for something."""
+
+    until: float
+
+
+Action = Read | Write | Wait
+
+
+@dataclass(slots=True, eq=False)
+class Hold:
+    """One unbroken hold; valid while ``now < until``. Ended holds have ``until == -inf`` for ever."""
+
+    until: float
+    token: int
+    uid: str
+    acquire_time: datetime | None
+    transitions: int
+    ended_at: float | None = None
+    ending: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A write of ours that may have landed, or may yet."""
+
+    uid: str | None
+    over: int | None
+    acquire_time: datetime | None
+    renew_time: datetime | None
+
+    def is_in(self, stored: Stored) -> bool:
+        record = stored.record
+        return (
+            self.uid in (None, stored.uid)
+            and self.acquire_time == record.acquire_time
+            and self.renew_time == record.renew_time
+        )
+
+
+def _content(stored: Stored) -> tuple[object, ...]:
+    """What a renewal changes. Not the version: anyone's annotation edit bumps that and proves no life."""
+    r = stored.record
+    return (stored.uid, r.holder_identity, r.lease_duration_seconds, r.acquire_time, r.renew_time, r.lease_transitions)
+
+
+class Candidate:
+    """Candidacy of one identity for one lease.
+
+    `decide` says what to do; the caller does it, one request at a time, and reports with `saw`, `wrote` or `failed`.
+    ``phase`` aligns the renewals of many candidates, so that they share wake-ups. ``barred`` is set by the caller
+    while work of an ended term still runs here: leading again would only skip everything.
+    """
+
+    def __init__(self, identity: str, config: Config, rng: "Random", phase: float = 0.0) -> None:
+        self.identity = identity
+        self.config = config
+        self.hold: Hold | None = None
+        self.seen: Stored | None = None
+        self.barred = False
+        self.answer: Answer | None = None  # what came of the attempt under way
+        self.releasing = False
+        self.released = False  # whether the last release freed the lease
+        self._rng = rng
+        self._phase = phase
+        self._wanted = False
+        self._next = -math.inf  # a holder's next renewal, anyone else's next read
+        self._take_at: float | None = None  # what was seen is free, and may be taken from then on
+        self._received_at = -math.inf
+        self._unjudged = False
+        self._unchanged_since = -math.inf
+        self._spread = False  # a release was seen: others saw it too
+        self._ghost_until = -math.inf  # a live record vanished: its holder may not know yet
+        self._last_ledger: str | None = None
+        self._last_hold: Hold | None = None
+        self._last_time: tuple[datetime, float] | None = None
+        self._reread = False
+        self._renewing = False
+        self._conflicts = 0
+        self._rest = 0.0
+        self._rest_until = -math.inf
+        self._ours: Stored | None = None  # fetched during a release and found to be ours
+        self._sent: list[_Sent] = []
+
+    @property
+    def held_until(self) -> float:
+        """Leadership is ``now < held_until``."""
+        return self.hold.until if self.hold else -math.inf
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the stored record may still name us."""
+        return bool(self._sent)
+
+    # What the program asks for
+
+    def start(self, now: float) -> None:
+        """Compete from now on, beginning with a read at once."""
+        self._wanted = True
+        self.answer = "held" if self.hold else None
+        if not self.hold:
+            self._next = now
+            self._take_at = None
+
+    def stop(self, now: float) -> None:
+        """Compete no longer; an acquisition under way is handed back as soon as it is seen to have landed."""
+        self._wanted = False
+        if self._sent:
+            self.release(now)
+
+    def release(self, now: float, *, again: bool = False, rest: float = 0.0) -> None:
+        """End the hold here, then free the lease if the stored record is ours.
+
+        ``again`` keeps competing afterwards, but not within ``rest`` seconds, so that another may lead.
+        """
+        self._end("it was released", now)
+        self._wanted = again
+        self._rest = rest
+        self._ours = None
+        self.releasing = True
+        self.released = False
+        self._next = now
+
+    def abandon(self, now: float, why: str) -> None:
+        """End the hold here and let the record run out: work under it may still be running."""
+        self._end(why, now)
+        self._wanted = False
+        self.releasing = False
+
+    def expire(self, now: float) -> None:
+        """Latch the loss if the deadline has passed; a late acknowledgement revives nothing after that."""
+        if self.hold and now >= self.hold.until:
+            self._end("its renewals were not acknowledged in time", self.hold.until)
+            self._next = now
+
+    # What to do next
+
+    def decide(self, now: float, wall: float) -> Action:
+        """The next request, or how long to wait. ``now`` is boot time; ``wall`` only goes into the record."""
+        self.expire(now)
+        self._renewing = False
+        if self.hold:
+            if now < self._next:
+                return Wait(min(self._next, self.hold.until))
+            return Read() if self._reread else self._renewal(self.hold, now, wall)
+        if self.releasing:
+            if self._ours:
+                return self._handing_back(self._ours, now, wall)
+            return Read() if now >= self._next else Wait(self._next)
+        if not self._wanted:
+            return Wait(math.inf)
+        if self.barred or now < self._rest_until:
+            self.answer = self.answer or "busy"
+            return Wait(math.inf if self.barred else self._rest_until)
+        if self._unjudged:
+            self._judge(wall)
+        if self._take_at is not None:
+            return self._acquisition(now, wall) if now >= self._take_at else Wait(self._take_at)
+        return Read() if now >= self._next else Wait(self._next)
+
+    def patience(self, now: float) -> float:
+        """How many seconds a request sent at ``now`` may take: its timeout, clipped to what is left of the hold."""
+        return min(self.config.request_timeout, self.held_until - now if self.hold else math.inf)
+
+    # What came of it
+
+    def saw(self, stored: Stored | None, received_at: float) -> None:
+        """A read was answered, or a watch told. Reading never creates or extends a hold."""
+        self.expire(received_at)
+        known = self.seen
+        if stored and known and stored.uid == known.uid and stored.version < known.version:
+            self._next = received_at + self._poll()  # a lagging cache
+            self.answer = self.answer or "busy"
+            return
+        self._observe(stored, received_at)
+        self._reread = False
+        if self.hold:
+            if stored is None:
+                self._end("the lease was deleted", received_at)
+            elif not _continues(self.hold, self.identity, stored):
+                holder = stored.record.holder_identity
+                self._end(f"the record now names {holder!r:.80}" if holder else "the record was freed", received_at)
+            elif self._conflicts > 2:  # somebody edits faster than we write
+                self._next = received_at + self.config.retry_period / 10
+        elif self.releasing:
+            if stored and self._is_ours(stored):
+                self._ours = stored
+            else:
+                freed = stored is not None and not stored.record.holder_identity and self._wrote_it(stored)
+                self._leave(released=freed, now=received_at)
+
+    def wrote(self, stored: Stored, sent_at: float, now: float) -> None:
+        """Our own write, sent at ``sent_at``, was acknowledged; ``now`` is when the answer was read."""
+        renewed = self.hold is not None
+        self.expire(now)
+        self._observe(stored, now)
+        self._conflicts = 0
+        if not stored.record.holder_identity:
+            self._leave(released=True, now=now)
+            return
+        self._unjudged = False
+        self._take_at = None
+        self._sent = [_Sent(stored.uid, stored.version, stored.record.acquire_time, stored.record.renew_time)]
+        until = sent_at + self.config.renew_deadline
+        if self.hold:
+            self.hold.until = until
+            self._next = self._next_renewal(sent_at)
+        elif renewed or self.releasing or not self._wanted or now >= until:
+            self._next = now  # too late to count; the record is ours, though, and the next read shows it
+        else:
+            self.hold = Hold(
+                until=until,
+                token=stored.version,
+                uid=stored.uid,
+                acquire_time=stored.record.acquire_time,
+                transitions=stored.record.lease_transitions,
+            )
+            self._last_hold = self.hold
+            self._next = self._next_renewal(sent_at)
+            self.answer = "held"
+
+    def failed(self, error: StoreError, now: float) -> None:
+        """A request was refused, not done, or its outcome is unknown; ``now`` is when that was known."""
+        renewing = self._renewing
+        self.expire(now)
+        if isinstance(error, Conflict):
+            self._conflicts += 1
+            self._take_at = None
+            self._reread = self.hold is not None
+            self._ours = None
+            if self.hold or self.releasing:
+                self._next = now
+            else:  # a lost race: the next poll shows to whom
+                self._next = now + self._poll()
+                self.answer = self.answer or "busy"
+        elif self.releasing:
+            if renewing:
+                self._next = now
+            else:
+                self._leave(released=False, now=now)
+        else:
+            self._take_at = None
+            self._unjudged = False
+            self.answer = self.answer or "failed"
+            self._next = now + (DENIED_RETRY if isinstance(error, AccessDenied) else self._delay(error, now))
+
+    # How it comes to that
+
+    def _delay(self, error: StoreError, now: float) -> float:
+        wish = error.retry_after or 0.0
+        if not self.hold:
+            return max(self._poll(), min(wish, DENIED_RETRY))
+        backoff = self.config.retry_period / 2 * self._rng.uniform(1, JITTER)
+        fits = wish <= self.hold.until - now - self.config.request_timeout
+        return max(backoff, wish) if fits else backoff
+
+    def _end(self, why: str, at: float) -> None:
+        if self.hold:
+            self.hold.until = -math.inf
+            self.hold.ended_at = at
+            self.hold.ending = why
+            self.hold = None
+            self._reread = False
+            self._next = at
+
+    def _leave(self, *, released: bool, now: float) -> None:
+        self.releasing = False
+        self.released = released
+        self._ours = None
+        if released or self._rest:
+            self._sent.clear()
+        self._rest_until = now + self._rest
+        self._next = now
+
+    def _observe(self, stored: Stored | None, at: float) -> None:
+        known = self.seen
+        if stored is None:
+            if known:
+                self._last_ledger = known.ledger
+                alive = self.hold or at < self._unchanged_since + self._duration(known)
+                if known.record.holder_identity and alive:
+                    self._ghost_until = at + self._duration(known)
+            self._spread = False
+        else:
+            if known is None or _content(known) != _content(stored):
+                self._unchanged_since = at
+            self._sent = [
+                s
+                for s in self._sent
+                if s.is_in(stored) or (s.uid == stored.uid and s.over is not None and s.over >= stored.version)
+            ]
+            others = known is not None and known.record.holder_identity not in ("", self.identity)
+            self._spread = others and not stored.record.holder_identity
+            self._ghost_until = -math.inf
+        self.seen = stored
+        self._received_at = at
+        self._unjudged = True
+
+    def _judge(self, wall: float) -> None:
+        """May what was seen be taken, and if not, when to look again."""
+        self._unjudged = False
+        at, stored = self._received_at, self.seen
+        free_at = self._ghost_until if stored is None else self._free_at(stored, at, wall)
+        if free_at <= at:
+            self._take_at = at + (self._rng.uniform(0, HERD_SPREAD) if self._spread else 0.0)
+        else:
+            self._take_at = None
+            self._next = min(at + self._poll(), free_at)
+            self.answer = self.answer or "busy"
+
+    def _free_at(self, stored: Stored, at: float, wall: float) -> float:
+        record, duration = stored.record, self._duration(stored)
+        stale_after = self.config.stale_after
+        if not record.holder_identity or stored.abandoned or self._is_ours(stored):
+            return -math.inf
+        if stale_after is not None and stored.served_at and stored.written_at:
+            if (stored.served_at - stored.written_at).total_seconds() > duration + stale_after:
+                return -math.inf
+        if not self.config.use_observed_time and record.renew_time:
+            return at + record.renew_time.timestamp() + duration - wall
+        return self._unchanged_since + duration
+
+    def _duration(self, stored: Stored) -> float:
+        """The record's own duration; a foreign record without one gets ours rather than none."""
+        return stored.record.lease_duration_seconds or self.config.lease_duration
+
+    def _wrote_it(self, stored: Stored) -> bool:
+        return any(sent.is_in(stored) for sent in self._sent)
+
+    def _is_ours(self, stored: Stored) -> bool:
+        if stored.record.holder_identity != self.identity:
+            return False
+        last = self._last_hold if self.releasing else None
+        return self._wrote_it(stored) or (last is not None and _continues(last, self.identity, stored))
+
+    def _acquisition(self, now: float, wall: float) -> Write:
+        replaces = self.seen
+        time = self._new_time(now, wall, replaces)
+        transitions = (replaces.record.lease_transitions if replaces else 0) + 1
+        record = LockRecord(self.identity, math.ceil(self.config.lease_duration), time, time, transitions)
+        return self._write(record, replaces, None if replaces else self._last_ledger)
+
+    def _renewal(self, hold: Hold, now: float, wall: float) -> Write:
+        self._renewing = True
+        duration = math.ceil(self.config.lease_duration)
+        time = self._new_time(now, wall, self.seen)
+        return self._write(LockRecord(self.identity, duration, hold.acquire_time, time, hold.transitions), self.seen)
+
+    def _handing_back(self, stored: Stored, now: float, wall: float) -> Write:
+        time = self._new_time(now, wall, stored)
+        return self._write(replace(stored.record, holder_identity="", lease_duration_seconds=1, renew_time=time), stored)
+
+    def _write(self, record: LockRecord, replaces: Stored | None, ledger: str | None = None) -> Write:
+        uid, over = (replaces.uid, replaces.version) if replaces else (None, None)
+        self._sent = [*self._sent[-63:], _Sent(uid, over, record.acquire_time, record.renew_time)]
+        return Write(record, replaces, ledger)
+
+    def _new_time(self, now: float, wall: float, replaces: Stored | None) -> datetime:
+        """A renewTime unlike any before: a frozen or stepped-back wall clock must not make us look dead."""
+        time = datetime.fromtimestamp(wall, UTC)
+        if self._last_time:
+            last, at = self._last_time
+            time = max(time, last + max(timedelta(seconds=now - at), MICROSECOND))
+        replaced = replaces.record.renew_time if replaces else None
+        if replaced and abs(time - replaced) < SECOND and (not self._last_time or replaced != self._last_time[0]):
+            time = replaced + SECOND
+        self._last_time = (time, now)
+        return time
+
+    def _next_renewal(self, sent_at: float) -> float:
+        """The next point of the common grid: one renewal per retry period, in company."""
+        period = self.config.retry_period
+        ahead = period - (sent_at - self._phase) % period
+        return sent_at + (ahead if ahead > period / 100 else ahead + period)
+
+    def _poll(self) -> float:
+        return self.config.retry_period * self._rng.uniform(1, JITTER)
+
+
+def _continues(hold: Hold, identity: str, stored: Stored) -> bool:
+    record = stored.record
+    return (stored.uid, record.holder_identity, record.acquire_time, record.lease_transitions) == (
+        hold.uid,
+        identity,
+        hold.acquire_time,
+        hold.transitions,
+    )

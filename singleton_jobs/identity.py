@@ -1,0 +1,34 @@
+"""Who am I: the pod this process runs in, and an identity no other process ever has."""
+
+import os
+import random
+import re
+import socket
+
+from .errors import ConfigError
+
+__all__ = ["identity_prefix", "new_identity"]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PRINTABLE = re.compile(r"[!-~]+")
+MAX_PREFIX = 200
+
+
+def identity_prefix(given: str | None = None) -> str:
+    """The readable part: what was given, ``SINGLETON_JOBS_IDENTITY``, ``POD_NAME``, or else the host's name."""
+    for source, value in (
+        ("identity", given),
+        ("SINGLETON_JOBS_IDENTITY", os.environ.get("SINGLETON_JOBS_IDENTITY")),
+        ("POD_NAME", os.environ.get("POD_NAME")),
+    ):
+        if value is None or (value == "" and source != "identity"):
+            continue
+        if not isinstance(value, str) or len(value) > MAX_PREFIX or not _PRINTABLE.fullmatch(value):
+            raise ConfigError(f"{source} must be 1 to {MAX_PREFIX} printable ASCII characters without spaces: {value!r}")
+        return value
+    return re.sub(r"[^!-~]", "-", socket.gethostname())[:MAX_PREFIX] or "unknown"
+
+
+def new_identity(prefix: str, rng: random.Random) -> str:
+    """``<prefix>_<random>``: unique per process, so never shared with a restarted container or a forked child."""
+    return f"{prefix}_{''.join(rng.choices(_ALPHABET, k=12))}"

@@ -173,6 +173,12 @@ class Candidate:
         self._wanted = False
         self.releasing = False
 
+    def rest(self, now: float, *, again: bool, seconds: float) -> None:
+        """Compete again (or not), but not within ``seconds``."""
+        self._wanted = again
+        self._rest_until = now + seconds
+        self._next = now
+
     def expire(self, now: float) -> None:
         """Latch the loss if the deadline has passed; a late acknowledgement revives nothing after that."""
         if self.hold and now >= self.hold.until:
@@ -237,6 +243,9 @@ class Candidate:
 
     def wrote(self, stored: Stored, sent_at: float, now: float) -> None:
         """Our own write, sent at ``sent_at``, was acknowledged; ``now`` is when the answer was read."""
+        if self.seen and stored.uid == self.seen.uid and stored.version <= self.seen.version:
+            self.failed(StoreError("the store answered a write without storing anything new"), now)
+            return
         renewed = self.hold is not None
         self.expire(now)
         self._observe(stored, now)

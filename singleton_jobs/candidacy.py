@@ -1,0 +1,323 @@
+"""A candidate at work: its resource lock, the term it holds, and what other threads may see and ask of them."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .candidate import Candidate, Hold, Read, Wait, Write
+from .clock import Clock
+from .errors import StoreError
+from .events import Event, HolderChanged, StoreFailed, StoreRecovered, TermEnded, TermStarted
+from .locks.record import ResourceLock, Stored
+from .signals import Signal
+from .term import Term
+from .threads import new_lock
+
+__all__ = ["Candidacy", "Driver"]
+
+logger = logging.getLogger("singleton_jobs")
+
+
+class Driver(Protocol):
+    """Whoever calls `Candidacy.step` when something is to do."""
+
+    def wake(self, candidacy: "Candidacy", /) -> None:
+        """Have `Candidacy.step` called soon; from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    again: bool
+    rest: float
+    release: bool
+
+
+class Candidacy:
+    """Binds one `Candidate` to the world: `step` carries out its decisions, one request at a time.
+
+    ``term`` is what guards read, without a lock. ``active`` has an entry for each piece of guarded work running now:
+    it is entered *before* the term is checked and ``draining`` is looked at, so that a drain never overlooks work.
+    """
+
+    def __init__(
+        self,
+        lease: str,
+        candidate: Candidate,
+        lock: ResourceLock,
+        clock: Clock,
+        driver: Driver,
+        emit: Callable[[Event], None],
+        *,
+        sticky: bool,
+    ) -> None:
+        self.lease = lease
+        self.identity = candidate.identity
+        self.config = candidate.config
+        self.clock = clock
+        self.changed = Signal(clock)
+        self.term: Term | None = None
+        self.last_term: Term | None = None
+        self.active: list[Term | None] = []
+        self.draining = False
+        self.ending = False
+        self.error: StoreError | None = None
+        self.answered_by: float | None = None  # the first answer is waited for until then
+        self.last_contact: float | None = None
+        self.due = math.inf  # when `step` should have come back
+        self._candidate = candidate
+        self._lock = lock
+        self._driver = driver
+        self._emit = emit
+        self._sticky = sticky
+        self._mutex = new_lock()
+        self._leaving: _Leaving | None = None
+        self._failures = 0
+        self._holder: str | None = None
+
+    def describe(self) -> str:
+        """The lease's full name, for people."""
+        return self._lock.describe()
+
+    @property
+    def holder(self) -> str | None:
+        """Who was last seen to hold the lease."""
+        seen = self._candidate.seen
+        return (seen.record.holder_identity or None) if seen else None
+
+    @property
+    def started(self) -> bool:
+        """Whether this candidacy has been started and not ended."""
+        return self.answered_by is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the attempt under way has led to something: a hold, a refusal or a failure."""
+        return self._candidate.answer is not None
+
+    @property
+    def releasing(self) -> bool:
+        """Whether a release is under way."""
+        return self._candidate.releasing
+
+    @property
+    def released(self) -> bool:
+        """Whether the last release freed the lease."""
+        return self._candidate.released
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the stored record may still name this identity."""
+        return self._candidate.unsettled
+
+    # Guarded work
+
+    @property
+    def admits(self) -> bool:
+        """Whether guarded work may start now."""
+        term = self.term
+        return term is not None and not self.draining and term.is_valid
+
+    def enter(self) -> Term | None:
+        """Start a piece of guarded work: the term it runs under, or None. To be ended with `exit`."""
+        term = self.term
+        if term is None:
+            return None
+        self.active.append(term)
+        if not self.draining and term.is_valid:
+            return term
+        self.exit()
+        return None
+
+    def exit(self) -> None:
+        """End a piece of guarded work."""
+        self.active.pop()
+        if not self.active and (self._leaving is not None or self.term is None):
+            self.work_ended()
+
+    # What the program asks for; from any thread
+
+    def start(self) -> None:
+        """Compete from now on; the first answer is due within one request timeout."""
+        with self._mutex:
+            now = self.clock.now()
+            self.draining = self.ending = False
+            self._leaving = None
+            self.error = None
+            self._candidate.start(now)
+            self.answered_by = self.due = now + self.config.request_timeout
+        self._driver.wake(self)
+
+    def pretend(self) -> None:
+        """Lead for ever without asking anybody: for tests and one-off shells."""
+        hold = Hold(until=math.inf, token=0, uid="", acquire_time=None, transitions=0)
+        self.term = self.last_term = self._new_term(hold)
+        self.answered_by = self.clock.now()
+
+    def stop(self) -> None:
+        """Compete no longer, and undo what may have landed."""
+        self._change(lambda now: self._candidate.stop(now), lost=False)
+
+    def release(self) -> None:
+        """End the hold here and free the lease, without regard to running work: the caller knows that it ended."""
+        self._change(lambda now: self._candidate.release(now), lost=False)
+
+    def abandon(self, why: str) -> None:
+        """End the hold here and let the record run out."""
+        self._change(lambda now: self._candidate.abandon(now, why))
+
+    def expire(self) -> None:
+        """Latch a loss that the clock has brought."""
+        self._change(self._candidate.expire, wake=False)
+
+    def drain(self, *, again: bool, rest: float = 0.0, release: bool = True) -> None:
+        """Refuse new work now; once the running work has ended, end the term and (``release``) free the lease."""
+        with self._mutex:
+            self.draining = True
+            self.ending = not again
+            self._leaving = _Leaving(again, rest, release)
+        self.work_ended()
+
+    def cut_drain(self) -> None:
+        """The drain limit: work is still running, so the term is lost and the lease is left to run out."""
+        leaving = self._leaving
+        if leaving:
+            self._change(lambda now: self._cut(leaving, now))
+
+    async def wait_idle(self, until: float, *, block: bool) -> bool:
+        """Wait until the work that a drain waits for has ended."""
+        return await self.changed.wait(lambda: self._leaving is None, until, block=block)
+
+    async def wait_left(self, until: float, *, block: bool) -> bool:
+        """Wait until a drain's release is through."""
+        return await self.changed.wait(lambda: self._leaving is None and not self.releasing, until, block=block)
+
+    def work_ended(self) -> None:
+        """The last running piece of guarded work has ended."""
+        leaving = self._leaving
+        if leaving and not self.active:
+            self._change(lambda now: self._leave(leaving, now), lost=not leaving.release)
+        else:
+            self._driver.wake(self)  # work of an ended term barred the way
+
+    # What the driver does
+
+    async def step(self) -> float:
+        """Carry out one decision. The time at which the next is due; now or earlier: at once."""
+        with self._mutex:
+            now = self.clock.now()
+            self._candidate.barred = self._sticky and self._candidate.hold is None and bool(self.active)
+            action = self._candidate.decide(now, self.clock.wall())
+            events = self._settle(lost=True)
+        self._tell(events)
+        if isinstance(action, Wait):
+            self.due = action.until
+            return action.until
+        sent_at = self.clock.now()
+        self.due = sent_at + self.config.request_timeout
+        outcome = await self._request(action, self._candidate.patience(sent_at))
+        with self._mutex:
+            now = self.clock.now()
+            if isinstance(outcome, StoreError):
+                self._candidate.failed(outcome, now)
+            elif isinstance(action, Write) and outcome:
+                self._candidate.wrote(outcome, sent_at, now)
+            else:
+                self._candidate.saw(outcome, now)
+            events = [*self._contact(outcome, now), *self._settle(lost=True)]
+        self._tell(events)
+        return now
+
+    async def _request(self, action: Read | Write, patience: float) -> Stored | StoreError | None:
+        import asyncio
+
+        try:
+            async with asyncio.timeout(patience):
+                if isinstance(action, Read):
+                    return await self._lock.get()
+                if action.replaces is None:
+                    return await self._lock.create(action.record, ledger=action.ledger)
+                return await self._lock.update(action.record, action.replaces, ledger=action.ledger)
+        except StoreError as error:
+            return error
+        except TimeoutError:
+            return StoreError(f"{self._lock.describe()}: no answer within {patience:.2f} s")
+        except Exception as error:  # a store of somebody else's making
+            logger.exception("%s: the store failed unexpectedly", self._lock.describe())
+            return StoreError(f"{self._lock.describe()}: {error!r}")
+
+    def _contact(self, outcome: Stored | StoreError | None, now: float) -> list[Event]:
+        if isinstance(outcome, StoreError) and outcome.outcome != "conflict":
+            self._failures += 1
+            news = self.error is None or type(self.error) is not type(outcome)
+            self.error = outcome
+            return [StoreFailed(self.lease, self.identity, outcome)] if news else []
+        self.last_contact = now
+        self.error = None
+        failures, self._failures = self._failures, 0
+        return [StoreRecovered(self.lease, self.identity, failures)] if failures else []
+
+    # Inner parts; the mutex is held
+
+    def _change(self, change: Callable[[float], None], *, lost: bool = True, wake: bool = True) -> None:
+        with self._mutex:
+            change(self.clock.now())
+            events = self._settle(lost=lost)
+        self._tell(events)
+        if wake:
+            self._driver.wake(self)
+
+    def _leave(self, leaving: _Leaving, now: float) -> None:
+        if self._leaving is not leaving or self.active:
+            return
+        self._leaving = None
+        if leaving.release:
+            if self._candidate.hold or self._candidate.unsettled:
+                self._candidate.release(now, again=leaving.again, rest=leaving.rest)
+            else:
+                self._candidate.rest(now, again=leaving.again, seconds=leaving.rest)
+        else:
+            self._candidate.abandon(now, "the replica is closing")
+        self._left(leaving)
+
+    def _cut(self, leaving: _Leaving, now: float) -> None:
+        if self._leaving is leaving:
+            self._leaving = None
+            self._candidate.abandon(now, "its work did not end within the drain limit")
+            self._candidate.rest(now, again=leaving.again, seconds=leaving.rest)
+            self._left(leaving)
+
+    def _left(self, leaving: _Leaving) -> None:
+        self.draining = not leaving.again
+        if not leaving.again:
+            self.answered_by = None
+
+    def _settle(self, *, lost: bool) -> list[Event]:
+        events: list[Event] = []
+        hold = self._candidate.hold
+        term = self.term
+        if term and term._hold is not hold:
+            self.term = None
+            if lost and not self._sticky:
+                self._candidate.abandon(self.clock.now(), "")
+            if lost or self._sticky:
+                term._lose()
+            events.append(TermEnded(self.lease, self.identity, term.fencing_token, lost, term.ending))
+        if hold and self.term is None:
+            self.term = self.last_term = self._new_term(hold)
+            events.append(TermStarted(self.lease, self.identity, hold.token))
+        holder = self.holder
+        if holder != self._holder:
+            self._holder = holder
+            if holder != self.identity:
+                events.append(HolderChanged(self.lease, self.identity, holder))
+        return events
+
+    def _new_term(self, hold: Hold) -> Term:
+        return Term(self.lease, self.identity, hold, self.clock.now, self.expire)
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            self._emit(event)
+        self.changed.notify()

@@ -1,0 +1,156 @@
+"""`leader_only` and `exclusive`: the one line that most programs need."""
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from .config import Config, Seconds, seconds
+from .errors import ConfigError
+from .replica import Replica, default_replica
+from .skipped import Skipped
+
+if TYPE_CHECKING:
+    from .leaderships import Leadership
+    from .locker import LeaseLocker
+
+__all__ = ["Decorator", "Guarded", "OnBusy", "OnSkip", "StrictDecorator", "exclusive", "held_only", "leader_only"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R", covariant=True)
+S = TypeVar("S")
+T = TypeVar("T")
+
+OnSkip = Literal["return", "raise"]
+OnBusy = Literal["skip", "raise"]
+
+
+class Guarded(Generic[P, R]):
+    """What the decorators return, to type checkers: a function, or method, with its guard's parts."""
+
+    __wrapped__: Callable[..., Any]
+    __name__: str
+    __qualname__: str
+    leadership: "Leadership"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function if this replica may; else skip."""
+        raise TypeError("made by decorators only")
+
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> "Guarded[P, R]": ...
+    @overload
+    def __get__(self: "Guarded[Concatenate[S, Q], T]", instance: S, owner: Any = None) -> "Guarded[Q, T]": ...
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind like a function."""
+        return self
+
+
+class Decorator(Protocol):
+    """A decorator whose functions may return `Skipped` instead of running."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Guarded[P, Coroutine[Any, Any, T | Skipped]]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> Guarded[P, T | Skipped]: ...
+    def __call__(self, function: Any, /) -> Any:
+        """Guard ``function``."""
+
+
+class StrictDecorator(Protocol):
+    """A decorator whose functions raise instead of skipping."""
+
+    def __call__(self, function: Callable[P, T], /) -> Guarded[P, T]:
+        """Guard ``function``."""
+
+
+@overload
+def leader_only(
+    lease: str, *, on_skip: Literal["return"] = "return", config: Config | None = None, replica: Replica | None = None
+) -> Decorator: ...
+@overload
+def leader_only(
+    lease: str, *, on_skip: Literal["raise"], config: Config | None = None, replica: Replica | None = None
+) -> StrictDecorator: ...
+def leader_only(
+    lease: str, *, on_skip: OnSkip = "return", config: Config | None = None, replica: Replica | None = None
+) -> Any:
+    """Run the function only on the replica that holds ``lease``; elsewhere it returns `Skipped`, or raises NotLeader.
+
+    For functions, coroutine functions, methods, static and class methods. The first call starts the candidacy and
+    waits, at most one request timeout, for its first answer, so that a lone replica's first tick runs; called on a
+    running event loop's thread a plain function does not wait but is ``Skipped("not-ready")``. When the term is lost
+    while a coroutine runs, it is cancelled and its caller gets LeadershipLost; a plain function asks
+    ``current_term().check()``.
+
+    Raises ConfigError for a lease name that cannot be used, and TypeError for what cannot be guarded: generators,
+    classes, Celery tasks (put this decorator under ``@app.task``).
+    """
+    if not isinstance(lease, str):
+        raise TypeError('write @leader_only(lease="name"), with a lease name and parentheses')
+    if on_skip not in ("return", "raise"):
+        raise ConfigError(f"on_skip must be 'return' or 'raise', not {on_skip!r}")
+    leadership = (replica or default_replica()).leadership(lease, config)
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        from .guard import LeaderGuard, guard
+
+        return guard(function, LeaderGuard(leadership, strict=on_skip == "raise"))
+
+    return decorate
+
+
+@overload
+def exclusive(
+    lease: str,
+    wait: Seconds | None = 0,
+    on_busy: Literal["skip"] = "skip",
+    *,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> Decorator: ...
+@overload
+def exclusive(
+    lease: str,
+    wait: Seconds | None = 0,
+    *,
+    on_busy: Literal["raise"],
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> StrictDecorator: ...
+def exclusive(
+    lease: str,
+    wait: Seconds | None = 0,
+    on_busy: OnBusy = "skip",
+    *,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> Any:
+    """Hold ``lease`` for each call: acquire it, renew it while the function runs, release it.
+
+    A call that does not get it within ``wait`` seconds (None: no limit) returns `Skipped`; with ``on_busy="raise"``
+    it raises LeaseBusy, or the StoreError that kept it from asking. Refuses what `leader_only` refuses.
+    """
+    if not isinstance(lease, str):
+        raise TypeError('write @exclusive(lease="name"), with a lease name and parentheses')
+    if on_busy not in ("skip", "raise"):
+        raise ConfigError(f"on_busy must be 'skip' or 'raise', not {on_busy!r}")
+    limit = None if wait is None else seconds("wait", wait, zero=True)
+    locker = (replica or default_replica()).locker(lease, config)
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        from .guard import ExclusiveGuard, guard
+
+        return guard(function, ExclusiveGuard(locker, limit, strict=on_busy == "raise"))
+
+    return decorate
+
+
+def held_only(locker: "LeaseLocker") -> Decorator:
+    """The decorator behind `LeaseLocker.leader_only`."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        from .guard import HeldGuard, guard
+
+        return guard(function, HeldGuard(locker))
+
+    return decorate

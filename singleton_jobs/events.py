@@ -1,0 +1,84 @@
+"""What happens, told to hooks: frozen dataclasses, each naming its lease, and the Hook protocol."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = [
+    "Event",
+    "HolderChanged",
+    "Hook",
+    "ReplicaStarted",
+    "RunSkipped",
+    "StoreFailed",
+    "StoreRecovered",
+    "TermEnded",
+    "TermStarted",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to ``lease``, seen by the candidate ``identity``."""
+
+    lease: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStarted(Event):
+    """The replica's first candidacy, for ``lease``, starts; ``leases`` are all that were declared by then."""
+
+    store: str
+    leases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TermStarted(Event):
+    """The lease is held here."""
+
+    fencing_token: int
+
+
+@dataclass(frozen=True, slots=True)
+class TermEnded(Event):
+    """The lease is not held here any more; ``lost`` unless the program gave it back itself."""
+
+    fencing_token: int
+    lost: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HolderChanged(Event):
+    """Another holder was seen; None: nobody holds the lease."""
+
+    holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSkipped(Event):
+    """A guarded call did not run here; ``reason`` as in `singleton_jobs.Skipped`."""
+
+    function: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed(Event):
+    """A first request failed after the last that worked; it is tried again. ``error`` says what to do, if anything."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRecovered(Event):
+    """A request worked again after ``failures`` that did not."""
+
+    failures: int
+
+
+class Hook(Protocol):
+    """Anything that wants to know: called with each event, in order, on one thread of its own."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Take note of ``event``; an exception is logged and goes no further."""

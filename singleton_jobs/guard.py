@@ -1,0 +1,215 @@
+"""What decorated functions become: wrappers that ask for a term before each call."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+
+from .cancellation import Cancellation
+from .errors import LeaseBusy, NotLeader, StoreError
+from .events import RunSkipped
+from .leaderships import Leadership
+from .locker import LeaseLocker
+from .signals import on_event_loop, run_blocking
+from .skipped import Reason, Skipped
+from .term import CURRENT_TERM, Term
+
+__all__ = ["ExclusiveGuard", "Guard", "HeldGuard", "LeaderGuard", "guard"]
+
+
+class Guard(ABC):
+    """Lets calls in, or says why not; every call let in is to be let out."""
+
+    def __init__(self, subject: Leadership | LeaseLocker, *, strict: bool) -> None:
+        self.subject = subject
+        self.strict = strict
+
+    @abstractmethod
+    def enter(self) -> Term | None:
+        """The term to run under, if that is known without waiting."""
+
+    @abstractmethod
+    async def admit(self, *, block: bool) -> Term | Reason:
+        """The term to run under, or why not."""
+
+    def exit(self) -> None:
+        """The call has ended."""
+        candidacy = self.subject.candidacy
+        if candidacy:
+            candidacy.exit()
+
+    async def aexit(self) -> None:
+        """The coroutine has ended."""
+        self.exit()
+
+    def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
+        """Report a call that does not run; raises if the guard is strict."""
+        subject, candidacy = self.subject, self.subject.candidacy
+        skipped = Skipped(subject.lease, reason, candidacy.holder if candidacy else None)
+        name = getattr(function, "__qualname__", repr(function))
+        event = RunSkipped(subject.lease, candidacy.identity if candidacy else "", name, reason)
+        subject.replica.emit(event, subject.callbacks)
+        if self.strict:
+            raise self.refusal(skipped)
+        return skipped
+
+    def refusal(self, skipped: Skipped) -> Exception:
+        """What a strict guard raises."""
+        return NotLeader(skipped.lease, skipped.reason, skipped.holder)
+
+
+class LeaderGuard(Guard):
+    """Runs while the replica leads."""
+
+    subject: Leadership
+
+    def enter(self) -> Term | None:
+        candidacy = self.subject.candidacy
+        return candidacy.enter() if candidacy else None
+
+    async def admit(self, *, block: bool) -> Term | Reason:
+        return await self.subject.admit(block=block, wait=not (block and on_event_loop()))
+
+
+class HeldGuard(Guard):
+    """Runs while a locker is held."""
+
+    subject: LeaseLocker
+
+    def __init__(self, locker: LeaseLocker) -> None:
+        super().__init__(locker, strict=False)
+
+    def enter(self) -> Term | None:
+        return self.subject.enter()
+
+    async def admit(self, *, block: bool) -> Term | Reason:
+        mode = self.subject.replica.mode
+        return "mode" if mode == "never" else "draining" if self.subject.replica.closed else "not-leader"
+
+
+class ExclusiveGuard(Guard):
+    """Locks for each call."""
+
+    subject: LeaseLocker
+
+    def __init__(self, locker: LeaseLocker, wait: float | None, *, strict: bool) -> None:
+        super().__init__(locker, strict=strict)
+        self._wait = wait
+
+    def enter(self) -> Term | None:
+        return None
+
+    async def admit(self, *, block: bool) -> Term | Reason:
+        return await self.subject.acquire(self._wait, block=block)
+
+    def exit(self) -> None:
+        self.subject.unlock_with_retry()
+
+    async def aexit(self) -> None:
+        await self.subject.aunlock_with_retry()
+
+    def refusal(self, skipped: Skipped) -> Exception:
+        error = self.subject.candidacy.error if self.subject.candidacy else None
+        if isinstance(error, StoreError) and skipped.reason in ("store-unreachable", "access-denied"):
+            return error
+        return LeaseBusy(skipped.lease, skipped.holder)
+
+
+def guard(function: Callable[..., Any], by: Guard) -> Any:
+    """``function`` guarded; TypeError if it is nothing that runs once per call."""
+    inner = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+    called = inner.__call__ if not inspect.isroutine(inner) and hasattr(type(inner), "__call__") else inner
+    if any(kind.__module__.split(".")[0] == "celery" for kind in type(inner).__mro__):
+        raise TypeError("a Celery task cannot be guarded: put this decorator under @app.task, next to the function")
+    if inspect.isclass(inner):
+        raise TypeError(f"a class cannot be guarded: decorate the methods of {inner.__qualname__} that do the work")
+    if not callable(inner):
+        raise TypeError(f"only functions can be guarded, not {inner!r}")
+    if any(inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f) for f in (inner, called)):
+        raise TypeError(f"a generator cannot be guarded, since it runs after its call: {inner!r}")
+    is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(called)
+    return GuardedFunction(function, by, _async_wrapper(by) if is_async else _wrapper(by))
+
+
+def _wrapper(by: Guard) -> Callable[..., Any]:
+    enter, set_term, reset_term = by.enter, CURRENT_TERM.set, CURRENT_TERM.reset
+
+    def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
+        term = enter()
+        if term is None:
+            outcome = run_blocking(by.admit(block=True))
+            if not isinstance(outcome, Term):
+                return by.skip(wrapped, outcome)
+            term = outcome
+        token = set_term(term)
+        try:
+            return wrapped(*args, **kwargs)
+        finally:
+            reset_term(token)
+            by.exit()
+
+    return wrapper
+
+
+def _async_wrapper(by: Guard) -> Callable[..., Any]:
+    async def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
+        outcome = by.enter() or await by.admit(block=False)
+        if not isinstance(outcome, Term):
+            return by.skip(wrapped, outcome)
+        token = CURRENT_TERM.set(outcome)
+        try:
+            with Cancellation(outcome):
+                return await wrapped(*args, **kwargs)
+        finally:
+            CURRENT_TERM.reset(token)
+            await by.aexit()
+
+    return wrapper
+
+
+class _Parts:
+    """What the wrapper of a function and that of a bound method share."""
+
+    _self_guard: Guard
+    __wrapped__: Any
+    __qualname__: str
+
+    @property
+    def leadership(self) -> Leadership:
+        """The candidacy that decides; lockers and `exclusive` have none."""
+        if isinstance(self._self_guard.subject, Leadership):
+            return self._self_guard.subject
+        raise AttributeError("only functions guarded by leader_only have a leadership")
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self
+
+
+class BoundGuardedFunction(_Parts, wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+    """A guarded method of one object or class."""
+
+    @property
+    def _self_guard(self) -> Guard:  # type: ignore[override]
+        guard: Guard = self._self_parent._self_guard
+        return guard
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        return getattr, (self.__self__, self.__name__)
+
+
+class GuardedFunction(_Parts, wrapt.FunctionWrapper):  # type: ignore[misc]
+    """A guarded function; pickled by name, as functions are."""
+
+    __bound_function_wrapper__ = BoundGuardedFunction
+
+    def __init__(self, wrapped: Callable[..., Any], by: Guard, wrapper: Callable[..., Any]) -> None:
+        super().__init__(wrapped, wrapper)
+        self._self_guard = by
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        return self.__qualname__

@@ -1,0 +1,259 @@
+"""Leadership: a replica's continuous candidacy for a lease, sticky until it ends."""
+
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from .candidacy import Candidacy
+from .config import Config, Seconds, seconds
+from .errors import AccessDenied, LeadershipLost, SingletonJobsError
+from .events import Event
+from .replica import Replica, default_replica
+from .signals import run_blocking
+from .skipped import Reason
+from .term import CURRENT_TERM, Term
+
+__all__ = ["Leadership", "leadership"]
+
+T = TypeVar("T")
+
+STEP_DOWN_REST = 2  # retry periods during which a replica that stepped down does not compete
+
+
+class Leadership:
+    """Candidacy of one replica for one lease; made by `leadership`, `Replica.leadership` and the guards.
+
+    Inert until `start`, a wait, or the first call of a guard.
+    """
+
+    def __init__(self, replica: Replica, lease: str, config: Config | None) -> None:
+        self.replica = replica
+        self.name = lease
+        self.candidacy: Candidacy | None = None
+        self.callbacks: list[Callable[[Event], object]] = []
+        self._config = config
+        self._stops: list[Callable[[], object]] = []
+
+    def __repr__(self) -> str:
+        return f"<Leadership of {self.lease!r}{' (leading)' if self.is_leader else ''}>"
+
+    @property
+    def lease(self) -> str:
+        """The lease's name as it is stored."""
+        return self.replica.full_name(self.name)
+
+    def start(self) -> None:
+        """Compete for the lease from now on. Raises ConfigError if there is no store to compete in."""
+        if self.replica.closed:
+            raise SingletonJobsError(f"the replica is closed: it cannot compete for lease {self.lease!r} any more")
+        self._begin()
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether the lease is held here at this instant; computed from the clock, without a lock or I/O."""
+        return self.term is not None
+
+    @property
+    def term(self) -> Term | None:
+        """The term that is valid at this instant, or None."""
+        candidacy = self.candidacy
+        term = candidacy.term if candidacy else None
+        return term if term is not None and term.is_valid else None
+
+    @property
+    def holder(self) -> str | None:
+        """Who was last seen to hold the lease; None if nobody was."""
+        return self.candidacy.holder if self.candidacy else None
+
+    def wait(self, timeout: Seconds | None = None) -> bool:
+        """Compete, and wait until the lease is held here; False after ``timeout`` seconds (None: no limit).
+
+        Raises AccessDenied at once if the store refuses, StoreError at the limit if it does not answer.
+        """
+        return run_blocking(self._wait(timeout, block=True))
+
+    async def wait_async(self, timeout: Seconds | None = None) -> bool:
+        """`wait` for coroutines."""
+        return await self._wait(timeout, block=False)
+
+    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+        """Call ``callback(event)`` for each event of this lease, in order, on the dispatcher's thread.
+
+        The result takes it back.
+        """
+        self.callbacks.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self.callbacks:
+                self.callbacks.remove(callback)
+
+        return unsubscribe
+
+    def step_down(self, drain: Seconds = 10) -> None:
+        """Let another replica lead: finish the running work (up to ``drain`` seconds), release, and compete again
+        after two retry periods. Called by that work itself, it returns at once and happens when the work has ended.
+        """
+        if self.candidacy and self.candidacy.started:
+            rest = STEP_DOWN_REST * self.candidacy.config.retry_period
+            run_blocking(self._leave(seconds("drain", drain, zero=True), rest, again=True, block=True))
+
+    def close(self, drain: Seconds = 10) -> None:
+        """Compete no longer: finish the running work (up to ``drain`` seconds) and release; guards skip from now on."""
+        if self.candidacy and self.candidacy.started:
+            run_blocking(self._leave(seconds("drain", drain, zero=True), 0, again=False, block=True))
+
+    async def run(self, main: Callable[[Term], Awaitable[T]]) -> T | None:
+        """Await ``main(term)`` while this replica leads: cancelled on loss, called again on regain.
+
+        When ``main`` returns, the lease is released and its value returned; when it raises, the lease is released
+        and the exception goes on. None if the leadership was closed meanwhile.
+        """
+        from .cancellation import Cancellation
+
+        while term := await self._next_term(block=False):
+            cancellation = Cancellation(term)
+            try:
+                with self._main(term, cancellation.cancel), cancellation:
+                    result = await main(term)
+            except BaseException as error:
+                if isinstance(error, LeadershipLost) and (cancellation.called or not term.is_valid):
+                    continue
+                await self._leave(0, 0, again=False, block=False)
+                raise
+            await self._leave(0, 0, again=False, block=False)
+            return result
+        return None
+
+    def run_sync(self, main: Callable[[Term], T]) -> T | None:
+        """Call ``main(term)`` while this replica leads, and again on regain.
+
+        A thread cannot be cancelled: ``main`` watches ``term.lost`` (also set when the replica closes) or calls
+        ``term.check()``, and returns when the term is lost. Otherwise as `run`.
+        """
+        while term := run_blocking(self._next_term(block=True)):
+            try:
+                with self._main(term, term.lost.set):
+                    result = main(term)
+            except BaseException as error:
+                if isinstance(error, LeadershipLost) and term.lost.is_set():
+                    continue
+                run_blocking(self._leave(0, 0, again=False, block=True))
+                raise
+            if not term.lost.is_set():
+                run_blocking(self._leave(0, 0, again=False, block=True))
+                return result
+        return None
+
+    # What guards and the replica use
+
+    async def admit(self, *, block: bool, wait: bool = True) -> Term | Reason:
+        """The term to run under now, entered; or why not. The first call may ``wait`` for the first answer."""
+        if self.replica.mode == "never":
+            return "mode"
+        candidacy = self.candidacy
+        if self.replica.closed or (candidacy and candidacy.draining):
+            return "draining"
+        if candidacy is None or not candidacy.started:
+            candidacy = self._begin()
+        first_answer_due = candidacy.answered_by
+        if wait and first_answer_due is not None and not candidacy.settled:
+            await candidacy.changed.wait(lambda: candidacy.settled, first_answer_due, block=block)
+        return candidacy.enter() or self.reason()
+
+    def reason(self) -> Reason:
+        """Why guarded work does not run here now."""
+        candidacy = self.candidacy
+        if candidacy is None or not candidacy.settled:
+            return "not-ready"
+        if candidacy.draining:
+            return "draining"
+        if candidacy.error is None:
+            return "not-leader"
+        return "access-denied" if isinstance(candidacy.error, AccessDenied) else "store-unreachable"
+
+    def begin_close(self) -> None:
+        """Refuse new work, and leave once what runs has ended."""
+        if self.candidacy and self.candidacy.started:
+            self.candidacy.drain(again=False, release=self.candidacy.config.release_on_cancel)
+            self._stop_mains()
+
+    def after_fork(self) -> None:
+        """Forget what belongs to the parent process."""
+        self.candidacy = None
+        self._stops = []
+
+    # Inner parts
+
+    def _begin(self) -> Candidacy:
+        if self.candidacy is None:
+            self.candidacy = self.replica.open(self.name, "a leadership", self._config, self, sticky=True)
+        if self.candidacy.started or self.replica.mode == "never":
+            return self.candidacy
+        if self.replica.mode == "always":
+            self.candidacy.pretend()
+        else:
+            self.replica.announce(self.candidacy)
+            self.candidacy.start()
+        return self.candidacy
+
+    async def _wait(self, timeout: Seconds | None, *, block: bool) -> bool:
+        limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
+        self.start()
+        candidacy = self._begin()
+        if self.replica.mode == "never":
+            return False
+
+        def decided() -> bool:
+            return self.is_leader or candidacy.draining or isinstance(candidacy.error, AccessDenied)
+
+        await candidacy.changed.wait(decided, candidacy.clock.now() + limit, block=block)
+        if not self.is_leader and candidacy.error:
+            raise candidacy.error
+        return self.is_leader
+
+    async def _next_term(self, *, block: bool) -> Term | None:
+        """The next term to run a main under, entered; None once the leadership is closed."""
+        if self.replica.closed or self.replica.mode == "never":
+            return None
+        candidacy = self._begin()
+        while not candidacy.ending:
+            await candidacy.changed.wait(lambda: candidacy.admits or candidacy.ending, math.inf, block=block)
+            if term := candidacy.enter():
+                return term
+        return None
+
+    @contextmanager
+    def _main(self, term: Term, stop: Callable[[], object]) -> Iterator[None]:
+        token = CURRENT_TERM.set(term)
+        self._stops.append(stop)
+        try:
+            yield
+        finally:
+            self._stops.remove(stop)
+            CURRENT_TERM.reset(token)
+            if self.candidacy:
+                self.candidacy.exit()
+
+    def _stop_mains(self) -> None:
+        for stop in tuple(self._stops):
+            stop()
+
+    async def _leave(self, drain: float, rest: float, *, again: bool, block: bool) -> None:
+        candidacy = self.candidacy
+        if candidacy is None or not candidacy.started:
+            return
+        candidacy.drain(again=again, rest=rest, release=again or candidacy.config.release_on_cancel)
+        self._stop_mains()
+        inside = CURRENT_TERM.get()
+        if inside is not None and inside is candidacy.last_term:
+            return  # called by the work itself: it happens when that has ended
+        now = candidacy.clock.now
+        if not await candidacy.wait_idle(now() + drain, block=block):
+            candidacy.cut_drain()
+        await candidacy.wait_left(now() + candidacy.config.renew_deadline, block=block)
+
+
+def leadership(lease: str, config: Config | None = None) -> Leadership:
+    """The default replica's candidacy for ``lease``; inert until started. Same lease, same object."""
+    return default_replica().leadership(lease, config)

@@ -1,0 +1,86 @@
+"""`running`: a context manager round a main, so that leases are given back when it ends."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Literal
+
+from .config import Seconds, seconds
+from .errors import ConfigError
+from .replica import Replica, default_replica
+from .signals import run_blocking
+
+__all__ = ["running"]
+
+SIGTERM_STATUS = 128 + signal.SIGTERM
+
+
+class running:
+    """Context manager round a main: starts the candidacies named, and at the end drains and releases everything.
+
+    Covers the default replica (or ``replica``), also what is guarded inside. Nested uses count; the outermost drains,
+    up to ``drain`` seconds. From then on guarded calls are ``Skipped("draining")``, until it is entered again.
+
+    ``sigterm="exit"`` turns SIGTERM into SystemExit, after calling the handler that was there: pods get SIGTERM, and
+    Python then skips everything that would release. It needs the main thread; ConfigError elsewhere. Inside a
+    framework that handles SIGTERM itself, leave it at ``"leave"``.
+    """
+
+    def __init__(
+        self,
+        *leases: str,
+        sigterm: Literal["leave", "exit"] = "leave",
+        drain: Seconds = 10,
+        replica: Replica | None = None,
+    ) -> None:
+        if sigterm not in ("leave", "exit"):
+            raise ConfigError(f"sigterm must be 'leave' or 'exit', not {sigterm!r}")
+        self._replica = replica or default_replica()
+        self._leaderships = [self._replica.leadership(lease) for lease in leases]
+        self._sigterm = sigterm
+        self._drain = seconds("drain", drain, zero=True)
+        self._previous: Any = None
+        self._leaving = False
+
+    def __enter__(self) -> "running":
+        if self._sigterm == "exit":
+            if threading.current_thread() is not threading.main_thread():
+                raise ConfigError('running(sigterm="exit") must be entered on the main thread: only it gets signals')
+            self._leaving = False
+            self._previous = signal.signal(signal.SIGTERM, self._exit_on_sigterm)
+        self._replica.enter_running()
+        for leadership in self._leaderships:
+            leadership.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leaving = True
+        try:
+            run_blocking(self._replica.exit_running(self._drain, block=True))
+        finally:
+            self._restore()
+
+    async def __aenter__(self) -> "running":
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leaving = True
+        try:
+            await self._replica.exit_running(self._drain, block=False)
+        finally:
+            self._restore()
+
+    def _restore(self) -> None:
+        if self._sigterm == "exit" and signal.getsignal(signal.SIGTERM) == self._exit_on_sigterm:
+            signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
+
+    def _exit_on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        if callable(self._previous):
+            self._previous(number, frame)
+        if not self._leaving:  # a second one must not cut the release short
+            self._leaving = True
+            raise SystemExit(SIGTERM_STATUS)

@@ -1,0 +1,316 @@
+"""LeaseLocker: a lock on a lease, renewed while it is held."""
+
+import _thread
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from threading import Event as ThreadEvent
+from typing import TYPE_CHECKING, Any
+
+from .candidacy import Candidacy
+from .config import Config, Seconds, seconds
+from .errors import AccessDenied, ConfigError, LeaseBusy, LeaseExpired, SingletonJobsError, StoreError
+from .events import Event
+from .replica import Replica, default_replica, replica_for
+from .signals import run_blocking
+from .skipped import Reason
+from .term import CURRENT_TERM, Term
+
+if TYPE_CHECKING:
+    from .decorators import Decorator
+
+__all__ = ["LeaseLocker"]
+
+ATTEMPT = 2  # requests that one attempt takes: a read and a write
+RELEASE = 4  # requests that one release may take: again after a conflict
+RETRIES = 8  # tries of unlock_with_retry in one retry period
+
+
+class LeaseLocker:
+    """A lock on ``lease``, shared by whoever uses the same store, namespace and lease name.
+
+    Each locker has an identity of its own and is not re-entrant: two lockers of one process exclude each other, and
+    so do two threads or tasks that share one locker. ``replica`` is where it belongs; else the default replica, or
+    one made for ``store``, ``namespace`` and ``identity``. Nothing is sent before the first lock.
+
+    Raises ConfigError for a name or combination that cannot work.
+    """
+
+    def __init__(
+        self,
+        lease: str,
+        *,
+        namespace: str | None = None,
+        identity: str | None = None,
+        store: str | Any | None = None,
+        config: Config | None = None,
+        replica: Replica | None = None,
+    ) -> None:
+        own = store is not None or namespace is not None or identity is not None
+        if own and replica is not None:
+            raise ConfigError("a LeaseLocker takes either a replica, or store, namespace and identity")
+        self.replica = replica_for(store, namespace, identity) if own else replica or default_replica()
+        self.name = lease
+        self.candidacy: Candidacy | None = None
+        self.callbacks: list[Callable[[Event], object]] = []
+        self._config = config
+        self._term: Term | None = None  # of the lock that was taken and not yet unlocked
+        self._taken = False
+        self._taker: int | None = None
+        self._unlocked_lost = ThreadEvent()
+        self.replica.add_locker(self, lease, config)
+
+    def __repr__(self) -> str:
+        return f"<LeaseLocker of {self.lease!r}{' (held)' if self.is_held else ''}>"
+
+    @property
+    def lease(self) -> str:
+        """The lease's name as it is stored."""
+        return self.replica.full_name(self.name)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this locker holds the lease at this instant; computed from the clock, without a lock or I/O."""
+        return self.term is not None
+
+    @property
+    def term(self) -> Term | None:
+        """The term that is valid at this instant, or None."""
+        term = self._term
+        return term if term is not None and term.is_valid else None
+
+    @property
+    def lost(self) -> ThreadEvent:
+        """Set when the hold ends without an unlock; a new one at each lock. A hint: `check` is the truth."""
+        return self._term.lost if self._term else self._unlocked_lost
+
+    def check(self, max_tolerable_expired_lease: Seconds = 0) -> None:
+        """Raise LeaseExpired if the lock was taken and, without unlock, its hold ended more than that many seconds ago."""
+        tolerated = seconds("max_tolerable_expired_lease", max_tolerable_expired_lease, zero=True)
+        term = self._term
+        if term is None or term.is_valid:
+            return
+        ago = term.ended_ago
+        if ago > tolerated:
+            raise LeaseExpired(self.lease, f"{term.ending}, {ago:.1f} s ago" if math.isfinite(ago) else term.ending)
+
+    def lock(self, timeout: Seconds | None = None) -> bool:
+        """Wait for the lease and take it; False after ``timeout`` seconds (None: no limit).
+
+        Raises AccessDenied at once if the store refuses, StoreError at the limit if it does not answer.
+        """
+        return run_blocking(self._lock(timeout, block=True))
+
+    def try_lock(self) -> bool:
+        """Take the lease if it is free: one attempt, which never waits a lease out. Raises StoreError, AccessDenied."""
+        return run_blocking(self._try_lock(block=True))
+
+    def unlock(self) -> bool:
+        """End the hold and free the lease, in one try; whether this freed it. After False it runs out by itself."""
+        return run_blocking(self._unlock(block=True))
+
+    def unlock_with_retry(self, timeout: Seconds | None = None) -> bool:
+        """`unlock`, tried again for ``timeout`` seconds (``Config.unlock_with_retry_period``); whether it freed it."""
+        return run_blocking(self._unlock_with_retry(timeout, block=True))
+
+    async def alock(self, timeout: Seconds | None = None) -> bool:
+        """`lock` for coroutines."""
+        return await self._lock(timeout, block=False)
+
+    async def atry_lock(self) -> bool:
+        """`try_lock` for coroutines."""
+        return await self._try_lock(block=False)
+
+    async def aunlock(self) -> bool:
+        """`unlock` for coroutines."""
+        return await self._unlock(block=False)
+
+    async def aunlock_with_retry(self, timeout: Seconds | None = None) -> bool:
+        """`unlock_with_retry` for coroutines."""
+        return await self._unlock_with_retry(timeout, block=False)
+
+    @contextmanager
+    def hold(self, timeout: Seconds | None = None) -> Iterator[Term]:
+        """Hold the lease inside a ``with`` block, which gets the term; LeaseBusy after ``timeout`` seconds."""
+        with self._as_current(run_blocking(self._held(timeout, block=True))) as term:
+            try:
+                yield term
+            finally:
+                self.unlock_with_retry()
+
+    @asynccontextmanager
+    async def ahold(self, timeout: Seconds | None = None) -> AsyncIterator[Term]:
+        """`hold` for coroutines; the loss of the lease cancels the block, which then raises LeadershipLost."""
+        from .cancellation import Cancellation
+
+        with self._as_current(await self._held(timeout, block=False)) as term:
+            try:
+                with Cancellation(term):
+                    yield term
+            finally:
+                await self.aunlock_with_retry()
+
+    def __enter__(self) -> Term:
+        return run_blocking(self._held(None, block=True))
+
+    def __exit__(self, *_: object) -> None:
+        self.unlock_with_retry()
+
+    async def __aenter__(self) -> Term:
+        return await self._held(None, block=False)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aunlock_with_retry()
+
+    @property
+    def leader_only(self) -> "Decorator":
+        """Decorator: the function runs only while this locker holds its lease, and otherwise returns `Skipped`."""
+        from .decorators import held_only
+
+        return held_only(self)
+
+    # What guards and the replica use
+
+    def enter(self) -> Term | None:
+        """Start a piece of work under the held lock, to be ended with `exit`; None if it is not held."""
+        return self.candidacy.enter() if self.candidacy and self._term else None
+
+    def exit(self) -> None:
+        """End a piece of work."""
+        if self.candidacy:
+            self.candidacy.exit()
+
+    async def acquire(self, wait: float | None, *, block: bool) -> Term | Reason:
+        """The term of a lock taken for one call (None: wait without limit), or why there is none."""
+        try:
+            taken = await (self._try_lock(block=block) if wait == 0 else self._lock(wait, block=block))
+        except AccessDenied:
+            return "access-denied"
+        except StoreError:
+            return "store-unreachable"
+        if taken and self._term:
+            return self._term
+        return "draining" if self.replica.closed else "busy"
+
+    def begin_close(self) -> None:
+        """Refuse new locks; a held one counts as work until it is unlocked."""
+        if self.candidacy and self.candidacy.started:
+            self.candidacy.drain(again=False, release=self.candidacy.config.release_on_cancel)
+
+    def after_fork(self) -> None:
+        """The child holds nothing; a lock taken before stays known as lost."""
+        self.candidacy = None
+        self._taken = False
+
+    # Inner parts
+
+    async def _held(self, timeout: Seconds | None, *, block: bool) -> Term:
+        if await self._lock(timeout, block=block) and self._term:
+            return self._term
+        raise LeaseBusy(self.lease, self.candidacy.holder if self.candidacy else None)
+
+    @contextmanager
+    def _as_current(self, term: Term) -> Iterator[Term]:
+        token = CURRENT_TERM.set(term)
+        try:
+            yield term
+        finally:
+            CURRENT_TERM.reset(token)
+
+    def _open(self) -> Candidacy:
+        if self.replica.closed:
+            raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
+        if self.candidacy is None:
+            self.candidacy = self.replica.open(self.name, "a locker", self._config, self, sticky=False)
+        self.replica.announce(self.candidacy)
+        return self.candidacy
+
+    def _take(self) -> bool:
+        """Be the one thread or task that may use this locker; a lock that was lost is no obstacle."""
+        with self.replica.mutex:
+            if self._taken and (self._term is None or self._term.is_valid):
+                return False
+            if self._term is not None:
+                self._forget_term()
+            self._taken, self._taker = True, None
+            return True
+
+    def _let_go(self) -> None:
+        with self.replica.mutex:
+            self._taken = False
+        if self.candidacy:
+            self.candidacy.changed.notify()
+
+    def _forget_term(self) -> None:
+        term, self._term = self._term, None
+        if term is not None:
+            self._unlocked_lost = term.lost
+            if self.candidacy and self.candidacy.identity == term.identity:
+                self.candidacy.exit()
+
+    async def _lock(self, timeout: Seconds | None, *, block: bool) -> bool:
+        limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
+        candidacy = self._open()
+        if block and self.is_held and self._taker == _thread.get_ident():
+            raise SingletonJobsError(f"lease {self.lease!r} is held by this very locker and thread: it is not re-entrant")
+        until = candidacy.clock.now() + limit
+        if not await candidacy.changed.wait(self._take, until, block=block):
+            return False
+
+        def decided() -> bool:
+            return candidacy.term is not None or candidacy.draining or isinstance(candidacy.error, AccessDenied)
+
+        return await self._attempt(candidacy, decided, until, block=block)
+
+    async def _try_lock(self, *, block: bool) -> bool:
+        candidacy = self._open()
+        if not self._take():
+            return False
+        until = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout
+        return await self._attempt(candidacy, lambda: candidacy.settled, until, block=block)
+
+    async def _attempt(
+        self, candidacy: Candidacy, decided: Callable[[], bool], until: float, *, block: bool
+    ) -> bool:
+        try:
+            candidacy.start()
+            await candidacy.changed.wait(decided, until, block=block)
+            term = candidacy.enter()
+            if term is not None:
+                self._term, self._taker = term, _thread.get_ident() if block else None
+                return True
+            if candidacy.error and not candidacy.draining:
+                raise candidacy.error
+            return False
+        finally:
+            if self._term is None:
+                candidacy.stop()
+                self._let_go()
+
+    async def _unlock(self, *, block: bool) -> bool:
+        candidacy = self.candidacy
+        with self.replica.mutex:
+            attempting = self._taken and self._term is None
+        if candidacy is None or attempting or not (self._term or candidacy.unsettled):
+            return False
+        candidacy.release()
+        until = candidacy.clock.now() + RELEASE * candidacy.config.request_timeout
+        try:
+            return await candidacy.wait_left(until, block=block) and candidacy.released
+        finally:
+            self._forget_term()
+            self._let_go()
+
+    async def _unlock_with_retry(self, timeout: Seconds | None, *, block: bool) -> bool:
+        candidacy = self.candidacy
+        if candidacy is None:
+            return False
+        limit = candidacy.config.unlock_with_retry_period if timeout is None else seconds("timeout", timeout, zero=True)
+        until = candidacy.clock.now() + limit
+        while not await self._unlock(block=block):
+            now = candidacy.clock.now()
+            if now >= until or not candidacy.unsettled:
+                return False
+            pause = min(until, now + candidacy.config.retry_period / RETRIES)
+            await candidacy.changed.wait(lambda: False, pause, block=block)
+        return True

@@ -1,0 +1,234 @@
+"""Leases where they belong: ``coordination.k8s.io/v1`` on the Kubernetes API server."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..config import Seconds, seconds
+from ..errors import AccessDenied, ConfigError, Conflict, StoreError
+from ..names import lease_name, namespace_name
+from .kube import Answer, ApiServer
+from .record import LockRecord, Stored, merge_lease, read_lease
+
+__all__ = ["KubernetesStore", "LeaseLock", "role_for"]
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+DEFAULT_TIMEOUT = 5.0
+
+
+class KubernetesStore:
+    """The Leases of one namespace.
+
+    Uses the pod's service account when the process runs in a cluster and no ``context`` is named, else the
+    kubeconfig. ``namespace`` defaults to ``SINGLETON_JOBS_NAMESPACE``, the service account's, the kubeconfig
+    context's, then ``default``.
+    """
+
+    def __init__(self, *, namespace: str | None = None, context: str | None = None) -> None:
+        self._in_cluster = context is None and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+        address, own_namespace = _in_cluster_facts() if self._in_cluster else _kubeconfig_facts(context)
+        self.namespace = namespace_name(
+            namespace or os.environ.get("SINGLETON_JOBS_NAMESPACE") or own_namespace or "default"
+        )
+        self.address = address
+        self.key = f"{address}/namespaces/{self.namespace}"
+        self.server = ApiServer(in_cluster=self._in_cluster, context=context)
+
+    def lock(self, lease: str, identity: str) -> "LeaseLock":
+        """The resource lock of one lease."""
+        return LeaseLock(lease, identity, store=self)
+
+    def describe(self) -> str:
+        """The store's name, for people."""
+        return f"Kubernetes namespace {self.namespace} at {self.address}"
+
+    async def aclose(self) -> None:
+        """Close the running event loop's connections."""
+        await self.server.aclose()
+
+
+class LeaseLock:
+    """One Lease, read and swapped with raw JSON.
+
+    Every write names resourceVersion and uid; creation is a PUT without a version, so that a Role can limit it by
+    name. ``request_timeout``: the limit of one request, in seconds. `aclose` closes the connections of a lock used
+    on its own; ``async with`` does it too.
+    """
+
+    def __init__(
+        self,
+        lease: str,
+        identity: str,
+        *,
+        namespace: str | None = None,
+        store: KubernetesStore | None = None,
+        request_timeout: Seconds = DEFAULT_TIMEOUT,
+    ) -> None:
+        self.lease = lease_name(lease)
+        self._identity = identity
+        self._timeout = seconds("request_timeout", request_timeout)
+        self._store = store or KubernetesStore(namespace=namespace)
+        self.namespace = self._store.namespace
+        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(self.namespace)}/leases/{quote(self.lease)}"
+
+    @property
+    def identity(self) -> str:
+        """The identity that writes through this lock."""
+        return self._identity
+
+    def describe(self) -> str:
+        """The lease's full name, for people."""
+        return f"lease {self.namespace}/{self.lease}"
+
+    async def __aenter__(self) -> "LeaseLock":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the running event loop's connections."""
+        await self._store.aclose()
+
+    async def get(self) -> Stored | None:
+        """The newest version, or None if there is no such Lease."""
+        answer = await self._request("GET")
+        if answer.status == 404 and not _is_namespace(answer):
+            return None
+        return self._stored(answer)
+
+    async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
+        """Store a first version; Conflict if the Lease exists."""
+        raw = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self.lease, "namespace": self.namespace},
+        }
+        return await self._put(merge_lease(raw, record, ledger))
+
+    async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
+        """Replace exactly ``replaces``; Conflict if anything else is stored."""
+        raw = dict(replaces.raw or {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"})
+        metadata = {key: value for key, value in (raw.get("metadata") or {}).items() if key != "managedFields"}
+        raw["metadata"] = metadata | {
+            "name": self.lease,
+            "namespace": self.namespace,
+            "uid": replaces.uid,
+            "resourceVersion": str(replaces.version),
+        }
+        return await self._put(merge_lease(raw, record, ledger))
+
+    async def record_event(self, text: str) -> None:
+        """Create a core/v1 Event about the Lease; best effort, it needs the verb ``create`` on ``events``."""
+        from datetime import UTC
+
+        now = datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+        involved = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{self.lease[:200]}.", "namespace": self.namespace},
+            "involvedObject": involved | {"name": self.lease, "namespace": self.namespace},
+            "reason": "LeaderElection",
+            "message": f"{self._identity} {text}"[:1024],
+            "type": "Normal",
+            "source": {"component": "singleton-jobs"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        path = f"/api/v1/namespaces/{quote(self.namespace)}/events"
+        try:
+            await self._store.server.request("POST", path, event, timeout=self._timeout)
+        except StoreError:
+            pass  # an event is for people; losing one changes nothing
+
+    async def _put(self, lease: dict[str, Any]) -> Stored:
+        answer = await self._request("PUT", lease)
+        exists = answer.status == 422 and answer.mentions("metadata.resourceVersion")
+        gone = answer.status == 404 and not _is_namespace(answer)
+        if answer.status == 409 or exists or gone:
+            raise Conflict(f"{self.describe()}: {answer.reason()}")
+        return self._stored(answer)
+
+    async def _request(self, method: str, body: object = None) -> Answer:
+        return await self._store.server.request(method, self._path, body, timeout=self._timeout)
+
+    def _stored(self, answer: Answer) -> Stored:
+        if answer.status not in (200, 201):
+            raise self._refusal(answer)
+        record, ledger = read_lease(answer.body)
+        metadata = answer.body["metadata"]
+        try:
+            uid, version = str(metadata["uid"]), int(metadata["resourceVersion"])
+            written = max((str(f["time"]) for f in metadata.get("managedFields") or () if "time" in f), default=None)
+            written_at = datetime.fromisoformat(written) if written else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{self.describe()}: an answer that cannot be read: {error!r}") from error
+        return Stored(record, ledger, uid, version, answer.served_at, written_at, raw=answer.body)
+
+    def _refusal(self, answer: Answer) -> StoreError:
+        what = f"{self.describe()}: {answer.reason()}"
+        if answer.status == 404:
+            return StoreError(f"{what} (create the namespace {self.namespace!r})", outcome="not done")
+        if answer.status == 403 and (answer.body.get("details") or {}).get("causes") and "terminat" in what.lower():
+            return StoreError(what, outcome="not done")
+        if answer.status == 403:
+            return AccessDenied(
+                f"{what}\nApply this Role, bound to the pod's service account:\n{role_for(self.lease, self.namespace)}"
+            )
+        if answer.status == 401:
+            return AccessDenied(f"{what}: the API server does not accept these credentials")
+        certain = 400 <= answer.status < 500 and answer.status != 408
+        return StoreError(what, outcome="not done" if certain else "unknown", retry_after=answer.retry_after)
+
+
+def role_for(lease: str, namespace: str) -> str:
+    """The Role that lets a pod hold ``lease`` and nothing else."""
+    return f"""\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: singleton-jobs
+  namespace: {namespace}
+rules:
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{lease}]
+  verbs: [get, create, update, list, watch]"""
+
+
+def _is_namespace(answer: Answer) -> bool:
+    return (answer.body.get("details") or {}).get("kind") == "namespaces"
+
+
+def _in_cluster_facts() -> tuple[str, str | None]:
+    if not (SERVICE_ACCOUNT / "token").is_file():
+        raise ConfigError(
+            f"this pod has no service-account token at {SERVICE_ACCOUNT}: set automountServiceAccountToken: true, "
+            "or name a store with SINGLETON_JOBS_STORE"
+        )
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    try:
+        namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
+    except OSError:
+        namespace = ""
+    return f"https://{f'[{host}]' if ':' in host else host}:{port}", namespace or None
+
+
+def _kubeconfig_facts(context: str | None) -> tuple[str, str | None]:
+    """Address and namespace of a context, without asking for credentials: an exec plugin may take long."""
+    from kubernetes.config import ConfigException
+    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
+
+    try:
+        merged = KubeConfigMerger(KUBE_CONFIG_DEFAULT_LOCATION).config
+        if merged is None:
+            raise ConfigException(f"no file at {KUBE_CONFIG_DEFAULT_LOCATION}")
+        chosen = merged["contexts"].get_with_name(context or merged["current-context"])["context"]
+        cluster = merged["clusters"].get_with_name(chosen["cluster"])["cluster"]
+        return str(cluster["server"]).rstrip("/"), chosen.safe_get("namespace")
+    except ConfigException as error:
+        raise ConfigError(f"store 'kubernetes:' needs a pod to run in, or a usable kubeconfig: {error}") from error

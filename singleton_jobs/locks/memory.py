@@ -1,0 +1,96 @@
+"""Leases in this process's memory: for tests and for programs of one process."""
+
+import json
+import uuid
+from datetime import UTC, datetime
+
+from ..clock import SYSTEM_CLOCK, Clock
+from ..errors import Conflict, StoreError
+from ..names import lease_name
+from ..threads import new_lock
+from .record import LockRecord, Stored, merge_lease, read_lease
+
+__all__ = ["MemoryLock", "MemorySpace"]
+
+
+class MemorySpace:
+    """A store of leases in memory; the URL ``memory:`` names the one space that each process has."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.key = f"memory:{id(self):x}"
+        self.clock = clock
+        self.leases: dict[str, tuple[str, int, str, float]] = {}  # name: uid, version, text, written at
+        self.mutex = new_lock()
+        self._version = 0
+
+    def next_version(self) -> int:
+        """A version later than all given out before; call it with the mutex held."""
+        self._version += 1
+        return self._version
+
+    def lock(self, lease: str, identity: str) -> "MemoryLock":
+        """The resource lock of one lease."""
+        return MemoryLock(lease, identity, space=self)
+
+    def describe(self) -> str:
+        """The store's name, for people."""
+        return "memory (this process only)"
+
+
+SPACE = MemorySpace()
+
+
+class MemoryLock:
+    """One lease in a `MemorySpace`, by default the process's own."""
+
+    def __init__(self, lease: str, identity: str, *, space: MemorySpace | None = None) -> None:
+        self.lease = lease_name(lease)
+        self._identity = identity
+        self._space = space or SPACE
+
+    @property
+    def identity(self) -> str:
+        """The identity that writes through this lock."""
+        return self._identity
+
+    def describe(self) -> str:
+        """The lease's full name, for people."""
+        return f"memory lease {self.lease}"
+
+    async def get(self) -> Stored | None:
+        """The newest version, or None."""
+        with self._space.mutex:
+            row = self._space.leases.get(self.lease)
+        return row and self._stored(*row)
+
+    async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
+        """Store a first version; Conflict if the lease exists."""
+        with self._space.mutex:
+            if self.lease in self._space.leases:
+                raise Conflict(f"{self.describe()} exists already")
+            return self._put(str(uuid.uuid4()), json.dumps(merge_lease(None, record, ledger)))
+
+    async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
+        """Replace exactly ``replaces``; Conflict if anything else is stored."""
+        with self._space.mutex:
+            row = self._space.leases.get(self.lease)
+            if row is None or (row[0], row[1]) != (replaces.uid, replaces.version):
+                raise Conflict(f"{self.describe()} is not at version {replaces.version} any more")
+            return self._put(replaces.uid, json.dumps(merge_lease(json.loads(row[2]), record, ledger)))
+
+    async def record_event(self, text: str) -> None:
+        """Memory keeps no events."""
+
+    def _put(self, uid: str, text: str) -> Stored:
+        row = (uid, self._space.next_version(), text, self._space.clock.wall())
+        self._space.leases[self.lease] = row
+        return self._stored(*row)
+
+    def _stored(self, uid: str, version: int, text: str, written_at: float) -> Stored:
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise StoreError(f"{self.describe()} cannot be read: {error}") from error
+        record, ledger = read_lease(raw)
+        served = datetime.fromtimestamp(self._space.clock.wall(), UTC)
+        return Stored(record, ledger, uid, version, served, datetime.fromtimestamp(written_at, UTC), raw=raw)

@@ -1,0 +1,223 @@
+"""Leases in a SQLite file: several processes of one machine, nothing to start.
+
+Every write is one immediate transaction, synced to disk. A holder whose process is gone is known to be gone, so its
+lease is free at once; this is only concluded for processes of the same boot and pid namespace.
+"""
+
+import json
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from ..clock import SYSTEM_CLOCK
+from ..errors import ConfigError, Conflict, StoreError
+from ..names import lease_name
+from ..threads import Worker
+from .processes import is_gone, this_process
+from .record import LockRecord, Stored, merge_lease, read_lease
+
+__all__ = ["SQLiteLock", "SQLiteStore"]
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 2.0  # seconds that one statement waits for another process's transaction
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS lease (
+    name TEXT PRIMARY KEY, uid TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,
+    written_at REAL NOT NULL, process TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS version (one INTEGER PRIMARY KEY CHECK (one = 1), newest INTEGER NOT NULL);
+INSERT OR IGNORE INTO version VALUES (1, 0);
+"""
+
+
+class SQLiteStore:
+    """A store of leases in the SQLite file ``path``, made if missing (its folder too)."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.key = f"sqlite:{os.path.realpath(self.path)}"
+        self._worker = Worker("singleton-jobs-sqlite")
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        self._inherited: list[sqlite3.Connection | Worker] = []
+
+    def lock(self, lease: str, identity: str) -> "SQLiteLock":
+        """The resource lock of one lease."""
+        return SQLiteLock(lease, identity, store=self)
+
+    def describe(self) -> str:
+        """The store's name, for people."""
+        return f"SQLite file {self.path}"
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` on this process's connection, off the event loop's thread."""
+        if self._pid != os.getpid():  # SQLite connections must not cross a fork, nor may the child close them
+            if self._connection:
+                self._inherited += [self._connection, self._worker]
+            self._connection, self._worker, self._pid = None, Worker("singleton-jobs-sqlite"), os.getpid()
+        return await self._worker.call(lambda: self._guarded(work))
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        sent = False
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            sent = True
+            return work(self._connection)
+        except sqlite3.OperationalError as error:
+            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            outcome = "unknown" if sent and not busy else "not done"
+            raise StoreError(f"{self.describe()}: {error}", outcome=outcome) from error
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self.describe()}: {error}", outcome="unknown" if sent else "not done") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _require_file_locks(self.path)
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        return connection
+
+
+class SQLiteLock:
+    """One lease in a SQLite file, named by ``path`` or by a store that other locks share."""
+
+    def __init__(
+        self,
+        lease: str,
+        identity: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        store: SQLiteStore | None = None,
+    ) -> None:
+        if (path is None) == (store is None):
+            raise ConfigError("SQLiteLock needs a path or a store")
+        self.lease = lease_name(lease)
+        self._identity = identity
+        self._store = store or SQLiteStore(path or "")
+
+    @property
+    def identity(self) -> str:
+        """The identity that writes through this lock."""
+        return self._identity
+
+    def describe(self) -> str:
+        """The lease's full name, for people."""
+        return f"lease {self.lease} in {self._store.path}"
+
+    async def get(self) -> Stored | None:
+        """The newest version, or None."""
+        return await self._store.run(self._get)
+
+    async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
+        """Store a first version; Conflict if the lease exists."""
+
+        def work(connection: sqlite3.Connection) -> Stored:
+            with _transaction(connection):
+                if connection.execute("SELECT 1 FROM lease WHERE name = ?", (self.lease,)).fetchone():
+                    raise Conflict(f"{self.describe()} exists already")
+                return self._put(connection, str(uuid.uuid4()), json.dumps(merge_lease(None, record, ledger)))
+
+        return await self._store.run(work)
+
+    async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
+        """Replace exactly ``replaces``; Conflict if anything else is stored."""
+
+        def work(connection: sqlite3.Connection) -> Stored:
+            with _transaction(connection):
+                row = connection.execute(
+                    "SELECT body FROM lease WHERE name = ? AND uid = ? AND version = ?",
+                    (self.lease, replaces.uid, replaces.version),
+                ).fetchone()
+                if row is None:
+                    raise Conflict(f"{self.describe()} is not at version {replaces.version} any more")
+                return self._put(connection, replaces.uid, json.dumps(merge_lease(json.loads(row[0]), record, ledger)))
+
+        return await self._store.run(work)
+
+    async def record_event(self, text: str) -> None:
+        """A SQLite file keeps no events."""
+
+    def _put(self, connection: sqlite3.Connection, uid: str, body: str) -> Stored:
+        connection.execute("UPDATE version SET newest = newest + 1")
+        connection.execute(
+            "INSERT OR REPLACE INTO lease SELECT ?, ?, newest, ?, ?, ? FROM version",
+            (self.lease, uid, body, SYSTEM_CLOCK.wall(), this_process()),
+        )
+        stored = self._get(connection)
+        if stored is None:
+            raise StoreError(f"{self.describe()} vanished inside its own transaction")
+        return stored
+
+    def _get(self, connection: sqlite3.Connection) -> Stored | None:
+        row = connection.execute(
+            "SELECT uid, version, body, written_at, process FROM lease WHERE name = ?", (self.lease,)
+        ).fetchone()
+        if row is None:
+            return None
+        uid, version, body, written_at, process = row
+        try:
+            raw = json.loads(body)
+        except ValueError as error:
+            raise StoreError(f"{self.describe()} cannot be read: {error}") from error
+        record, ledger = read_lease(raw)
+        return Stored(
+            record,
+            ledger,
+            uid,
+            version,
+            served_at=datetime.fromtimestamp(SYSTEM_CLOCK.wall(), UTC),
+            written_at=datetime.fromtimestamp(written_at, UTC),
+            abandoned=bool(record.holder_identity) and is_gone(process),
+            raw=raw,
+        )
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _require_file_locks(path: Path) -> None:
+    """Refuse a file system on which two openers of one file can lock it at once; SQLite could not tell."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: its locks are mandatory and always there
+        return
+    if not hasattr(fcntl, "F_OFD_SETLK"):
+        return
+    import struct
+
+    request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+    probe = path.with_name(f"{path.name}.lock-probe-{os.getpid()}-{time.monotonic_ns()}")
+    try:
+        with probe.open("wb") as first, probe.open("wb") as second:
+            try:
+                fcntl.fcntl(first, fcntl.F_OFD_SETLK, request)
+            except OSError as error:
+                raise StoreError(f"{path.parent} cannot lock files ({error}); use another folder", outcome="not done") from error
+            try:
+                fcntl.fcntl(second, fcntl.F_OFD_SETLK, request)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise StoreError(f"{path.parent} cannot lock files ({error}); use another folder", outcome="not done") from error
+        raise StoreError(f"{path.parent} lets two openers lock one file at once; use another folder", outcome="not done")
+    finally:
+        probe.unlink(missing_ok=True)

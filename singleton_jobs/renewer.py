@@ -1,0 +1,162 @@
+"""The one daemon thread of a process: an event loop that carries out every candidate's decisions.
+
+Renewals fall on a common grid, so that many leases share one wake-up and a few connections; each is one small task,
+so that a lease whose store hangs delays no other.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import selectors
+import sys
+from asyncio import AbstractEventLoop, Semaphore, Task, TimerHandle
+from typing import Any
+
+from .candidacy import Candidacy
+from .clock import SYSTEM_CLOCK, Clock
+from .threads import new_lock, patched_by, start_thread
+
+__all__ = ["Renewer", "RenewerThread", "shared_renewer"]
+
+logger = logging.getLogger("singleton_jobs")
+
+AT_ONCE = 8  # requests under way at any time: as many as there are connections
+
+
+class Renewer:
+    """Drives any number of candidacies on whatever event loop runs `run`."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._loop: AbstractEventLoop | None = None
+        self._slots: Semaphore | None = None
+        self._stopped: asyncio.Event | None = None
+        self._timers: dict[Candidacy, TimerHandle] = {}
+        self._tasks: dict[Candidacy, Task[None]] = {}
+        self._again: set[Candidacy] = set()
+        self._early: list[Candidacy] = []
+        self._mutex = new_lock()
+        self.last_turn = clock.now()
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        with self._mutex:
+            self._loop = asyncio.get_running_loop()
+            self._slots = Semaphore(AT_ONCE)
+            self._stopped = asyncio.Event()
+            early, self._early = self._early, []
+        for candidacy in early:
+            self._serve_soon(candidacy)
+        await self._stopped.wait()
+        for task in self._tasks.values():
+            task.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def stop(self) -> None:
+        """End `run`; from any thread."""
+        if self._loop and self._stopped:
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def wake(self, candidacy: Candidacy) -> None:
+        """Ask ``candidacy`` for its next decision soon; from any thread."""
+        with self._mutex:
+            if self._loop is None:
+                self._early.append(candidacy)
+                return
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._serve_soon, candidacy)
+
+    def _serve_soon(self, candidacy: Candidacy) -> None:
+        timer = self._timers.pop(candidacy, None)
+        if timer:
+            timer.cancel()
+        if candidacy in self._tasks:
+            self._again.add(candidacy)
+        elif self._loop:
+            self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy))
+
+    async def _serve(self, candidacy: Candidacy) -> None:
+        assert self._slots and self._loop
+        due = -math.inf
+        try:
+            while True:
+                self._again.discard(candidacy)
+                async with self._slots:
+                    due = await candidacy.step()
+                self.last_turn = now = self._clock.now()
+                if due > now and candidacy not in self._again:
+                    break
+        except Exception:
+            logger.exception("a fault in the candidacy for lease %s; trying again", candidacy.lease)
+            due = self._clock.now() + candidacy.config.retry_period
+        finally:
+            del self._tasks[candidacy]
+        if due < math.inf:
+            delay = due - self._clock.now()
+            self._timers[candidacy] = self._loop.call_at(self._loop.time() + delay, self._serve_soon, candidacy)
+
+
+class _BootClockLoop(asyncio.SelectorEventLoop):
+    """A loop that reads our clock: a stock one is stopped for good by a test that freezes ``time``."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(_native_selector())
+        self._boot_now = clock.now
+
+    def time(self) -> float:
+        return self._boot_now()
+
+
+def _native_selector() -> selectors.BaseSelector | None:
+    if patched_by() == "gevent":
+        original: Any = sys.modules["gevent.monkey"].get_original("selectors", "DefaultSelector")
+        return original()  # type: ignore[no-any-return]
+    if patched_by() == "eventlet":
+        original = sys.modules["eventlet.patcher"].original("selectors")
+        return original.DefaultSelector()  # type: ignore[no-any-return]
+    return None
+
+
+class RenewerThread(Renewer):
+    """A renewer with a daemon thread of its own, started when it is first needed."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(clock)
+        self._started = False
+
+    def wake(self, candidacy: Candidacy) -> None:
+        with self._mutex:
+            start, self._started = not self._started, True
+        if start:
+            start_thread(self._run_thread, "singleton-jobs-renewer")
+        super().wake(candidacy)
+
+    def _run_thread(self) -> None:
+        loop = _BootClockLoop(self._clock)
+        loop.run_until_complete(self.run())
+
+
+_shared: RenewerThread | None = None
+_inherited: list[RenewerThread] = []
+
+
+def shared_renewer() -> RenewerThread:
+    """This process's renewer."""
+    global _shared
+    if _shared is None:
+        _shared = RenewerThread()
+    return _shared
+
+
+def _after_fork_in_child() -> None:
+    """Leave the parent's loop and sockets alone, and alive: closing them would close the parent's."""
+    global _shared
+    if _shared:
+        _inherited.append(_shared)
+        _shared = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

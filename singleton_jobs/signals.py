@@ -1,0 +1,103 @@
+"""Waiting until something is so: written once, for plain threads and for coroutines.
+
+What has to wait is a coroutine that is told whether it may block. `run_blocking` drives it without any event loop;
+an ``async`` caller awaits the very same one.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from .clock import Clock
+from .threads import patched_by
+
+__all__ = ["Signal", "on_event_loop", "run_blocking"]
+
+T = TypeVar("T")
+
+COOPERATIVE_POLL = 0.02  # seconds; under gevent and eventlet a native event would stop the whole process
+
+
+def run_blocking(waiting: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that was told to block, so that it never suspends."""
+    try:
+        waiting.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    waiting.close()
+    raise RuntimeError("a blocking wait was suspended")
+
+
+def on_event_loop() -> bool:
+    """Whether this thread is running an event loop, which must not be blocked."""
+    from asyncio import _get_running_loop
+
+    return _get_running_loop() is not None
+
+
+class Signal:
+    """Tells every waiter that something changed; they look for themselves what it was.
+
+    Whoever changes the state calls `notify` afterwards; a waiter registers first and then looks, so that no change
+    is missed.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiters: list[Callable[[], object]] = []
+
+    def notify(self) -> None:
+        """Wake every waiter, from any thread."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter()
+
+    async def wait(self, is_so: Callable[[], bool], until: float, *, block: bool) -> bool:
+        """Wait until ``is_so()``, at most until the clock shows ``until``; says whether it is so."""
+        if block and patched_by():
+            while not is_so() and self._clock.now() < until:
+                time.sleep(COOPERATIVE_POLL)
+            return is_so()
+        while not is_so():
+            changed, wake = _event() if block else _async_event()
+            self._waiters.append(wake)
+            try:
+                left = until - self._clock.now()
+                if is_so() or left <= 0:
+                    break
+                await changed(min(left, threading.TIMEOUT_MAX))
+            finally:
+                if wake in self._waiters:
+                    self._waiters.remove(wake)
+        return is_so()
+
+
+def _event() -> tuple[Callable[[float], Coroutine[Any, Any, None]], Callable[[], object]]:
+    event = threading.Event()
+
+    async def changed(timeout: float) -> None:
+        event.wait(timeout)
+
+    return changed, event.set
+
+
+def _async_event() -> tuple[Callable[[float], Coroutine[Any, Any, None]], Callable[[], object]]:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+
+    async def changed(timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                await event.wait()
+        except TimeoutError:
+            pass
+
+    def wake() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(event.set)
+
+    return changed, wake

@@ -1,0 +1,22 @@
+"""Skipped: what a guarded call returns when it did not run here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Reason", "Skipped"]
+
+Reason = Literal[
+    "not-leader", "not-ready", "store-unreachable", "access-denied", "draining", "too-soon", "busy", "mode"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A call that did not run here; falsy. ``holder`` is who was last seen to hold the lease, if anybody."""
+
+    lease: str
+    reason: Reason
+    holder: str | None = None
+
+    def __bool__(self) -> Literal[False]:
+        return False

@@ -1,0 +1,134 @@
+"""Term: one unbroken hold of a lease, true when asked. Fire: one scheduled run of one job."""
+
+import math
+import os
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+
+from .candidate import Hold
+from .errors import LeadershipLost
+
+__all__ = ["CURRENT_TERM", "Fire", "Term", "current_fire", "current_term"]
+
+
+class Term:
+    """One unbroken hold of ``lease`` by ``identity``, from acquisition to release or loss.
+
+    ``fencing_token`` grows with every term of one ``uid`` (the lease object): a sink that refuses anything older
+    than the newest it has seen is safe whatever stalls. ``acquired_at`` is an aware datetime. ``lost`` is set when
+    the term ends other than by the program's own wish; it is a hint, `check` is the truth.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_expire",
+        "_hold",
+        "_now",
+        "_on_lost",
+        "_pid",
+        "acquired_at",
+        "fencing_token",
+        "identity",
+        "lease",
+        "lost",
+        "uid",
+    )
+
+    def __init__(
+        self, lease: str, identity: str, hold: Hold, now: Callable[[], float], expire: Callable[[], None]
+    ) -> None:
+        self.lease = lease
+        self.identity = identity
+        self.fencing_token = hold.token
+        self.uid = hold.uid
+        self.acquired_at: datetime | None = hold.acquire_time
+        self.lost = threading.Event()
+        self._hold = hold
+        self._now = now
+        self._expire = expire
+        self._pid = os.getpid()
+        self._on_lost: list[Callable[[], object]] = []
+
+    def __repr__(self) -> str:
+        return f"<Term {self.fencing_token} of {self.lease!r} held by {self.identity!r}>"
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the lease is held at this instant; computed from the clock, without a lock or I/O."""
+        if self._now() < self._hold.until and os.getpid() == self._pid:
+            return True
+        self._latch()
+        return False
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until this hold ends if no further renewal is acknowledged; 0 once it has ended."""
+        return max(0.0, self._hold.until - self._now()) if self.is_valid else 0.0
+
+    def check(self) -> None:
+        """Raise LeadershipLost unless the lease is held at this instant; call it before every effect."""
+        if self._now() < self._hold.until and os.getpid() == self._pid:
+            return
+        self._latch()
+        raise LeadershipLost(self.lease, self.ending)
+
+    @property
+    def ending(self) -> str:
+        """Why the term ended; empty while it lasts."""
+        if os.getpid() != self._pid:
+            return "a forked process holds nothing"
+        return self._hold.ending
+
+    @property
+    def ended_ago(self) -> float:
+        """Seconds since the term ended; infinite if this process never held it."""
+        if os.getpid() != self._pid:
+            return math.inf
+        ended_at = self._hold.ended_at
+        return 0.0 if ended_at is None else max(0.0, self._now() - ended_at)
+
+    def _latch(self) -> None:
+        if os.getpid() == self._pid:
+            self._expire()
+
+    def _call_when_lost(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call ``callback`` (quick, any thread) when the term is lost, at once if it is; the result takes it back."""
+        self._on_lost.append(callback)
+        if self.lost.is_set():
+            callback()
+
+        def forget() -> None:
+            self._on_lost.remove(callback)
+
+        return forget
+
+    def _lose(self) -> None:
+        self.lost.set()
+        for callback in tuple(self._on_lost):
+            callback()
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """One scheduled run of one job: its key, its nominal time (aware, UTC), and the term that claimed it."""
+
+    job: str
+    time: datetime
+    term: Term
+
+
+CURRENT_TERM: ContextVar[Term | None] = ContextVar("singleton_jobs_term", default=None)
+CURRENT_FIRE: ContextVar[Fire | None] = ContextVar("singleton_jobs_fire", default=None)
+
+
+def current_term() -> Term | None:
+    """The term under which the innermost guarded function of this thread or task runs; None outside of any."""
+    return CURRENT_TERM.get()
+
+
+def current_fire() -> Fire | None:
+    """The fire that the running job was claimed for; None outside of a claimed run."""
+    return CURRENT_FIRE.get()

@@ -1,0 +1,97 @@
+"""Native threads and waiting, also where gevent or eventlet have replaced both."""
+
+import _thread
+import sys
+import threading
+from _queue import SimpleQueue  # the C one: never a cooperative stand-in
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+__all__ = ["Worker", "new_lock", "patched_by", "start_thread"]
+
+T = TypeVar("T")
+
+
+def patched_by() -> str | None:
+    """``"gevent"`` or ``"eventlet"`` if ``threading`` in this process was replaced by cooperative stand-ins."""
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent and gevent.is_module_patched("threading"):
+        return "gevent"
+    eventlet = sys.modules.get("eventlet.patcher")
+    if eventlet and eventlet.is_monkey_patched("thread"):
+        return "eventlet"
+    return None
+
+
+def _native(name: str) -> Any:
+    patch = patched_by()
+    if patch == "gevent":
+        return sys.modules["gevent.monkey"].get_original("_thread", name)
+    if patch == "eventlet":
+        return getattr(sys.modules["eventlet.patcher"].original("_thread"), name)
+    return getattr(_thread, name)
+
+
+def new_lock() -> threading.Lock:
+    """A native lock; held for microseconds only, so that it may be taken on any kind of thread."""
+    lock: threading.Lock = _native("allocate_lock")()
+    return lock
+
+
+def start_thread(target: Callable[[], None], name: str) -> None:
+    """Start a daemon thread of the operating system: a cooperative one could be starved by the program's work."""
+    if patched_by():
+        _native("start_new_thread")(target, ())
+    else:
+        threading.Thread(target=target, name=name, daemon=True).start()
+
+
+class Worker:
+    """One daemon thread that runs blocking calls one after the other.
+
+    Unlike an executor's, it still works while the interpreter exits, and never holds the exit up.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._lock = new_lock()
+        self._started = False
+
+    def submit(self, task: Callable[[], None]) -> None:
+        """Run ``task`` after all that was submitted before; it must not raise."""
+        with self._lock:
+            if not self._started:
+                self._started = True
+                start_thread(self._run, self._name)
+        self._tasks.put(task)
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """The result of ``function()``, awaited on any event loop; a caller that gives up leaves it running."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(result)  # type: ignore[arg-type]
+            else:
+                future.set_exception(error)
+
+        def task() -> None:
+            try:
+                outcome: tuple[T | None, BaseException | None] = function(), None
+            except Exception as error:  # handed to the caller, who awaits it
+                outcome = None, error
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, *outcome)
+
+        self.submit(task)
+        return await future
+
+    def _run(self) -> None:
+        while True:
+            self._tasks.get()()

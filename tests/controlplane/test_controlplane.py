@@ -128,7 +128,7 @@ def test_suspended_api_server_is_silent(control_plane: ControlPlane, admin: Admi
 
 def test_no_server_outlives_its_owner(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from tests.controlplane.process import Process\n"
+        "import sys, time; from pathlib import Path; from controlplane.process import Process\n"
         "p = Process(['/bin/sleep', '60'], Path(sys.argv[1])); p.start(); print(p.pid, flush=True)\n"
         "time.sleep(60)"
     )

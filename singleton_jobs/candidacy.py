@@ -157,11 +157,11 @@ class Candidacy:
 
     def stop(self) -> None:
         """Compete no longer, and undo what may have landed."""
-        self._change(lambda now: self._candidate.stop(now), lost=False)
+        self._change(self._candidate.stop, lost=False)
 
     def release(self) -> None:
         """End the hold here and free the lease, without regard to running work: the caller knows that it ended."""
-        self._change(lambda now: self._candidate.release(now), lost=False)
+        self._change(self._candidate.release, lost=False)
 
     def abandon(self, why: str) -> None:
         """End the hold here and let the record run out."""

@@ -10,19 +10,17 @@ two candidates that both believe they may write, one is refused.
 import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from .config import JITTER, Config
 from .errors import AccessDenied, Conflict, StoreError
 from .locks.record import LockRecord, Stored
 
-if TYPE_CHECKING:
-    from random import Random  # only a type: the generator itself is handed in
-
 __all__ = ["Action", "Answer", "Candidate", "Hold", "Read", "Wait", "Write"]
 
 HERD_SPREAD = 0.05  # seconds over which followers spread after a seen release
 DENIED_RETRY = 30.0  # seconds between tries while access is denied
+PATIENT_CONFLICTS = 2  # met in a row before renewals give way a little
 MICROSECOND = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
 
@@ -90,6 +88,13 @@ def _content(stored: Stored) -> tuple[object, ...]:
     return (stored.uid, r.holder_identity, r.lease_duration_seconds, r.acquire_time, r.renew_time, r.lease_transitions)
 
 
+class Chance(Protocol):
+    """What is used of ``random.Random``."""
+
+    def uniform(self, a: float, b: float, /) -> float:
+        """A number between ``a`` and ``b``."""
+
+
 class Candidate:
     """Candidacy of one identity for one lease.
 
@@ -98,7 +103,7 @@ class Candidate:
     while work of an ended term still runs here: leading again would only skip everything.
     """
 
-    def __init__(self, identity: str, config: Config, rng: "Random", phase: float = 0.0) -> None:
+    def __init__(self, identity: str, config: Config, rng: Chance, phase: float = 0.0) -> None:
         self.identity = identity
         self.config = config
         self.hold: Hold | None = None
@@ -187,7 +192,7 @@ class Candidate:
 
     # What to do next
 
-    def decide(self, now: float, wall: float) -> Action:
+    def decide(self, now: float, wall: float) -> Action:  # noqa: PLR0911 (a table of cases)
         """The next request, or how long to wait. ``now`` is boot time; ``wall`` only goes into the record."""
         self.expire(now)
         self._renewing = False
@@ -232,7 +237,7 @@ class Candidate:
             elif not _continues(self.hold, self.identity, stored):
                 holder = stored.record.holder_identity
                 self._end(f"the record now names {holder!r:.80}" if holder else "the record was freed", received_at)
-            elif self._conflicts > 2:  # somebody edits faster than we write
+            elif self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
                 self._next = received_at + self.config.retry_period / 10
         elif self.releasing:
             if stored and self._is_ours(stored):
@@ -368,9 +373,8 @@ class Candidate:
         stale_after = self.config.stale_after
         if not record.holder_identity or stored.abandoned or self._is_ours(stored):
             return -math.inf
-        if stale_after is not None and stored.served_at and stored.written_at:
-            if (stored.served_at - stored.written_at).total_seconds() > duration + stale_after:
-                return -math.inf
+        if stale_after is not None and _untouched(stored) > duration + stale_after:
+            return -math.inf
         if not self.config.use_observed_time and record.renew_time:
             return at + record.renew_time.timestamp() + duration - wall
         return self._unchanged_since + duration
@@ -403,7 +407,9 @@ class Candidate:
 
     def _handing_back(self, stored: Stored, now: float, wall: float) -> Write:
         time = self._new_time(now, wall, stored)
-        return self._write(replace(stored.record, holder_identity="", lease_duration_seconds=1, renew_time=time), stored)
+        return self._write(
+            replace(stored.record, holder_identity="", lease_duration_seconds=1, renew_time=time), stored
+        )
 
     def _write(self, record: LockRecord, replaces: Stored | None, ledger: str | None = None) -> Write:
         uid, over = (replaces.uid, replaces.version) if replaces else (None, None)
@@ -430,6 +436,13 @@ class Candidate:
 
     def _poll(self) -> float:
         return self.config.retry_period * self._rng.uniform(1, JITTER)
+
+
+def _untouched(stored: Stored) -> float:
+    """Seconds between the last write and the answer, by the store's own clock; 0 where it does not say."""
+    if stored.served_at is None or stored.written_at is None:
+        return 0.0
+    return (stored.served_at - stored.written_at).total_seconds()
 
 
 def _continues(hold: Hold, identity: str, stored: Stored) -> bool:

@@ -16,7 +16,7 @@ __all__ = ["Decorator", "Guarded", "OnBusy", "OnSkip", "StrictDecorator", "exclu
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ OnSkip = Literal["return", "raise"]
 OnBusy = Literal["skip", "raise"]
 
 
-class Guarded(Generic[P, R]):
+class Guarded(Generic[P, R_co]):
     """What the decorators return, to type checkers: a function, or method, with its guard's parts."""
 
     __wrapped__: Callable[..., Any]
@@ -32,14 +32,16 @@ class Guarded(Generic[P, R]):
     __qualname__: str
     leadership: "Leadership"
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the function if this replica may; else skip."""
         raise TypeError("made by decorators only")
 
     @overload
-    def __get__(self, instance: None, owner: Any = None) -> "Guarded[P, R]": ...
+    def __get__(self, instance: None, owner: Any = None) -> "Guarded[P, R_co]": ...
     @overload
     def __get__(self: "Guarded[Concatenate[S, Q], T]", instance: S, owner: Any = None) -> "Guarded[Q, T]": ...
+    @overload  # a static method, seen through an instance
+    def __get__(self, instance: object, owner: Any = None) -> "Guarded[P, R_co]": ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Bind like a function."""
         return self
@@ -49,7 +51,9 @@ class Decorator(Protocol):
     """A decorator whose functions may return `Skipped` instead of running."""
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Guarded[P, Coroutine[Any, Any, T | Skipped]]: ...
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> Guarded[P, Coroutine[Any, Any, T | Skipped]]: ...
     @overload
     def __call__(self, function: Callable[P, T], /) -> Guarded[P, T | Skipped]: ...
     def __call__(self, function: Any, /) -> Any:

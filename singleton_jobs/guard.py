@@ -3,7 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 
@@ -15,6 +15,12 @@ from .locker import LeaseLocker
 from .signals import on_event_loop, run_blocking
 from .skipped import Reason, Skipped
 from .term import CURRENT_TERM, Term
+
+if TYPE_CHECKING:
+    _FunctionWrapper = wrapt.FunctionWrapper[..., Any]
+    _BoundFunctionWrapper = wrapt.BoundFunctionWrapper[..., Any]
+else:
+    _FunctionWrapper, _BoundFunctionWrapper = wrapt.FunctionWrapper, wrapt.BoundFunctionWrapper
 
 __all__ = ["ExclusiveGuard", "Guard", "HeldGuard", "LeaderGuard", "guard"]
 
@@ -120,16 +126,16 @@ class ExclusiveGuard(Guard):
 def guard(function: Callable[..., Any], by: Guard) -> Any:
     """``function`` guarded; TypeError if it is nothing that runs once per call."""
     inner = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
-    called = inner.__call__ if not inspect.isroutine(inner) and hasattr(type(inner), "__call__") else inner
-    if any(kind.__module__.split(".")[0] == "celery" for kind in type(inner).__mro__):
+    if any(kind.__module__.partition(".")[0] == "celery" for kind in type(inner).__mro__):
         raise TypeError("a Celery task cannot be guarded: put this decorator under @app.task, next to the function")
     if inspect.isclass(inner):
         raise TypeError(f"a class cannot be guarded: decorate the methods of {inner.__qualname__} that do the work")
     if not callable(inner):
         raise TypeError(f"only functions can be guarded, not {inner!r}")
-    if any(inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f) for f in (inner, called)):
+    forms = (inner, type(inner).__call__)  # an object may be callable by its class
+    if any(inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form) for form in forms):
         raise TypeError(f"a generator cannot be guarded, since it runs after its call: {inner!r}")
-    is_async = inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(called)
+    is_async = any(inspect.iscoroutinefunction(form) for form in forms)
     return GuardedFunction(function, by, _async_wrapper(by) if is_async else _wrapper(by))
 
 
@@ -190,7 +196,7 @@ class _Parts:
         return self
 
 
-class BoundGuardedFunction(_Parts, wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+class BoundGuardedFunction(_Parts, _BoundFunctionWrapper):
     """A guarded method of one object or class."""
 
     @property
@@ -202,7 +208,7 @@ class BoundGuardedFunction(_Parts, wrapt.BoundFunctionWrapper):  # type: ignore[
         return getattr, (self.__self__, self.__name__)
 
 
-class GuardedFunction(_Parts, wrapt.FunctionWrapper):  # type: ignore[misc]
+class GuardedFunction(_Parts, _FunctionWrapper):
     """A guarded function; pickled by name, as functions are."""
 
     __bound_function_wrapper__ = BoundGuardedFunction

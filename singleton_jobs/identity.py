@@ -24,7 +24,9 @@ def identity_prefix(given: str | None = None) -> str:
         if value is None or (value == "" and source != "identity"):
             continue
         if not isinstance(value, str) or len(value) > MAX_PREFIX or not _PRINTABLE.fullmatch(value):
-            raise ConfigError(f"{source} must be 1 to {MAX_PREFIX} printable ASCII characters without spaces: {value!r}")
+            raise ConfigError(
+                f"{source} must be 1 to {MAX_PREFIX} printable ASCII characters without spaces: {value!r}"
+            )
         return value
     return re.sub(r"[^!-~]", "-", socket.gethostname())[:MAX_PREFIX] or "unknown"
 

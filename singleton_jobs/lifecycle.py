@@ -15,7 +15,7 @@ __all__ = ["running"]
 SIGTERM_STATUS = 128 + signal.SIGTERM
 
 
-class running:
+class running:  # noqa: N801 (read as a verb: with running(...))
     """Context manager round a main: starts the candidacies named, and at the end drains and releases everything.
 
     Covers the default replica (or ``replica``), also what is guarded inside. Nested uses count; the outermost drains,

@@ -85,7 +85,7 @@ class LeaseLocker:
         return self._term.lost if self._term else self._unlocked_lost
 
     def check(self, max_tolerable_expired_lease: Seconds = 0) -> None:
-        """Raise LeaseExpired if the lock was taken and, without unlock, its hold ended more than that many seconds ago."""
+        """Raise LeaseExpired if the lock was taken and, without unlock, its hold ended more seconds ago than that."""
         tolerated = seconds("max_tolerable_expired_lease", max_tolerable_expired_lease, zero=True)
         term = self._term
         if term is None or term.is_valid:
@@ -252,7 +252,9 @@ class LeaseLocker:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
         candidacy = self._open()
         if block and self.is_held and self._taker == _thread.get_ident():
-            raise SingletonJobsError(f"lease {self.lease!r} is held by this very locker and thread: it is not re-entrant")
+            raise SingletonJobsError(
+                f"lease {self.lease!r} is held by this very locker and thread: it is not re-entrant"
+            )
         until = candidacy.clock.now() + limit
         if not await candidacy.changed.wait(self._take, until, block=block):
             return False
@@ -269,9 +271,7 @@ class LeaseLocker:
         until = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout
         return await self._attempt(candidacy, lambda: candidacy.settled, until, block=block)
 
-    async def _attempt(
-        self, candidacy: Candidacy, decided: Callable[[], bool], until: float, *, block: bool
-    ) -> bool:
+    async def _attempt(self, candidacy: Candidacy, decided: Callable[[], bool], until: float, *, block: bool) -> bool:
         try:
             candidacy.start()
             await candidacy.changed.wait(decided, until, block=block)

@@ -6,6 +6,8 @@ from .errors import ConfigError
 
 __all__ = ["lease_name", "namespace_name"]
 
+MAX_SUBDOMAIN, MAX_LABEL, MAX_SHOWN = 253, 63, 80
+
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
@@ -15,7 +17,7 @@ def lease_name(name: str, prefix: str = "") -> str:
     if not isinstance(name, str) or not isinstance(prefix, str):
         raise ConfigError(f"a lease name must be a string, not {name if isinstance(prefix, str) else prefix!r}")
     full = (prefix + name).lower()
-    if not name or len(full) > 253 or not _SUBDOMAIN.fullmatch(full):
+    if not name or len(full) > MAX_SUBDOMAIN or not _SUBDOMAIN.fullmatch(full):
         raise ConfigError(
             f"lease name {_shorten(prefix + name)} cannot be used: after lower-casing it must be a DNS-1123 subdomain, "
             "that is 1 to 253 characters of a-z, 0-9, '-' and '.', each part starting and ending with a letter or digit"
@@ -25,7 +27,7 @@ def lease_name(name: str, prefix: str = "") -> str:
 
 def namespace_name(name: str) -> str:
     """``name``; ConfigError unless it is a DNS-1123 label of at most 63 characters."""
-    if not isinstance(name, str) or len(name) > 63 or not re.fullmatch(_LABEL, name):
+    if not isinstance(name, str) or len(name) > MAX_LABEL or not re.fullmatch(_LABEL, name):
         raise ConfigError(
             f"namespace {_shorten(name)} cannot be used: it must be 1 to 63 characters of a-z, 0-9 and '-', "
             "starting and ending with a letter or digit"
@@ -35,4 +37,4 @@ def namespace_name(name: str) -> str:
 
 def _shorten(name: object) -> str:
     text = repr(name)
-    return text if len(text) <= 80 else f"{text[:60]}... ({len(str(name))} characters)"
+    return text if len(text) <= MAX_SHOWN else f"{text[:60]}... ({len(str(name))} characters)"

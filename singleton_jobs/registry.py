@@ -36,7 +36,9 @@ class Registry:
                     "each would wait for the other; give them different leases"
                 )
             if use.config != config:
-                raise ConfigError(f"lease {lease!r} is used in this process with another Config: {use.config}, {config}")
+                raise ConfigError(
+                    f"lease {lease!r} is used in this process with another Config: {use.config}, {config}"
+                )
             use.owners.add(owner)
 
     def give_up(self, owner: object) -> None:
@@ -45,7 +47,7 @@ class Registry:
             for use in self._uses.values():
                 use.owners.discard(owner)
 
-    def keys(self) -> list[object]:
+    def leases(self) -> list[object]:
         """The leases in use."""
         with self._mutex:
             return [key for key, use in self._uses.items() if use.owners]

@@ -74,16 +74,15 @@ class Renewer:
             timer.cancel()
         if candidacy in self._tasks:
             self._again.add(candidacy)
-        elif self._loop:
-            self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy))
+        elif self._loop and self._slots:
+            self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, self._slots))
 
-    async def _serve(self, candidacy: Candidacy) -> None:
-        assert self._slots and self._loop
+    async def _serve(self, candidacy: Candidacy, loop: AbstractEventLoop, slots: Semaphore) -> None:
         due = -math.inf
         try:
             while True:
                 self._again.discard(candidacy)
-                async with self._slots:
+                async with slots:
                     due = await candidacy.step()
                 self.last_turn = now = self._clock.now()
                 if due > now and candidacy not in self._again:
@@ -95,7 +94,7 @@ class Renewer:
             del self._tasks[candidacy]
         if due < math.inf:
             delay = due - self._clock.now()
-            self._timers[candidacy] = self._loop.call_at(self._loop.time() + delay, self._serve_soon, candidacy)
+            self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy)
 
 
 class _BootClockLoop(asyncio.SelectorEventLoop):
@@ -143,7 +142,7 @@ _inherited: list[RenewerThread] = []
 
 
 def shared_renewer() -> RenewerThread:
-    """This process's renewer."""
+    """The process's renewer."""
     global _shared
     if _shared is None:
         _shared = RenewerThread()

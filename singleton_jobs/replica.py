@@ -266,7 +266,7 @@ class Replica:
             first, self._announced = not self._announced, True
         if first:
             resolved = self._resolve()
-            leases = tuple(sorted(self.full_name(str(lease)) for lease in self._declared.keys()))
+            leases = tuple(sorted(self.full_name(str(lease)) for lease in self._declared.leases()))
             self.emit(ReplicaStarted(candidacy.lease, resolved.identity, _describe(resolved.store), leases))
 
     def emit(self, event: Event, callbacks: Iterable[Callable[[Event], object]] = ()) -> None:
@@ -314,7 +314,9 @@ class Replica:
             if remark:
                 logger.info(remark)
         else:
-            from .locks.memory import SPACE as store  # never asked
+            from .locks.memory import SPACE
+
+            store = SPACE  # never asked
         _register_exit()
         return _Resolved(
             prefix=self._settings.resolve_prefix(),
@@ -402,7 +404,7 @@ def configure(
     replica = default_replica()
     if replica._resolved is not None:
         raise ConfigError("configure() must be called before the first use of a guard, a leadership or a locker")
-    for lease in replica._declared.keys():
+    for lease in replica._declared.leases():
         lease_name(str(lease), settings.resolve_prefix())
     replica._settings = settings
     return replica

@@ -40,7 +40,11 @@ class Settings:
             raise ConfigError(f"mode must be one of {', '.join(get_args(Mode))}, not {self.mode!r}")
         if self.config is not None and not isinstance(self.config, Config):
             raise ConfigError(f"config must be a Config, not {self.config!r}")
-        if self.store is not None and not isinstance(self.store, str) and not callable(getattr(self.store, "lock", None)):
+        if (
+            self.store is not None
+            and not isinstance(self.store, str)
+            and not callable(getattr(self.store, "lock", None))
+        ):
             raise ConfigError(f"store must be a URL or have a method lock(lease, identity), not {self.store!r}")
         if any(not callable(hook) for hook in self.hooks):
             raise ConfigError("every hook must be callable with an event")
@@ -81,7 +85,8 @@ class Settings:
         if any(mark.exists() for mark in CONTAINER_MARKS):
             raise ConfigError(
                 "no store is configured, and a file in this container would be shared with nobody: set "
-                "SINGLETON_JOBS_STORE (or configure(store=...)) to 'kubernetes:', or to 'sqlite:///path' on a shared disk"
+                "SINGLETON_JOBS_STORE, or configure(store=...), to 'kubernetes:', or to 'sqlite:///path' on a disk "
+                "that the replicas share"
             )
         path = _developers_file()
         return open_store(f"sqlite://{path.as_posix()}"), f"no store configured: leases are kept in {path}"

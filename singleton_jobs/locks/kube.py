@@ -166,7 +166,7 @@ class ApiServer:
 
 
 class _RememberingResolver(AbstractResolver):
-    """Resolves off the loop's thread, and falls back on the last answer: while the interpreter exits, or DNS is down."""
+    """Resolves off the loop's thread, and falls back on the last answer when there is none."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -179,7 +179,11 @@ class _RememberingResolver(AbstractResolver):
             found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
             return [
                 ResolveResult(
-                    hostname=host, host=str(address[0]), port=int(address[1]), family=kind, proto=proto,
+                    hostname=host,
+                    host=str(address[0]),
+                    port=int(address[1]),
+                    family=kind,
+                    proto=proto,
                     flags=socket.AI_NUMERICHOST,
                 )
                 for kind, _, proto, _, address in found

@@ -1,7 +1,8 @@
 """Leases where they belong: ``coordination.k8s.io/v1`` on the Kubernetes API server."""
 
 import os
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -122,8 +123,6 @@ class LeaseLock:
 
     async def record_event(self, text: str) -> None:
         """Create a core/v1 Event about the Lease; best effort, it needs the verb ``create`` on ``events``."""
-        from datetime import UTC
-
         now = datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
         involved = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
         event = {
@@ -140,10 +139,8 @@ class LeaseLock:
             "count": 1,
         }
         path = f"/api/v1/namespaces/{quote(self.namespace)}/events"
-        try:
+        with suppress(StoreError):  # an event is for people; losing one changes nothing
             await self._store.server.request("POST", path, event, timeout=self._timeout)
-        except StoreError:
-            pass  # an event is for people; losing one changes nothing
 
     async def _put(self, lease: dict[str, Any]) -> Stored:
         answer = await self._request("PUT", lease)
@@ -225,8 +222,6 @@ def _kubeconfig_facts(context: str | None) -> tuple[str, str | None]:
 
     try:
         merged = KubeConfigMerger(KUBE_CONFIG_DEFAULT_LOCATION).config
-        if merged is None:
-            raise ConfigException(f"no file at {KUBE_CONFIG_DEFAULT_LOCATION}")
         chosen = merged["contexts"].get_with_name(context or merged["current-context"])["context"]
         cluster = merged["clusters"].get_with_name(chosen["cluster"])["cluster"]
         return str(cluster["server"]).rstrip("/"), chosen.safe_get("namespace")

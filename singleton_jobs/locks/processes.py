@@ -39,7 +39,7 @@ def _world() -> str:
     if sys.platform == "linux":
         try:
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-            return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+            return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
         except OSError:
             pass  # no /proc: the host's name has to do
     return socket.gethostname()

@@ -72,17 +72,16 @@ class SQLiteStore:
             return work(self._connection)
         except sqlite3.OperationalError as error:
             busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            outcome = "unknown" if sent and not busy else "not done"
-            raise StoreError(f"{self.describe()}: {error}", outcome=outcome) from error
+            raise StoreError(
+                f"{self.describe()}: {error}", outcome="unknown" if sent and not busy else "not done"
+            ) from error
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self.describe()}: {error}", outcome="unknown" if sent else "not done") from error
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         _require_file_locks(self.path)
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         return connection
@@ -211,13 +210,19 @@ def _require_file_locks(path: Path) -> None:
             try:
                 fcntl.fcntl(first, fcntl.F_OFD_SETLK, request)
             except OSError as error:
-                raise StoreError(f"{path.parent} cannot lock files ({error}); use another folder", outcome="not done") from error
+                raise StoreError(
+                    f"{path.parent} cannot lock files ({error}); use another folder", outcome="not done"
+                ) from error
             try:
                 fcntl.fcntl(second, fcntl.F_OFD_SETLK, request)
             except BlockingIOError:
                 return
             except OSError as error:
-                raise StoreError(f"{path.parent} cannot lock files ({error}); use another folder", outcome="not done") from error
-        raise StoreError(f"{path.parent} lets two openers lock one file at once; use another folder", outcome="not done")
+                raise StoreError(
+                    f"{path.parent} cannot lock files ({error}); use another folder", outcome="not done"
+                ) from error
+        raise StoreError(
+            f"{path.parent} lets two openers lock one file at once; use another folder", outcome="not done"
+        )
     finally:
         probe.unlink(missing_ok=True)

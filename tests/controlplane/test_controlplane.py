@@ -23,6 +23,8 @@ from .server import ControlPlane
 
 MakePod = Callable[..., Pod]
 
+pytestmark = pytest.mark.e2e
+
 
 def _lease(holder: str, **metadata: str) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15}}
@@ -132,7 +134,7 @@ def test_no_server_outlives_its_owner(tmp_path: Path) -> None:
         "p = Process(['/bin/sleep', '60'], Path(sys.argv[1])); p.start(); print(p.pid, flush=True)\n"
         "time.sleep(60)"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[1]
     owner = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "log")], cwd=root, stdout=subprocess.PIPE
     )

@@ -1,0 +1,51 @@
+# Every target sets up what it needs, in .venv and the user's cache, and needs nothing done before.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WHEEL := $(VENV)/.wheel
+SOURCES := $(shell find singleton_jobs $(wildcard integrations) -name '*.py' -o -name 'py.typed') pyproject.toml README.md LICENSE
+FROM ?=
+WORKERS ?= 2
+
+.PHONY: demo test check bench controlplane clean
+
+demo: $(WHEEL)
+	$(BIN)/singleton-jobs demo
+
+test: $(WHEEL) $(VENV)/.test
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+check: $(WHEEL) $(VENV)/.test $(VENV)/.check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports
+
+bench: $(WHEEL) $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python benchmarks $(ARGS)
+
+controlplane: $(VENV)/.test
+	$(BIN)/python tests/controlplane/binary.py $(if $(FROM),--from $(FROM))
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The built wheel is what is installed, tested and measured: never the checkout.
+$(WHEEL): $(VENV)/.tools $(SOURCES)
+	rm -rf dist
+	$(BIN)/python -m build --quiet --wheel
+	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
+	$(BIN)/pip install --quiet dist/*.whl
+	touch $@
+
+$(VENV)/.tools:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip build
+	touch $@
+
+$(VENV)/.test $(VENV)/.check: $(VENV)/.tools pyproject.toml
+	$(BIN)/pip install --quiet --group $(patsubst .%,%,$(notdir $@))
+	touch $@

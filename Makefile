@@ -46,6 +46,7 @@ $(VENV)/.tools:
 	$(BIN)/pip install --quiet --upgrade pip build
 	touch $@
 
-$(VENV)/.test $(VENV)/.check: $(VENV)/.tools pyproject.toml
-	$(BIN)/pip install --quiet --group $(patsubst .%,%,$(notdir $@))
+# Together with the wheel, or pip would pick versions that its requirements do not allow.
+$(VENV)/.test $(VENV)/.check: pyproject.toml | $(WHEEL)
+	$(BIN)/pip install --quiet dist/*.whl --group test $(if $(findstring check,$@),--group check)
 	touch $@

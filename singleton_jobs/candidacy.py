@@ -10,9 +10,9 @@ from .candidate import Candidate, Hold, Read, Wait, Write
 from .clock import Clock
 from .errors import StoreError
 from .events import Event, HolderChanged, StoreFailed, StoreRecovered, TermEnded, TermStarted
-from .locks.record import ResourceLock, Stored
+from .locks.record import REQUEST_TIMEOUT, ResourceLock, Stored
 from .signals import Signal
-from .term import Term
+from .term import CURRENT_TERMS, Term
 from .threads import new_lock
 
 __all__ = ["Candidacy", "Driver"]
@@ -73,6 +73,7 @@ class Candidacy:
         self._sticky = sticky
         self._mutex = new_lock()
         self._leaving: _Leaving | None = None
+        self._pretending = False
         self._failures = 0
         self._holder: str | None = None
 
@@ -125,7 +126,8 @@ class Candidacy:
         if term is None:
             return None
         self.active.append(term)
-        if not self.draining and term.is_valid:
+        # Work that is running calls other guarded functions: a drain lets it come to its end.
+        if (not self.draining or term in CURRENT_TERMS.get()) and term.is_valid:
             return term
         self.exit()
         return None
@@ -149,11 +151,16 @@ class Candidacy:
             self.answered_by = self.due = now + self.config.request_timeout
         self._driver.wake(self)
 
+    def reopen(self) -> None:
+        """Forget that the candidacy was ended, so that the next guarded call starts it again."""
+        self.draining = self.ending = False
+
     def pretend(self) -> None:
         """Lead for ever without asking anybody: for tests and one-off shells."""
         hold = Hold(until=math.inf, token=0, uid="", acquire_time=None, transitions=0)
         self.term = self.last_term = self._new_term(hold)
         self.answered_by = self.clock.now()
+        self._pretending = True
 
     def stop(self) -> None:
         """Compete no longer, and undo what may have landed."""
@@ -232,6 +239,7 @@ class Candidacy:
     async def _request(self, action: Read | Write, patience: float) -> Stored | StoreError | None:
         import asyncio
 
+        REQUEST_TIMEOUT.set(patience)
         try:
             async with asyncio.timeout(patience):
                 if isinstance(action, Read):
@@ -295,6 +303,8 @@ class Candidacy:
 
     def _settle(self, *, lost: bool) -> list[Event]:
         events: list[Event] = []
+        if self._pretending:
+            return events
         hold = self._candidate.hold
         term = self.term
         if term and term._hold is not hold:
@@ -315,7 +325,7 @@ class Candidacy:
         return events
 
     def _new_term(self, hold: Hold) -> Term:
-        return Term(self.lease, self.identity, hold, self.clock.now, self.expire)
+        return Term(self.lease, self.identity, hold, self.clock.now, self)
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:

@@ -251,7 +251,6 @@ class Candidate:
         if self.seen and stored.uid == self.seen.uid and stored.version <= self.seen.version:
             self.failed(StoreError("the store answered a write without storing anything new"), now)
             return
-        renewed = self.hold is not None
         self.expire(now)
         self._observe(stored, now)
         self._conflicts = 0
@@ -265,7 +264,7 @@ class Candidate:
         if self.hold:
             self.hold.until = until
             self._next = self._next_renewal(sent_at)
-        elif renewed or self.releasing or not self._wanted or now >= until:
+        elif self._renewing or self.releasing or not self._wanted or now >= until:
             self._next = now  # too late to count; the record is ours, though, and the next read shows it
         else:
             self.hold = Hold(
@@ -290,7 +289,8 @@ class Candidate:
             self._ours = None
             if self.hold or self.releasing:
                 self._next = now
-            else:  # a lost race: the next poll shows to whom
+            else:  # a lost race: the next poll shows to whom, unless the lease is deleted before
+                self._ghost_until = now + self.config.lease_duration
                 self._next = now + self._poll()
                 self.answer = self.answer or "busy"
         elif self.releasing:
@@ -337,7 +337,7 @@ class Candidate:
         if stored is None:
             if known:
                 self._last_ledger = known.ledger
-                alive = self.hold or at < self._unchanged_since + self._duration(known)
+                alive = self.hold or self._received_at < self._unchanged_since + self._duration(known)
                 if known.record.holder_identity and alive:
                     self._ghost_until = at + self._duration(known)
             self._spread = False

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable
 
 from .events import Event
-from .threads import Worker
+from .threads import Worker, new_lock
 
-__all__ = ["dispatch", "reset"]
+__all__ = ["dispatch", "flush"]
 
 logger = logging.getLogger("singleton_jobs")
 
@@ -25,7 +25,9 @@ def dispatch(callback: Callable[[Event], object], event: Event) -> None:
     _worker.submit(task)
 
 
-def reset() -> None:
-    """Start anew in a forked child: the thread stayed behind."""
-    global _worker
-    _worker = Worker("singleton-jobs-events")
+def flush(limit: float) -> None:
+    """Wait, at most ``limit`` seconds, until all that was dispatched has been told."""
+    told = new_lock()
+    told.acquire()
+    _worker.submit(told.release)
+    told.acquire(timeout=limit)

@@ -56,7 +56,7 @@ class LeaseBusy(SingletonJobsError):
     """The lease was not free within the time given."""
 
     def __init__(self, lease: str, holder: str | None) -> None:
-        super().__init__(f"lease {lease!r} is busy: held by {holder or 'another candidate'}")
+        super().__init__(f"lease {lease!r} is busy: held by {repr(holder)[:100] if holder else 'another candidate'}")
         self.lease = lease
         self.holder = holder
 
@@ -78,7 +78,7 @@ class NotLeader(SingletonJobsError):
     """A guarded call was skipped and its guard was asked to raise (``on_skip="raise"``)."""
 
     def __init__(self, lease: str, reason: str, holder: str | None) -> None:
-        super().__init__(f"skipped, lease {lease!r} is not held here ({reason}); holder: {holder or 'unknown'}")
+        super().__init__(f"skipped, lease {lease!r} is not held here ({reason}); holder: {repr(holder)[:100]}")
         self.lease = lease
         self.reason = reason
         self.holder = holder

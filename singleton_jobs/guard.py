@@ -14,7 +14,7 @@ from .leaderships import Leadership
 from .locker import LeaseLocker
 from .signals import on_event_loop, run_blocking
 from .skipped import Reason, Skipped
-from .term import CURRENT_TERM, Term
+from .term import CURRENT_TERMS, Term
 
 if TYPE_CHECKING:
     _FunctionWrapper = wrapt.FunctionWrapper[..., Any]
@@ -40,15 +40,13 @@ class Guard(ABC):
     async def admit(self, *, block: bool) -> Term | Reason:
         """The term to run under, or why not."""
 
-    def exit(self) -> None:
-        """The call has ended."""
-        candidacy = self.subject.candidacy
-        if candidacy:
-            candidacy.exit()
+    def exit(self, term: Term) -> None:
+        """The call that ran under ``term`` has ended."""
+        term._exit()
 
-    async def aexit(self) -> None:
-        """The coroutine has ended."""
-        self.exit()
+    async def aexit(self, term: Term) -> None:
+        """The coroutine that ran under ``term`` has ended."""
+        term._exit()
 
     def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
         """Report a call that does not run; raises if the guard is strict."""
@@ -91,8 +89,7 @@ class HeldGuard(Guard):
         return self.subject.enter()
 
     async def admit(self, *, block: bool) -> Term | Reason:
-        mode = self.subject.replica.mode
-        return "mode" if mode == "never" else "draining" if self.subject.replica.closed else "not-leader"
+        return self.subject.pretended() or ("draining" if self.subject.replica.closed else "not-leader")
 
 
 class ExclusiveGuard(Guard):
@@ -108,13 +105,15 @@ class ExclusiveGuard(Guard):
         return None
 
     async def admit(self, *, block: bool) -> Term | Reason:
-        return await self.subject.acquire(self._wait, block=block)
+        return self.subject.pretended() or await self.subject.acquire(self._wait, block=block)
 
-    def exit(self) -> None:
-        self.subject.unlock_with_retry()
+    def exit(self, term: Term) -> None:
+        if not self.subject.unlock_with_retry():
+            term._exit()
 
-    async def aexit(self) -> None:
-        await self.subject.aunlock_with_retry()
+    async def aexit(self, term: Term) -> None:
+        if not await self.subject.aunlock_with_retry():
+            term._exit()
 
     def refusal(self, skipped: Skipped) -> Exception:
         error = self.subject.candidacy.error if self.subject.candidacy else None
@@ -140,7 +139,8 @@ def guard(function: Callable[..., Any], by: Guard) -> Any:
 
 
 def _wrapper(by: Guard) -> Callable[..., Any]:
-    enter, set_term, reset_term = by.enter, CURRENT_TERM.set, CURRENT_TERM.reset
+    enter, leave = by.enter, by.exit
+    get_terms, set_terms, reset_terms = CURRENT_TERMS.get, CURRENT_TERMS.set, CURRENT_TERMS.reset
 
     def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
         term = enter()
@@ -149,12 +149,12 @@ def _wrapper(by: Guard) -> Callable[..., Any]:
             if not isinstance(outcome, Term):
                 return by.skip(wrapped, outcome)
             term = outcome
-        token = set_term(term)
+        token = set_terms((*get_terms(), term))
         try:
             return wrapped(*args, **kwargs)
         finally:
-            reset_term(token)
-            by.exit()
+            reset_terms(token)
+            leave(term)
 
     return wrapper
 
@@ -164,13 +164,13 @@ def _async_wrapper(by: Guard) -> Callable[..., Any]:
         outcome = by.enter() or await by.admit(block=False)
         if not isinstance(outcome, Term):
             return by.skip(wrapped, outcome)
-        token = CURRENT_TERM.set(outcome)
+        token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), outcome))
         try:
             with Cancellation(outcome):
                 return await wrapped(*args, **kwargs)
         finally:
-            CURRENT_TERM.reset(token)
-            await by.aexit()
+            CURRENT_TERMS.reset(token)
+            await by.aexit(outcome)
 
     return wrapper
 

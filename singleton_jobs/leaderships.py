@@ -12,7 +12,8 @@ from .events import Event
 from .replica import Replica, default_replica
 from .signals import run_blocking
 from .skipped import Reason
-from .term import CURRENT_TERM, Term
+from .term import CURRENT_TERMS, Term
+from .threads import new_lock
 
 __all__ = ["Leadership", "leadership"]
 
@@ -34,6 +35,7 @@ class Leadership:
         self.callbacks: list[Callable[[Event], object]] = []
         self._config = config
         self._stops: list[Callable[[], object]] = []
+        self._mutex = new_lock()
 
     def __repr__(self) -> str:
         return f"<Leadership of {self.lease!r}{' (leading)' if self.is_leader else ''}>"
@@ -182,20 +184,24 @@ class Leadership:
         """Forget what belongs to the parent process."""
         self.candidacy = None
         self._stops = []
+        self._mutex = new_lock()
 
     # Inner parts
 
     def _begin(self) -> Candidacy:
-        if self.candidacy is None:
-            self.candidacy = self.replica.open(self.name, "a leadership", self._config, self, sticky=True)
-        if self.candidacy.started or self.replica.mode == "never":
-            return self.candidacy
-        if self.replica.mode == "always":
-            self.candidacy.pretend()
-        else:
-            self.replica.announce(self.candidacy)
-            self.candidacy.start()
-        return self.candidacy
+        with self._mutex:
+            candidacy = self.candidacy
+            if candidacy is None:
+                candidacy = self.replica.open(self.name, "a leadership", self._config, self, sticky=True)
+                self.candidacy = candidacy
+            if candidacy.started or self.replica.mode == "never":
+                return candidacy
+            if self.replica.mode == "always":
+                candidacy.pretend()
+            else:
+                self.replica.announce(candidacy)
+                candidacy.start()
+            return candidacy
 
     async def _wait(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
@@ -225,15 +231,14 @@ class Leadership:
 
     @contextmanager
     def _main(self, term: Term, stop: Callable[[], object]) -> Iterator[None]:
-        token = CURRENT_TERM.set(term)
+        token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), term))
         self._stops.append(stop)
         try:
             yield
         finally:
             self._stops.remove(stop)
-            CURRENT_TERM.reset(token)
-            if self.candidacy:
-                self.candidacy.exit()
+            CURRENT_TERMS.reset(token)
+            term._exit()
 
     def _stop_mains(self) -> None:
         for stop in tuple(self._stops):
@@ -245,8 +250,7 @@ class Leadership:
             return
         candidacy.drain(again=again, rest=rest, release=again or candidacy.config.release_on_cancel)
         self._stop_mains()
-        inside = CURRENT_TERM.get()
-        if inside is not None and inside is candidacy.last_term:
+        if candidacy.last_term in CURRENT_TERMS.get():
             return  # called by the work itself: it happens when that has ended
         now = candidacy.clock.now
         if not await candidacy.wait_idle(now() + drain, block=block):

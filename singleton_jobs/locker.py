@@ -11,10 +11,11 @@ from .candidacy import Candidacy
 from .config import Config, Seconds, seconds
 from .errors import AccessDenied, ConfigError, LeaseBusy, LeaseExpired, SingletonJobsError, StoreError
 from .events import Event
-from .replica import Replica, default_replica, replica_for
+from .replica import Replica, default_replica
 from .signals import run_blocking
 from .skipped import Reason
-from .term import CURRENT_TERM, Term
+from .term import CURRENT_TERMS, Term
+from .threads import new_lock
 
 if TYPE_CHECKING:
     from .decorators import Decorator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LeaseLocker"]
 
 ATTEMPT = 2  # requests that one attempt takes: a read and a write
+ATTEMPT_SLACK = 0.5  # seconds; a herd spreads, and requests may queue
 RELEASE = 4  # requests that one release may take: again after a conflict
 RETRIES = 8  # tries of unlock_with_retry in one retry period
 
@@ -49,7 +51,7 @@ class LeaseLocker:
         own = store is not None or namespace is not None or identity is not None
         if own and replica is not None:
             raise ConfigError("a LeaseLocker takes either a replica, or store, namespace and identity")
-        self.replica = replica_for(store, namespace, identity) if own else replica or default_replica()
+        self.replica = Replica(store, namespace, identity) if own else replica or default_replica()
         self.name = lease
         self.candidacy: Candidacy | None = None
         self.callbacks: list[Callable[[Event], object]] = []
@@ -58,6 +60,7 @@ class LeaseLocker:
         self._taken = False
         self._taker: int | None = None
         self._unlocked_lost = ThreadEvent()
+        self._mutex = new_lock()
         self.replica.add_locker(self, lease, config)
 
     def __repr__(self) -> str:
@@ -172,13 +175,15 @@ class LeaseLocker:
     # What guards and the replica use
 
     def enter(self) -> Term | None:
-        """Start a piece of work under the held lock, to be ended with `exit`; None if it is not held."""
+        """Start a piece of work under the held lock; None if it is not held."""
         return self.candidacy.enter() if self.candidacy and self._term else None
 
-    def exit(self) -> None:
-        """End a piece of work."""
-        if self.candidacy:
-            self.candidacy.exit()
+    def pretended(self) -> Term | Reason | None:
+        """What a guard goes by in a fixed mode: a term for ever, or none; None in mode auto."""
+        mode = self.replica.mode
+        if mode == "auto":
+            return None
+        return "mode" if mode == "never" else self.replica.pretended(self.name).enter() or "mode"
 
     async def acquire(self, wait: float | None, *, block: bool) -> Term | Reason:
         """The term of a lock taken for one call (None: wait without limit), or why there is none."""
@@ -201,6 +206,7 @@ class LeaseLocker:
         """The child holds nothing; a lock taken before stays known as lost."""
         self.candidacy = None
         self._taken = False
+        self._mutex = new_lock()
 
     # Inner parts
 
@@ -211,23 +217,24 @@ class LeaseLocker:
 
     @contextmanager
     def _as_current(self, term: Term) -> Iterator[Term]:
-        token = CURRENT_TERM.set(term)
+        token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), term))
         try:
             yield term
         finally:
-            CURRENT_TERM.reset(token)
+            CURRENT_TERMS.reset(token)
 
     def _open(self) -> Candidacy:
         if self.replica.closed:
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
-        if self.candidacy is None:
-            self.candidacy = self.replica.open(self.name, "a locker", self._config, self, sticky=False)
-        self.replica.announce(self.candidacy)
-        return self.candidacy
+        with self._mutex:
+            if self.candidacy is None:
+                self.candidacy = self.replica.open(self.name, "a locker", self._config, self, sticky=False)
+                self.replica.announce(self.candidacy)
+            return self.candidacy
 
     def _take(self) -> bool:
         """Be the one thread or task that may use this locker; a lock that was lost is no obstacle."""
-        with self.replica.mutex:
+        with self._mutex:
             if self._taken and (self._term is None or self._term.is_valid):
                 return False
             if self._term is not None:
@@ -236,7 +243,7 @@ class LeaseLocker:
             return True
 
     def _let_go(self) -> None:
-        with self.replica.mutex:
+        with self._mutex:
             self._taken = False
         if self.candidacy:
             self.candidacy.changed.notify()
@@ -245,8 +252,7 @@ class LeaseLocker:
         term, self._term = self._term, None
         if term is not None:
             self._unlocked_lost = term.lost
-            if self.candidacy and self.candidacy.identity == term.identity:
-                self.candidacy.exit()
+            term._exit()
 
     async def _lock(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
@@ -268,7 +274,7 @@ class LeaseLocker:
         candidacy = self._open()
         if not self._take():
             return False
-        until = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout
+        until = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
         return await self._attempt(candidacy, lambda: candidacy.settled, until, block=block)
 
     async def _attempt(self, candidacy: Candidacy, decided: Callable[[], bool], until: float, *, block: bool) -> bool:
@@ -281,6 +287,8 @@ class LeaseLocker:
                 return True
             if candidacy.error and not candidacy.draining:
                 raise candidacy.error
+            if not candidacy.settled and not candidacy.draining:
+                raise StoreError(f"{candidacy.describe()}: the store did not answer in time")
             return False
         finally:
             if self._term is None:
@@ -289,7 +297,7 @@ class LeaseLocker:
 
     async def _unlock(self, *, block: bool) -> bool:
         candidacy = self.candidacy
-        with self.replica.mutex:
+        with self._mutex:
             attempting = self._taken and self._term is None
         if candidacy is None or attempting or not (self._term or candidacy.unsettled):
             return False

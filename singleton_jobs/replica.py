@@ -6,7 +6,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from weakref import WeakSet
 
@@ -19,6 +19,8 @@ from .errors import ConfigError
 from .events import Event, Hook, ReplicaStarted
 from .hooks.log import log_events
 from .identity import identity_prefix, new_identity
+from .locks import Store
+from .locks.memory import SPACE
 from .names import lease_name
 from .registry import Registry
 from .settings import Mode, Settings
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
     from .leaderships import Leadership
     from .locker import LeaseLocker
 
-__all__ = ["Health", "LeaseHealth", "Participant", "Replica", "configure", "default_replica", "replica_for"]
+__all__ = ["Health", "LeaseHealth", "Participant", "Replica", "configure", "default_replica"]
 
 logger = logging.getLogger("singleton_jobs")
 
 EXIT_LIMIT = 2.0  # seconds that the interpreter's exit may wait for releases
+FLUSH_LIMIT = 0.5  # seconds that it may wait for the last log lines
 RELEASE_LIMIT = 10.0  # seconds that a close may wait for them
 
 
@@ -82,12 +85,8 @@ class Participant(Protocol):
 class _Resolved:
     """What a replica found at its first use."""
 
-    prefix: str
-    mode: Mode
-    config: Config
     identity: str
     pod: str
-    store: Any
     driver: Driver
 
 
@@ -129,6 +128,7 @@ class Replica:
 
     def _start_anew(self) -> None:
         self._resolved: _Resolved | None = None
+        self._store: Store | None = None
         self._announced = False
         self.mutex = new_lock()
 
@@ -206,7 +206,7 @@ class Replica:
                 )
             )
             overdue = overdue or now - candidacy.due > candidacy.config.renew_deadline
-        return Health(not overdue, resolved.identity, _describe(resolved.store), tuple(leases))
+        return Health(not overdue, resolved.identity, self._described_store(), tuple(leases))
 
     def close(self, drain: float = 10) -> None:
         """Refuse new work, wait up to ``drain`` seconds for what runs, release everything; then stay closed."""
@@ -241,15 +241,29 @@ class Replica:
 
     def open(self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool) -> Candidacy:
         """A candidacy of ``owner`` for ``lease``, not yet started."""
-        resolved = self._resolve()
-        name = lease_name(lease, resolved.prefix)
-        timing = config or resolved.config
-        _uses.claim((_key(resolved.store), name), name, role, timing, owner)
+        name = self.full_name(lease)
+        timing = config or self.default_config()
+        if sticky and self.mode != "auto":  # no store is asked, so none has to be there
+            return self._candidacy(name, SPACE, self.identity, timing, sticky=True)
+        resolved, store = self._resolve(), self._find_store()
+        _uses.claim((_key(store), name), name, role, timing, owner)
         identity = resolved.identity if sticky else new_identity(resolved.pod, self._rng)
-        candidate = Candidate(identity, timing, self._rng, self._phase)
-        lock = resolved.store.lock(name, identity)
-        emit = partial(self.emit, callbacks=owner.callbacks)
-        return Candidacy(name, candidate, lock, self.clock, resolved.driver, emit, sticky=sticky)
+        return self._candidacy(name, store, identity, timing, sticky=sticky, callbacks=owner.callbacks)
+
+    def _candidacy(
+        self,
+        name: str,
+        store: Store,
+        identity: str,
+        config: Config,
+        *,
+        sticky: bool,
+        callbacks: Iterable[Callable[[Event], object]] = (),
+    ) -> Candidacy:
+        candidate = Candidate(identity, config, self._rng, self._phase)
+        emit = partial(self.emit, callbacks=callbacks)
+        driver = self._resolve().driver
+        return Candidacy(name, candidate, store.lock(name, identity), self.clock, driver, emit, sticky=sticky)
 
     def declare(self, lease: str, role: str, config: Config | None, owner: object) -> None:
         """Refuse a bad name, and a second role or timing for one lease."""
@@ -260,6 +274,13 @@ class Replica:
         self.declare(lease, "a locker", config, locker)
         self._lockers.add(locker)
 
+    def pretended(self, lease: str) -> Candidacy:
+        """What guards lead by in mode always, without asking anybody."""
+        name = self.full_name(lease)
+        candidacy = self._candidacy(name, SPACE, self.identity, self.default_config(), sticky=True)
+        candidacy.pretend()
+        return candidacy
+
     def announce(self, candidacy: Candidacy) -> None:
         """Tell hooks of the first candidacy, with all that was declared."""
         with self.mutex:
@@ -267,7 +288,7 @@ class Replica:
         if first:
             resolved = self._resolve()
             leases = tuple(sorted(self.full_name(str(lease)) for lease in self._declared.leases()))
-            self.emit(ReplicaStarted(candidacy.lease, resolved.identity, _describe(resolved.store), leases))
+            self.emit(ReplicaStarted(candidacy.lease, resolved.identity, self._described_store(), leases))
 
     def emit(self, event: Event, callbacks: Iterable[Callable[[Event], object]] = ()) -> None:
         """Tell the log, hooks and callbacks, away from the calling thread."""
@@ -278,7 +299,9 @@ class Replica:
         """One more `running` round the program."""
         with self.mutex:
             self._running += 1
-            self.closed = False
+            reopen, self.closed = self.closed, False
+        for candidacy in self._candidacies() if reopen else ():
+            candidacy.reopen()
 
     async def exit_running(self, drain: float, *, block: bool) -> None:
         """One less; the last one closes the replica, until another is entered."""
@@ -298,35 +321,29 @@ class Replica:
         return [p.candidacy for p in self._participants() if p.candidacy is not None]
 
     def _resolve(self) -> _Resolved:
-        if self._resolved is None:
-            with self.mutex:
-                if self._resolved is None:
-                    self._resolved = self._find()
-        return self._resolved
+        with self.mutex:
+            if self._resolved is None:
+                from .renewer import shared_renewer
 
-    def _find(self) -> _Resolved:
-        from .renewer import shared_renewer
+                pod = identity_prefix(self._settings.identity)
+                driver = self._given_driver or shared_renewer()
+                self._resolved = _Resolved(new_identity(pod, self._rng), pod, driver)
+                _register_exit()
+            return self._resolved
 
-        pod = identity_prefix(self._settings.identity)
-        mode = self._settings.resolve_mode()
-        if mode == "auto":
-            store, remark = self._settings.resolve_store()
-            if remark:
-                logger.info(remark)
-        else:
-            from .locks.memory import SPACE
+    def _find_store(self) -> Store:
+        with self.mutex:
+            if self._store is None:
+                self._store, remark = self._settings.resolve_store()
+                if remark:
+                    logger.info(remark)
+            return self._store
 
-            store = SPACE  # never asked
-        _register_exit()
-        return _Resolved(
-            prefix=self._settings.resolve_prefix(),
-            mode=mode,
-            config=self._settings.resolve_config(),
-            identity=new_identity(pod, self._rng),
-            pod=pod,
-            store=store,
-            driver=self._given_driver or shared_renewer(),
-        )
+    def _described_store(self) -> str:
+        if self._store is None:
+            return "no store asked yet" if self.mode == "auto" else f"no store (mode {self.mode})"
+        describe: Callable[[], str] | None = getattr(self._store, "describe", None)
+        return describe() if describe else repr(self._store)
 
     async def _close(self, drain: float, *, block: bool) -> None:
         self.closed = True
@@ -350,16 +367,11 @@ class Replica:
 
     def _after_fork_in_child(self) -> None:
         """Nothing is held here, and nobody is who the parent was; what was started starts again at its next use."""
-        _inherited.append((self._resolved, self.mutex, self._candidacies()))
+        _inherited.append((self._resolved, self._store, self._candidacies()))
         self._start_anew()
         self._declared.after_fork()
         for participant in self._participants():
             participant.after_fork()
-
-
-def _describe(store: object) -> str:
-    describe: Callable[[], str] | None = getattr(store, "describe", None)
-    return describe() if describe else repr(store)
 
 
 def _key(store: object) -> object:
@@ -371,12 +383,6 @@ _uses = Registry()
 _inherited: list[object] = []  # kept referenced for ever: closing an inherited socket would close the parent's
 _default: Replica | None = None
 _exit_registered = False
-
-
-@cache
-def replica_for(store: str | Any | None, namespace: str | None, identity: str | None) -> Replica:
-    """A replica for lockers that name their own store, namespace or identity; the same for the same."""
-    return Replica(store, namespace, identity)
 
 
 def default_replica() -> Replica:
@@ -423,12 +429,12 @@ def _at_exit() -> None:
         if replica._resolved is not None and not replica.closed:
             replica.closed = True
             run_blocking(replica.leave(0, block=True, limit=EXIT_LIMIT))
+    dispatcher.flush(FLUSH_LIMIT)
 
 
 def _after_fork_in_child() -> None:
     global _uses
     _uses = Registry()
-    dispatcher.reset()
     for replica in tuple(_replicas):
         replica._after_fork_in_child()
 

@@ -7,11 +7,22 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from .candidate import Hold
 from .errors import LeadershipLost
 
-__all__ = ["CURRENT_TERM", "Fire", "Term", "current_fire", "current_term"]
+__all__ = ["CURRENT_TERMS", "Fire", "Term", "TermOwner", "current_fire", "current_term"]
+
+
+class TermOwner(Protocol):
+    """Who made a term, and is told of it."""
+
+    def expire(self) -> None:
+        """The clock has ended the term."""
+
+    def exit(self) -> None:
+        """A piece of guarded work has ended."""
 
 
 class Term:
@@ -24,10 +35,10 @@ class Term:
 
     __slots__ = (
         "__weakref__",
-        "_expire",
         "_hold",
         "_now",
         "_on_lost",
+        "_owner",
         "_pid",
         "acquired_at",
         "fencing_token",
@@ -37,9 +48,7 @@ class Term:
         "uid",
     )
 
-    def __init__(
-        self, lease: str, identity: str, hold: Hold, now: Callable[[], float], expire: Callable[[], None]
-    ) -> None:
+    def __init__(self, lease: str, identity: str, hold: Hold, now: Callable[[], float], owner: "TermOwner") -> None:
         self.lease = lease
         self.identity = identity
         self.fencing_token = hold.token
@@ -48,7 +57,7 @@ class Term:
         self.lost = threading.Event()
         self._hold = hold
         self._now = now
-        self._expire = expire
+        self._owner = owner
         self._pid = os.getpid()
         self._on_lost: list[Callable[[], object]] = []
 
@@ -92,7 +101,12 @@ class Term:
 
     def _latch(self) -> None:
         if os.getpid() == self._pid:
-            self._expire()
+            self._owner.expire()
+
+    def _exit(self) -> None:
+        """End a piece of guarded work; in a forked child it is the parent's, and not to be touched."""
+        if os.getpid() == self._pid:
+            self._owner.exit()
 
     def _call_when_lost(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call ``callback`` (quick, any thread) when the term is lost, at once if it is; the result takes it back."""
@@ -120,13 +134,14 @@ class Fire:
     term: Term
 
 
-CURRENT_TERM: ContextVar[Term | None] = ContextVar("singleton_jobs_term", default=None)
+CURRENT_TERMS: ContextVar[tuple[Term, ...]] = ContextVar("singleton_jobs_terms", default=())  # innermost last
 CURRENT_FIRE: ContextVar[Fire | None] = ContextVar("singleton_jobs_fire", default=None)
 
 
 def current_term() -> Term | None:
     """The term under which the innermost guarded function of this thread or task runs; None outside of any."""
-    return CURRENT_TERM.get()
+    terms = CURRENT_TERMS.get()
+    return terms[-1] if terms else None
 
 
 def current_fire() -> Fire | None:

@@ -1,10 +1,12 @@
 """Native threads and waiting, also where gevent or eventlet have replaced both."""
 
 import _thread
+import os
 import sys
 import threading
 from _queue import SimpleQueue  # the C one: never a cooperative stand-in
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 __all__ = ["Worker", "new_lock", "patched_by", "start_thread"]
@@ -54,16 +56,14 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._pid = 0
         self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lock = new_lock()
-        self._started = False
 
     def submit(self, task: Callable[[], None]) -> None:
         """Run ``task`` after all that was submitted before; it must not raise."""
-        with self._lock:
-            if not self._started:
-                self._started = True
-                start_thread(self._run, self._name)
+        if self._pid != os.getpid():
+            self._start()
         self._tasks.put(task)
 
     async def call(self, function: Callable[[], T]) -> T:
@@ -92,6 +92,14 @@ class Worker:
         self.submit(task)
         return await future
 
-    def _run(self) -> None:
+    def _start(self) -> None:
+        if self._pid:  # in a forked child: the thread stayed with the parent, perhaps inside these
+            self._tasks, self._lock = SimpleQueue(), new_lock()
+        with self._lock:
+            if self._pid != os.getpid():
+                self._pid = os.getpid()
+                start_thread(partial(self._run, self._tasks), self._name)
+
+    def _run(self, tasks: "SimpleQueue[Callable[[], None]]") -> None:
         while True:
-            self._tasks.get()()
+            tasks.get()()

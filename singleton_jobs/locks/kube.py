@@ -65,10 +65,11 @@ class ApiServer:
         """One request, sent once, answered within ``timeout`` seconds in all; StoreError tells what is known."""
         try:
             async with asyncio.timeout(timeout):
-                answer = await self._send(method, path, body, timeout)
+                answer, used = await self._send(method, path, body, timeout)
                 if answer.status == 401:  # certainly not done, so this is no resend
-                    self._configuration = None
-                    answer = await self._send(method, path, body, timeout)
+                    if used == self._authorization:
+                        self._configuration = None
+                    answer, _ = await self._send(method, path, body, timeout)
                 return answer
         except TimeoutError as error:
             raise StoreError(f"{method} {path}: no answer within {timeout:.2f} s") from error
@@ -79,19 +80,18 @@ class ApiServer:
         if session:
             await session.close()
 
-    async def _send(self, method: str, path: str, body: object, timeout: float) -> Answer:
+    async def _send(self, method: str, path: str, body: object, timeout: float) -> tuple[Answer, str | None]:
         await self._credentials()
-        configuration = self._configuration
-        session = self._session()
+        configuration, authorization = self._configuration, self._authorization
         headers = {"Accept": "application/json"}
-        if self._authorization:
-            headers["Authorization"] = self._authorization
+        if authorization:
+            headers["Authorization"] = authorization
         data = None
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
             headers["Content-Type"] = "application/json"
         try:
-            async with session.request(
+            async with self._session().request(
                 method,
                 f"{configuration.host.rstrip('/')}{path}?timeout={timeout:.3f}s",
                 data=data,
@@ -100,7 +100,7 @@ class ApiServer:
                 server_hostname=getattr(configuration, "tls_server_name", None),
                 allow_redirects=False,
             ) as response:
-                return _answer(response, await response.read())
+                return _answer(response, await response.read()), authorization
         except aiohttp.ClientConnectorError as error:  # before anything was sent
             if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
                 self._configuration = None  # the authority may have been renewed

@@ -11,7 +11,7 @@ from ..config import Seconds, seconds
 from ..errors import AccessDenied, ConfigError, Conflict, StoreError
 from ..names import lease_name, namespace_name
 from .kube import Answer, ApiServer
-from .record import LockRecord, Stored, merge_lease, read_lease
+from .record import REQUEST_TIMEOUT, LockRecord, Stored, merge_lease, read_lease
 
 __all__ = ["KubernetesStore", "LeaseLock", "role_for"]
 
@@ -112,8 +112,7 @@ class LeaseLock:
     async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
         """Replace exactly ``replaces``; Conflict if anything else is stored."""
         raw = dict(replaces.raw or {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"})
-        metadata = {key: value for key, value in (raw.get("metadata") or {}).items() if key != "managedFields"}
-        raw["metadata"] = metadata | {
+        raw["metadata"] = (raw.get("metadata") or {}) | {
             "name": self.lease,
             "namespace": self.namespace,
             "uid": replaces.uid,
@@ -151,7 +150,8 @@ class LeaseLock:
         return self._stored(answer)
 
     async def _request(self, method: str, body: object = None) -> Answer:
-        return await self._store.server.request(method, self._path, body, timeout=self._timeout)
+        timeout = min(self._timeout, REQUEST_TIMEOUT.get() or self._timeout)
+        return await self._store.server.request(method, self._path, body, timeout=timeout)
 
     def _stored(self, answer: Answer) -> Stored:
         if answer.status not in (200, 201):
@@ -160,7 +160,8 @@ class LeaseLock:
         metadata = answer.body["metadata"]
         try:
             uid, version = str(metadata["uid"]), int(metadata["resourceVersion"])
-            written = max((str(f["time"]) for f in metadata.get("managedFields") or () if "time" in f), default=None)
+            fields = metadata.pop("managedFields", None) or ()
+            written = max((str(f["time"]) for f in fields if "time" in f), default=None)
             written_at = datetime.fromisoformat(written) if written else None
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"{self.describe()}: an answer that cannot be read: {error!r}") from error

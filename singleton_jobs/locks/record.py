@@ -1,6 +1,7 @@
 """What a lease stores, and how it is written: LockRecord <-> Lease spec, MicroTime, foreign fields kept."""
 
 import math
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from ..errors import StoreError
 
 __all__ = [
     "LEDGER_ANNOTATION",
+    "REQUEST_TIMEOUT",
     "LockRecord",
     "ResourceLock",
     "Stored",
@@ -17,6 +19,9 @@ __all__ = [
     "merge_lease",
     "read_lease",
 ]
+
+# Seconds that the request under way may take, set by callers that give up by themselves then.
+REQUEST_TIMEOUT: ContextVar[float | None] = ContextVar("singleton_jobs_request_timeout", default=None)
 
 LEDGER_ANNOTATION = "singleton-jobs/fires"
 

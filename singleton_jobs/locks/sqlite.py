@@ -45,7 +45,7 @@ class SQLiteStore:
         self._worker = Worker("singleton-jobs-sqlite")
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
-        self._inherited: list[sqlite3.Connection | Worker] = []
+        self._inherited: list[sqlite3.Connection | None] = []
 
     def lock(self, lease: str, identity: str) -> "SQLiteLock":
         """The resource lock of one lease."""
@@ -58,9 +58,8 @@ class SQLiteStore:
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on this process's connection, off the event loop's thread."""
         if self._pid != os.getpid():  # SQLite connections must not cross a fork, nor may the child close them
-            if self._connection:
-                self._inherited += [self._connection, self._worker]
-            self._connection, self._worker, self._pid = None, Worker("singleton-jobs-sqlite"), os.getpid()
+            self._inherited.append(self._connection)
+            self._connection, self._pid = None, os.getpid()
         return await self._worker.call(lambda: self._guarded(work))
 
     def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -1,0 +1,84 @@
+"""`singleton-jobs demo`: three replicas of one job, two murders, one verdict."""
+
+import os
+import signal
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from ...errors import ConfigError
+from .cluster import Cluster, find_cluster
+from .director import KILLS, Director
+from .runs import Verdict
+from .stage import Stage, StageError
+from .ticks import Ticks
+from .views import make_console, make_view, verdict_table
+
+__all__ = ["run_demo"]
+
+LEASE = "demo"
+
+
+class Unusable(click.ClickException):
+    """The demo could not even begin."""
+
+    exit_code = 2
+
+
+def run_demo(seconds: int, *, kubernetes: bool, plain: bool) -> int:
+    """Play the demo on standard output; the exit status: 0 only if the job ran, and no tick of it twice."""
+    signal.signal(signal.SIGTERM, _exit)
+    console = make_console()
+    try:
+        cluster = find_cluster() if kubernetes else None
+        with ExitStack() as stack:
+            if cluster:
+                stack.enter_context(cluster.session())
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="singleton-jobs-demo-")))
+            console.print(_header(seconds, cluster), soft_wrap=True)
+            store = cluster.url if cluster else f"sqlite://{folder.as_posix()}/leases.sqlite3"
+            with Stage(folder, store, cluster.lease if cluster else LEASE, Ticks.begin()) as stage:
+                view = stack.enter_context(make_view(console, plain=plain))
+                director = Director(stage, view, seconds)
+                verdict = director.perform()
+    except ConfigError as error:
+        raise Unusable(str(error)) from error
+    except StageError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        console.print("\nStopped; all replicas have ended.")
+        return 128 + signal.SIGINT
+    _conclude(console, verdict, director.killed)
+    return 0 if verdict.good else 1
+
+
+def _header(seconds: int, cluster: Cluster | None) -> str:
+    where = str(cluster) if cluster else "a SQLite file in a temporary folder"
+    kills = " and ".join(kill.name for kill in KILLS)
+    return (
+        f'Three replicas call a job every second, guarded by @leader_only(lease="{LEASE}").\n'
+        f"For {seconds} seconds; meanwhile the leader is killed twice, with {kills}.\n"
+        f"The lease: {where}."
+    )
+
+
+def _conclude(console: Console, verdict: Verdict, killed: list[signal.Signals]) -> None:
+    console.print(verdict_table(verdict))
+    mode = os.environ.get("SINGLETON_JOBS_MODE")
+    if not verdict.good:
+        what = f"{verdict.doubled} of {verdict.ticks} ticks ran more than once" if verdict.doubled else "nothing ran"
+        why = f" SINGLETON_JOBS_MODE={mode} is set, so no lease was asked." if mode in ("always", "never") else ""
+        console.print(f"FAILED: {what}.{why}", style="red", soft_wrap=True)
+        return
+    times = {1: "once", 2: "twice"}.get(len(killed), "not at all, as nobody led")
+    missed = f"; {verdict.missed} fell between two leaders" if verdict.missed else " and none was missed"
+    console.print(f"No tick ran twice{missed}. The leader was killed {times}.", style="green", soft_wrap=True)
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -1,0 +1,32 @@
+"""The one clock that all replicas of the demo share, and how they name its seconds."""
+
+import time
+from dataclasses import dataclass
+
+from ...clock import SYSTEM_CLOCK
+
+__all__ = ["Ticks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Unix time that nobody sets: boot time plus what the wall clock was ahead of it at the demo's start.
+
+    A tick is named by its whole second. All processes of one machine that are given the same ``offset`` agree on it.
+    """
+
+    offset: float
+
+    @classmethod
+    def begin(cls) -> "Ticks":
+        """A clock that shows the wall clock's time of now."""
+        return cls(SYSTEM_CLOCK.wall() - SYSTEM_CLOCK.now())
+
+    def now(self) -> float:
+        """The time, in seconds."""
+        return SYSTEM_CLOCK.now() + self.offset
+
+    def sleep_until(self, moment: float) -> None:
+        """Return once the clock shows ``moment``."""
+        while (left := moment - self.now()) > 0:
+            time.sleep(left)

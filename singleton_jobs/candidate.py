@@ -126,7 +126,7 @@ class Candidate:
         self._last_hold: Hold | None = None
         self._last_time: tuple[datetime, float] | None = None
         self._reread = False
-        self._renewing = False
+        self._doing: Literal["reading", "acquiring", "renewing", "freeing"] = "reading"
         self._conflicts = 0
         self._rest = 0.0
         self._rest_until = -math.inf
@@ -150,8 +150,7 @@ class Candidate:
         self._wanted = True
         self.answer = "held" if self.hold else None
         if not self.hold:
-            self._next = now
-            self._take_at = None
+            self._look_again(now)
 
     def stop(self, now: float) -> None:
         """Compete no longer; an acquisition under way is handed back as soon as it is seen to have landed."""
@@ -182,7 +181,7 @@ class Candidate:
         """Compete again (or not), but not within ``seconds``."""
         self._wanted = again
         self._rest_until = now + seconds
-        self._next = now
+        self._look_again(now)
 
     def expire(self, now: float) -> None:
         """Latch the loss if the deadline has passed; a late acknowledgement revives nothing after that."""
@@ -195,7 +194,7 @@ class Candidate:
     def decide(self, now: float, wall: float) -> Action:  # noqa: PLR0911 (a table of cases)
         """The next request, or how long to wait. ``now`` is boot time; ``wall`` only goes into the record."""
         self.expire(now)
-        self._renewing = False
+        self._doing = "reading"
         if self.hold:
             if now < self._next:
                 return Wait(min(self._next, self.hold.until))
@@ -264,7 +263,7 @@ class Candidate:
         if self.hold:
             self.hold.until = until
             self._next = self._next_renewal(sent_at)
-        elif self._renewing or self.releasing or not self._wanted or now >= until:
+        elif self._doing == "renewing" or self.releasing or not self._wanted or now >= until:
             self._next = now  # too late to count; the record is ours, though, and the next read shows it
         else:
             self.hold = Hold(
@@ -280,7 +279,6 @@ class Candidate:
 
     def failed(self, error: StoreError, now: float) -> None:
         """A request was refused, not done, or its outcome is unknown; ``now`` is when that was known."""
-        renewing = self._renewing
         self.expire(now)
         if isinstance(error, Conflict):
             self._conflicts += 1
@@ -294,7 +292,7 @@ class Candidate:
                 self._next = now + self._poll()
                 self.answer = self.answer or "busy"
         elif self.releasing:
-            if renewing:
+            if self._doing in ("acquiring", "renewing"):  # it may have landed: look
                 self._next = now
             else:
                 self._leave(released=False, now=now)
@@ -330,7 +328,13 @@ class Candidate:
         if released or self._rest:
             self._sent.clear()
         self._rest_until = now + self._rest
+        self._look_again(now)
+
+    def _look_again(self, now: float) -> None:
+        """Act on nothing that was seen before."""
         self._next = now
+        self._take_at = None
+        self._unjudged = False
 
     def _observe(self, stored: Stored | None, at: float) -> None:
         known = self.seen
@@ -393,6 +397,7 @@ class Candidate:
         return self._wrote_it(stored) or (last is not None and _continues(last, self.identity, stored))
 
     def _acquisition(self, now: float, wall: float) -> Write:
+        self._doing = "acquiring"
         replaces = self.seen
         time = self._new_time(now, wall, replaces)
         transitions = (replaces.record.lease_transitions if replaces else 0) + 1
@@ -400,12 +405,13 @@ class Candidate:
         return self._write(record, replaces, None if replaces else self._last_ledger)
 
     def _renewal(self, hold: Hold, now: float, wall: float) -> Write:
-        self._renewing = True
+        self._doing = "renewing"
         duration = math.ceil(self.config.lease_duration)
         time = self._new_time(now, wall, self.seen)
         return self._write(LockRecord(self.identity, duration, hold.acquire_time, time, hold.transitions), self.seen)
 
     def _handing_back(self, stored: Stored, now: float, wall: float) -> Write:
+        self._doing = "freeing"
         time = self._new_time(now, wall, stored)
         return self._write(
             replace(stored.record, holder_identity="", lease_duration_seconds=1, renew_time=time), stored

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .candidate import Candidate, Hold, Read, Wait, Write
+from .actions import Hold, Read, Wait, Write
+from .candidate import Candidate
 from .clock import Clock
 from .errors import StoreError
 from .events import Event, HolderChanged, StoreFailed, StoreRecovered, TermEnded, TermStarted

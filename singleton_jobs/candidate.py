@@ -8,84 +8,22 @@ two candidates that both believe they may write, one is refused.
 """
 
 import math
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
+from .actions import Action, Hold, Read, Wait, Write
 from .config import JITTER, Config
 from .errors import AccessDenied, Conflict, StoreError
-from .locks.record import LockRecord, Stored
+from .locks.record import Stored
+from .observer import Observer
+from .writer import Writer
 
-__all__ = ["Action", "Answer", "Candidate", "Hold", "Read", "Wait", "Write"]
+__all__ = ["Answer", "Candidate", "Chance"]
 
 HERD_SPREAD = 0.05  # seconds over which followers spread after a seen release
 DENIED_RETRY = 30.0  # seconds between tries while access is denied
 PATIENT_CONFLICTS = 2  # met in a row before renewals give way a little
-MICROSECOND = timedelta(microseconds=1)
-SECOND = timedelta(seconds=1)
 
 Answer = Literal["held", "busy", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Get the lease."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Store ``record``: create if ``replaces`` is None, else swap exactly that version."""
-
-    record: LockRecord
-    replaces: Stored | None
-    ledger: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to send before ``until``, or before somebody calls for something."""
-
-    until: float
-
-
-Action = Read | Write | Wait
-
-
-@dataclass(slots=True, eq=False)
-class Hold:
-    """One unbroken hold; valid while ``now < until``. Ended holds have ``until == -inf`` for ever."""
-
-    until: float
-    token: int
-    uid: str
-    acquire_time: datetime | None
-    transitions: int
-    ended_at: float | None = None
-    ending: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A write of ours that may have landed, or may yet."""
-
-    uid: str | None
-    over: int | None
-    acquire_time: datetime | None
-    renew_time: datetime | None
-
-    def is_in(self, stored: Stored) -> bool:
-        record = stored.record
-        return (
-            self.uid in (None, stored.uid)
-            and self.acquire_time == record.acquire_time
-            and self.renew_time == record.renew_time
-        )
-
-
-def _content(stored: Stored) -> tuple[object, ...]:
-    """What a renewal changes. Not the version: anyone's annotation edit bumps that and proves no life."""
-    r = stored.record
-    return (stored.uid, r.holder_identity, r.lease_duration_seconds, r.acquire_time, r.renew_time, r.lease_transitions)
 
 
 class Chance(Protocol):
@@ -107,7 +45,6 @@ class Candidate:
         self.identity = identity
         self.config = config
         self.hold: Hold | None = None
-        self.seen: Stored | None = None
         self.barred = False
         self.answer: Answer | None = None  # what came of the attempt under way
         self.releasing = False
@@ -117,21 +54,21 @@ class Candidate:
         self._wanted = False
         self._next = -math.inf  # a holder's next renewal, anyone else's next read
         self._take_at: float | None = None  # what was seen is free, and may be taken from then on
-        self._received_at = -math.inf
         self._unjudged = False
-        self._unchanged_since = -math.inf
-        self._spread = False  # a release was seen: others saw it too
-        self._ghost_until = -math.inf  # a live record vanished: its holder may not know yet
-        self._last_ledger: str | None = None
         self._last_hold: Hold | None = None
-        self._last_time: tuple[datetime, float] | None = None
         self._reread = False
         self._doing: Literal["reading", "acquiring", "renewing", "freeing"] = "reading"
         self._conflicts = 0
         self._rest = 0.0
         self._rest_until = -math.inf
         self._ours: Stored | None = None  # fetched during a release and found to be ours
-        self._sent: list[_Sent] = []
+        self._observer = Observer(identity, config)
+        self._writer = Writer(identity, config)
+
+    @property
+    def seen(self) -> Stored | None:
+        """What was last seen stored."""
+        return self._observer.stored
 
     @property
     def held_until(self) -> float:
@@ -141,7 +78,7 @@ class Candidate:
     @property
     def unsettled(self) -> bool:
         """Whether the stored record may still name us."""
-        return bool(self._sent)
+        return self._writer.unsettled
 
     # What the program asks for
 
@@ -155,7 +92,7 @@ class Candidate:
     def stop(self, now: float) -> None:
         """Compete no longer; an acquisition under way is handed back as soon as it is seen to have landed."""
         self._wanted = False
-        if self._sent:
+        if self.unsettled:
             self.release(now)
 
     def release(self, now: float, *, again: bool = False, rest: float = 0.0) -> None:
@@ -198,10 +135,14 @@ class Candidate:
         if self.hold:
             if now < self._next:
                 return Wait(min(self._next, self.hold.until))
-            return Read() if self._reread else self._renewal(self.hold, now, wall)
+            if self._reread:
+                return Read()
+            self._doing = "renewing"
+            return self._writer.renewal(self.hold, self.seen, now, wall)
         if self.releasing:
             if self._ours:
-                return self._handing_back(self._ours, now, wall)
+                self._doing = "freeing"
+                return self._writer.release(self._ours, now, wall)
             return Read() if now >= self._next else Wait(self._next)
         if not self._wanted:
             return Wait(math.inf)
@@ -223,9 +164,8 @@ class Candidate:
     def saw(self, stored: Stored | None, received_at: float) -> None:
         """A read was answered, or a watch told. Reading never creates or extends a hold."""
         self.expire(received_at)
-        known = self.seen
-        if stored and known and stored.uid == known.uid and stored.version < known.version:
-            self._next = received_at + self._poll()  # a lagging cache
+        if self._observer.is_outdated(stored):
+            self._next = received_at + self._poll()
             self.answer = self.answer or "busy"
             return
         self._observe(stored, received_at)
@@ -233,7 +173,7 @@ class Candidate:
         if self.hold:
             if stored is None:
                 self._end("the lease was deleted", received_at)
-            elif not _continues(self.hold, self.identity, stored):
+            elif not self.hold.is_in(stored, self.identity):
                 holder = stored.record.holder_identity
                 self._end(f"the record now names {holder!r:.80}" if holder else "the record was freed", received_at)
             elif self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
@@ -242,7 +182,7 @@ class Candidate:
             if stored and self._is_ours(stored):
                 self._ours = stored
             else:
-                freed = stored is not None and not stored.record.holder_identity and self._wrote_it(stored)
+                freed = stored is not None and not stored.record.holder_identity and self._writer.wrote(stored)
                 self._leave(released=freed, now=received_at)
 
     def wrote(self, stored: Stored, sent_at: float, now: float) -> None:
@@ -258,7 +198,7 @@ class Candidate:
             return
         self._unjudged = False
         self._take_at = None
-        self._sent = [_Sent(stored.uid, stored.version, stored.record.acquire_time, stored.record.renew_time)]
+        self._writer.acknowledged(stored)
         until = sent_at + self.config.renew_deadline
         if self.hold:
             self.hold.until = until
@@ -288,7 +228,7 @@ class Candidate:
             if self.hold or self.releasing:
                 self._next = now
             else:  # a lost race: the next poll shows to whom, unless the lease is deleted before
-                self._ghost_until = now + self.config.lease_duration
+                self._observer.lost_race(now)
                 self._next = now + self._poll()
                 self.answer = self.answer or "busy"
         elif self.releasing:
@@ -326,7 +266,7 @@ class Candidate:
         self.released = released
         self._ours = None
         if released or self._rest:
-            self._sent.clear()
+            self._writer.forget()
         self._rest_until = now + self._rest
         self._look_again(now)
 
@@ -337,102 +277,33 @@ class Candidate:
         self._unjudged = False
 
     def _observe(self, stored: Stored | None, at: float) -> None:
-        known = self.seen
-        if stored is None:
-            if known:
-                self._last_ledger = known.ledger
-                alive = self.hold or self._received_at < self._unchanged_since + self._duration(known)
-                if known.record.holder_identity and alive:
-                    self._ghost_until = at + self._duration(known)
-            self._spread = False
-        else:
-            if known is None or _content(known) != _content(stored):
-                self._unchanged_since = at
-            self._sent = [
-                s
-                for s in self._sent
-                if s.is_in(stored) or (s.uid == stored.uid and s.over is not None and s.over >= stored.version)
-            ]
-            others = known is not None and known.record.holder_identity not in ("", self.identity)
-            self._spread = others and not stored.record.holder_identity
-            self._ghost_until = -math.inf
-        self.seen = stored
-        self._received_at = at
+        self._observer.see(stored, at, held=self.hold is not None)
+        if stored:
+            self._writer.saw(stored)
         self._unjudged = True
 
     def _judge(self, wall: float) -> None:
         """May what was seen be taken, and if not, when to look again."""
         self._unjudged = False
-        at, stored = self._received_at, self.seen
-        free_at = self._ghost_until if stored is None else self._free_at(stored, at, wall)
+        seen, at = self.seen, self._observer.received_at
+        free_at = self._observer.free_at(wall, ours=seen is not None and self._is_ours(seen))
         if free_at <= at:
-            self._take_at = at + (self._rng.uniform(0, HERD_SPREAD) if self._spread else 0.0)
+            self._take_at = at + (self._rng.uniform(0, HERD_SPREAD) if self._observer.freed_by_another else 0.0)
         else:
             self._take_at = None
             self._next = min(at + self._poll(), free_at)
             self.answer = self.answer or "busy"
 
-    def _free_at(self, stored: Stored, at: float, wall: float) -> float:
-        record, duration = stored.record, self._duration(stored)
-        stale_after = self.config.stale_after
-        if not record.holder_identity or stored.abandoned or self._is_ours(stored):
-            return -math.inf
-        if stale_after is not None and _untouched(stored) > duration + stale_after:
-            return -math.inf
-        if not self.config.use_observed_time and record.renew_time:
-            return at + record.renew_time.timestamp() + duration - wall
-        return self._unchanged_since + duration
-
-    def _duration(self, stored: Stored) -> float:
-        """The record's own duration; a foreign record without one gets ours rather than none."""
-        return stored.record.lease_duration_seconds or self.config.lease_duration
-
-    def _wrote_it(self, stored: Stored) -> bool:
-        return any(sent.is_in(stored) for sent in self._sent)
-
     def _is_ours(self, stored: Stored) -> bool:
         if stored.record.holder_identity != self.identity:
             return False
         last = self._last_hold if self.releasing else None
-        return self._wrote_it(stored) or (last is not None and _continues(last, self.identity, stored))
+        return self._writer.wrote(stored) or (last is not None and last.is_in(stored, self.identity))
 
     def _acquisition(self, now: float, wall: float) -> Write:
         self._doing = "acquiring"
-        replaces = self.seen
-        time = self._new_time(now, wall, replaces)
-        transitions = (replaces.record.lease_transitions if replaces else 0) + 1
-        record = LockRecord(self.identity, math.ceil(self.config.lease_duration), time, time, transitions)
-        return self._write(record, replaces, None if replaces else self._last_ledger)
-
-    def _renewal(self, hold: Hold, now: float, wall: float) -> Write:
-        self._doing = "renewing"
-        duration = math.ceil(self.config.lease_duration)
-        time = self._new_time(now, wall, self.seen)
-        return self._write(LockRecord(self.identity, duration, hold.acquire_time, time, hold.transitions), self.seen)
-
-    def _handing_back(self, stored: Stored, now: float, wall: float) -> Write:
-        self._doing = "freeing"
-        time = self._new_time(now, wall, stored)
-        return self._write(
-            replace(stored.record, holder_identity="", lease_duration_seconds=1, renew_time=time), stored
-        )
-
-    def _write(self, record: LockRecord, replaces: Stored | None, ledger: str | None = None) -> Write:
-        uid, over = (replaces.uid, replaces.version) if replaces else (None, None)
-        self._sent = [*self._sent[-63:], _Sent(uid, over, record.acquire_time, record.renew_time)]
-        return Write(record, replaces, ledger)
-
-    def _new_time(self, now: float, wall: float, replaces: Stored | None) -> datetime:
-        """A renewTime unlike any before: a frozen or stepped-back wall clock must not make us look dead."""
-        time = datetime.fromtimestamp(wall, UTC)
-        if self._last_time:
-            last, at = self._last_time
-            time = max(time, last + max(timedelta(seconds=now - at), MICROSECOND))
-        replaced = replaces.record.renew_time if replaces else None
-        if replaced and abs(time - replaced) < SECOND and (not self._last_time or replaced != self._last_time[0]):
-            time = replaced + SECOND
-        self._last_time = (time, now)
-        return time
+        over = self._observer.stored
+        return self._writer.acquisition(over, None if over else self._observer.last_ledger, now, wall)
 
     def _next_renewal(self, sent_at: float) -> float:
         """The next point of the common grid: one renewal per retry period, in company."""
@@ -442,20 +313,3 @@ class Candidate:
 
     def _poll(self) -> float:
         return self.config.retry_period * self._rng.uniform(1, JITTER)
-
-
-def _untouched(stored: Stored) -> float:
-    """Seconds between the last write and the answer, by the store's own clock; 0 where it does not say."""
-    if stored.served_at is None or stored.written_at is None:
-        return 0.0
-    return (stored.served_at - stored.written_at).total_seconds()
-
-
-def _continues(hold: Hold, identity: str, stored: Stored) -> bool:
-    record = stored.record
-    return (stored.uid, record.holder_identity, record.acquire_time, record.lease_transitions) == (
-        hold.uid,
-        identity,
-        hold.acquire_time,
-        hold.transitions,
-    )

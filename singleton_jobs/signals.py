@@ -7,6 +7,7 @@ an ``async`` caller awaits the very same one.
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from .clock import Clock
@@ -55,23 +56,30 @@ class Signal:
             waiter()
 
     async def wait(self, is_so: Callable[[], bool], until: float, *, block: bool) -> bool:
-        """Wait until ``is_so()``, at most until the clock shows ``until``; says whether it is so."""
+        """Wait until ``is_so()``, at most until the clock shows ``until``; says whether it is so.
+
+        ``is_so`` may take what it asks for: it is not called again once it was true.
+        """
+        so = is_so()
         if block and patched_by():
-            while not is_so() and self._clock.now() < until:
+            while not so and self._clock.now() < until:
                 time.sleep(COOPERATIVE_POLL)  # noqa: ASYNC251 (told to block; the stand-in yields)
-            return is_so()
-        while not is_so():
+                so = is_so()
+            return so
+        while not so:
             changed, wake = _event() if block else _async_event()
             self._waiters.append(wake)
             try:
                 left = until - self._clock.now()
-                if is_so() or left <= 0:
+                so = is_so()
+                if so or left <= 0:
                     break
                 await changed(min(left, threading.TIMEOUT_MAX))
             finally:
-                if wake in self._waiters:
+                with suppress(ValueError):  # it was notified
                     self._waiters.remove(wake)
-        return is_so()
+            so = is_so()
+        return so
 
 
 def _event() -> tuple[Callable[[float], Coroutine[Any, Any, None]], Callable[[], object]]:

@@ -194,7 +194,7 @@ metadata:
 rules:
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  resourceNames: [{lease}]
+  resourceNames: ["{lease}"]
   verbs: [get, create, update, list, watch]"""
 
 

@@ -108,12 +108,10 @@ class ExclusiveGuard(Guard):
         return self.subject.pretended() or await self.subject.acquire(self._wait, block=block)
 
     def exit(self, term: Term) -> None:
-        if not self.subject.unlock_with_retry():
-            term._exit()
+        run_blocking(self.subject.free(term, block=True))
 
     async def aexit(self, term: Term) -> None:
-        if not await self.subject.aunlock_with_retry():
-            term._exit()
+        await self.subject.free(term, block=False)
 
     def refusal(self, skipped: Skipped) -> Exception:
         error = self.subject.candidacy.error if self.subject.candidacy else None

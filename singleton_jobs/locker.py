@@ -60,6 +60,7 @@ class LeaseLocker:
         self._taken = False
         self._taker: int | None = None
         self._unlocked_lost = ThreadEvent()
+        self._blocks: set[Term] = set()
         self._mutex = new_lock()
         self.replica.add_locker(self, lease, config)
 
@@ -110,11 +111,11 @@ class LeaseLocker:
 
     def unlock(self) -> bool:
         """End the hold and free the lease, in one try; whether this freed it. After False it runs out by itself."""
-        return run_blocking(self._unlock(block=True))
+        return bool(run_blocking(self._unlock(None, block=True)))
 
     def unlock_with_retry(self, timeout: Seconds | None = None) -> bool:
         """`unlock`, tried again for ``timeout`` seconds (``Config.unlock_with_retry_period``); whether it freed it."""
-        return run_blocking(self._unlock_with_retry(timeout, block=True))
+        return run_blocking(self._unlock_with_retry(None, timeout, block=True))
 
     async def alock(self, timeout: Seconds | None = None) -> bool:
         """`lock` for coroutines."""
@@ -126,44 +127,44 @@ class LeaseLocker:
 
     async def aunlock(self) -> bool:
         """`unlock` for coroutines."""
-        return await self._unlock(block=False)
+        return bool(await self._unlock(None, block=False))
 
     async def aunlock_with_retry(self, timeout: Seconds | None = None) -> bool:
         """`unlock_with_retry` for coroutines."""
-        return await self._unlock_with_retry(timeout, block=False)
+        return await self._unlock_with_retry(None, timeout, block=False)
 
     @contextmanager
     def hold(self, timeout: Seconds | None = None) -> Iterator[Term]:
         """Hold the lease inside a ``with`` block, which gets the term; LeaseBusy after ``timeout`` seconds."""
-        with self._as_current(run_blocking(self._held(timeout, block=True))) as term:
-            try:
-                yield term
-            finally:
-                self.unlock_with_retry()
+        term = self._enter_block(run_blocking(self._held(timeout, block=True)))
+        try:
+            yield term
+        finally:
+            run_blocking(self._exit_block(block=True))
 
     @asynccontextmanager
     async def ahold(self, timeout: Seconds | None = None) -> AsyncIterator[Term]:
         """`hold` for coroutines; the loss of the lease cancels the block, which then raises LeadershipLost."""
         from .cancellation import Cancellation
 
-        with self._as_current(await self._held(timeout, block=False)) as term:
-            try:
-                with Cancellation(term):
-                    yield term
-            finally:
-                await self.aunlock_with_retry()
+        term = self._enter_block(await self._held(timeout, block=False))
+        try:
+            with Cancellation(term):
+                yield term
+        finally:
+            await self._exit_block(block=False)
 
     def __enter__(self) -> Term:
-        return run_blocking(self._held(None, block=True))
+        return self._enter_block(run_blocking(self._held(None, block=True)))
 
     def __exit__(self, *_: object) -> None:
-        self.unlock_with_retry()
+        run_blocking(self._exit_block(block=True))
 
     async def __aenter__(self) -> Term:
-        return await self._held(None, block=False)
+        return self._enter_block(await self._held(None, block=False))
 
     async def __aexit__(self, *_: object) -> None:
-        await self.aunlock_with_retry()
+        await self._exit_block(block=False)
 
     @property
     def leader_only(self) -> "Decorator":
@@ -184,6 +185,10 @@ class LeaseLocker:
         if mode == "auto":
             return None
         return "mode" if mode == "never" else self.replica.pretended(self.name).enter() or "mode"
+
+    async def free(self, term: Term, *, block: bool) -> None:
+        """Unlock what `acquire` locked."""
+        await self._unlock_with_retry(term, None, block=block)
 
     async def acquire(self, wait: float | None, *, block: bool) -> Term | Reason:
         """The term of a lock taken for one call (None: wait without limit), or why there is none."""
@@ -215,13 +220,18 @@ class LeaseLocker:
             return self._term
         raise LeaseBusy(self.lease, self.candidacy.holder if self.candidacy else None)
 
-    @contextmanager
-    def _as_current(self, term: Term) -> Iterator[Term]:
-        token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), term))
-        try:
-            yield term
-        finally:
-            CURRENT_TERMS.reset(token)
+    def _enter_block(self, term: Term) -> Term:
+        self._blocks.add(term)
+        CURRENT_TERMS.set((*CURRENT_TERMS.get(), term))
+        return term
+
+    async def _exit_block(self, *, block: bool) -> None:
+        """Unlock what this very block locked: after a loss, another thread may hold the same locker."""
+        terms = CURRENT_TERMS.get()
+        mine = next(term for term in reversed(terms) if term in self._blocks)
+        self._blocks.remove(mine)
+        CURRENT_TERMS.set(tuple(term for term in terms if term is not mine))
+        await self._unlock_with_retry(mine, None, block=block)
 
     def _open(self) -> Candidacy:
         if self.replica.closed:
@@ -237,22 +247,17 @@ class LeaseLocker:
         with self._mutex:
             if self._taken and (self._term is None or self._term.is_valid):
                 return False
-            if self._term is not None:
-                self._forget_term()
+            lost, self._term = self._term, None
             self._taken, self._taker = True, None
-            return True
+        if lost is not None:
+            lost._exit()
+        return True
 
     def _let_go(self) -> None:
         with self._mutex:
             self._taken = False
         if self.candidacy:
             self.candidacy.changed.notify()
-
-    def _forget_term(self) -> None:
-        term, self._term = self._term, None
-        if term is not None:
-            self._unlocked_lost = term.lost
-            term._exit()
 
     async def _lock(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
@@ -279,12 +284,15 @@ class LeaseLocker:
 
     async def _attempt(self, candidacy: Candidacy, decided: Callable[[], bool], until: float, *, block: bool) -> bool:
         try:
-            candidacy.start()
-            await candidacy.changed.wait(decided, until, block=block)
-            term = candidacy.enter()
-            if term is not None:
-                self._term, self._taker = term, _thread.get_ident() if block else None
-                return True
+            while True:
+                candidacy.start()
+                taken = await candidacy.changed.wait(decided, until, block=block) and candidacy.term is not None
+                term = candidacy.enter()
+                if term is not None:
+                    self._term, self._taker = term, _thread.get_ident() if block else None
+                    return True
+                if not taken or candidacy.draining:  # else it was lost again before it was looked at
+                    break
             if candidacy.error and not candidacy.draining:
                 raise candidacy.error
             if not candidacy.settled and not candidacy.draining:
@@ -295,30 +303,36 @@ class LeaseLocker:
                 candidacy.stop()
                 self._let_go()
 
-    async def _unlock(self, *, block: bool) -> bool:
+    async def _unlock(self, only: Term | None, *, block: bool) -> bool | None:
+        """Whether the lease was freed; None if there is nothing of ours (or of ``only``) to free."""
         candidacy = self.candidacy
         with self._mutex:
-            attempting = self._taken and self._term is None
-        if candidacy is None or attempting or not (self._term or candidacy.unsettled):
-            return False
+            term = self._term
+            others = self._taken and (term is None or only not in (None, term))
+            if candidacy is None or others or not (term or candidacy.unsettled):
+                return None
+            self._taken, self._term = True, None  # nobody else may take this locker until the release is through
+            if term:
+                self._unlocked_lost = term.lost
         candidacy.release()
         until = candidacy.clock.now() + RELEASE * candidacy.config.request_timeout
         try:
             return await candidacy.wait_left(until, block=block) and candidacy.released
         finally:
-            self._forget_term()
+            if term:
+                term._exit()
             self._let_go()
 
-    async def _unlock_with_retry(self, timeout: Seconds | None, *, block: bool) -> bool:
+    async def _unlock_with_retry(self, only: Term | None, timeout: Seconds | None, *, block: bool) -> bool:
         candidacy = self.candidacy
         if candidacy is None:
             return False
         limit = candidacy.config.unlock_with_retry_period if timeout is None else seconds("timeout", timeout, zero=True)
         until = candidacy.clock.now() + limit
-        while not await self._unlock(block=block):
+        while (freed := await self._unlock(only, block=block)) is False:
             now = candidacy.clock.now()
             if now >= until or not candidacy.unsettled:
-                return False
+                break
             pause = min(until, now + candidacy.config.retry_period / RETRIES)
             await candidacy.changed.wait(lambda: False, pause, block=block)
-        return True
+        return bool(freed)

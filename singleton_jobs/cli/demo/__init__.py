@@ -61,7 +61,7 @@ def _header(seconds: int, cluster: Cluster | None) -> str:
     where = str(cluster) if cluster else "a SQLite file in a temporary folder"
     kills = " and ".join(kill.name for kill in KILLS)
     return (
-        "Three replicas call a job every second; @leader_only lets one of them run it.\n"
+        "Three replicas call a job every second; @leader_only lets one run it.\n"
         f"For {seconds} seconds; meanwhile the leader is killed twice, with {kills}.\n"
         f"The lease: {where}."
     )

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import os
+import select
 import selectors
 import sys
 from asyncio import AbstractEventLoop, Semaphore, Task, TimerHandle
@@ -113,8 +114,10 @@ def _native_selector() -> selectors.BaseSelector | None:
         original: Any = sys.modules["gevent.monkey"].get_original("selectors", "DefaultSelector")
         return original()  # type: ignore[no-any-return]
     if patched_by() == "eventlet":
-        original = sys.modules["eventlet.patcher"].original("selectors")
-        return original.DefaultSelector()  # type: ignore[no-any-return]
+        poll_like: Any = selectors._PollLikeSelector  # type: ignore[attr-defined]  # eventlet removes its subclasses
+        poll = sys.modules["eventlet.patcher"].original("select").poll
+        parts = {"_selector_cls": poll, "_EVENT_READ": select.POLLIN, "_EVENT_WRITE": select.POLLOUT}
+        return type("NativePollSelector", (poll_like,), parts)()  # type: ignore[no-any-return]
     return None
 
 

@@ -24,18 +24,3 @@ def demo(*, kubernetes: bool, seconds: int, plain: bool) -> None:
     from .demo import run_demo
 
     raise SystemExit(run_demo(seconds, kubernetes=kubernetes, plain=plain))
-
-
-@main.command()
-@click.argument("leases", nargs=-1, required=True, metavar="LEASE...")
-@click.option("--namespace", "-n", default="default", show_default=True, help="Where the leases are.")
-def role(leases: tuple[str, ...], namespace: str) -> None:
-    """Print the Role that lets a pod hold these leases and nothing else."""
-    from ..errors import ConfigError
-    from ..locks.lease import role_for
-    from ..names import lease_name, namespace_name
-
-    try:
-        click.echo(role_for(", ".join(lease_name(lease) for lease in leases), namespace_name(namespace)))
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from .errors import NotLeader as NotLeader
     from .errors import SingletonJobsError as SingletonJobsError
     from .errors import StoreError as StoreError
+    from .health import Health as Health
     from .leaderships import Leadership as Leadership
     from .leaderships import leadership as leadership
     from .lifecycle import running as running
     from .locker import LeaseLocker as LeaseLocker
-    from .replica import Health as Health
+    from .process import configure as configure
     from .replica import Replica as Replica
-    from .replica import configure as configure
     from .skipped import Skipped as Skipped
     from .term import Fire as Fire
     from .term import Term as Term
@@ -35,7 +35,7 @@ _HOMES = {
     "Config": "config",
     "ConfigError": "errors",
     "Fire": "term",
-    "Health": "replica",
+    "Health": "health",
     "Leadership": "leaderships",
     "LeadershipLost": "errors",
     "LeaseBusy": "errors",
@@ -47,7 +47,7 @@ _HOMES = {
     "Skipped": "skipped",
     "StoreError": "errors",
     "Term": "term",
-    "configure": "replica",
+    "configure": "process",
     "current_fire": "term",
     "current_term": "term",
     "exclusive": "decorators",

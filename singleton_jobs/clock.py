@@ -7,14 +7,13 @@ platform has none, on the monotonic clock. The wall clock only decorates records
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 __all__ = ["SYSTEM_CLOCK", "Clock"]
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """Two ways to read time, in seconds: ``now`` for every decision, ``wall`` (Unix time) for people."""
 
     now: Callable[[], float]

@@ -1,8 +1,8 @@
 """Timing of a lease, derived and validated."""
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from .errors import ConfigError
 
@@ -25,8 +25,18 @@ def seconds(name: str, value: Seconds, *, zero: bool = False) -> float:
     return float(value)
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Config:
+class _Timing(NamedTuple):
+    lease_duration: float
+    renew_deadline: float
+    retry_period: float
+    request_timeout: float
+    use_observed_time: bool
+    stale_after: float | None
+    release_on_cancel: bool
+    unlock_with_retry_period: float
+
+
+class Config(_Timing):
     """Timing of one lease, in seconds or ``timedelta``; what is left at None is derived from ``lease_duration``.
 
     ``lease_duration``: how long a record must stand unchanged before others may take the lease.
@@ -43,17 +53,10 @@ class Config:
     Raises ConfigError, naming the numbers, for a timing that could let two replicas hold at once.
     """
 
-    lease_duration: float
-    renew_deadline: float
-    retry_period: float
-    request_timeout: float
-    use_observed_time: bool
-    stale_after: float | None
-    release_on_cancel: bool
-    unlock_with_retry_period: float
+    __slots__ = ()
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         lease_duration: Seconds = 15.0,
         renew_deadline: Seconds | None = None,
         retry_period: Seconds | None = None,
@@ -62,7 +65,8 @@ class Config:
         stale_after: Seconds | None = 60.0,
         release_on_cancel: bool = True,
         unlock_with_retry_period: Seconds = 10.0,
-    ) -> None:
+    ) -> "Config":
+        """Derive and check; an immutable value."""
         duration = seconds("lease_duration", lease_duration)
         deadline = duration * 2 / 3 if renew_deadline is None else seconds("renew_deadline", renew_deadline)
         period = duration * 2 / 15 if retry_period is None else seconds("retry_period", retry_period)
@@ -73,17 +77,17 @@ class Config:
             timeout = seconds("request_timeout", request_timeout)
         if timeout >= deadline:
             raise ConfigError(f"request_timeout {timeout:g} s must be less than renew_deadline {deadline:g} s")
-        for name, value in {
-            "lease_duration": duration,
-            "renew_deadline": deadline,
-            "retry_period": period,
-            "request_timeout": timeout,
-            "use_observed_time": bool(use_observed_time),
-            "stale_after": None if stale_after is None else seconds("stale_after", stale_after, zero=True),
-            "release_on_cancel": bool(release_on_cancel),
-            "unlock_with_retry_period": seconds("unlock_with_retry_period", unlock_with_retry_period),
-        }.items():
-            object.__setattr__(self, name, value)
+        return super().__new__(
+            cls,
+            lease_duration=duration,
+            renew_deadline=deadline,
+            retry_period=period,
+            request_timeout=timeout,
+            use_observed_time=bool(use_observed_time),
+            stale_after=None if stale_after is None else seconds("stale_after", stale_after, zero=True),
+            release_on_cancel=bool(release_on_cancel),
+            unlock_with_retry_period=seconds("unlock_with_retry_period", unlock_with_retry_period),
+        )
 
 
 def _check(duration: float, deadline: float, period: float, *, derived: bool) -> None:

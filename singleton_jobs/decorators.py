@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 
 from .config import Config, Seconds, seconds
 from .errors import ConfigError
-from .replica import Replica, default_replica
+from .process import default_replica
+from .replica import Replica
 from .skipped import Skipped
 
 if TYPE_CHECKING:

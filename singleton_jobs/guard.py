@@ -54,7 +54,7 @@ class Guard(ABC):
         skipped = Skipped(subject.lease, reason, candidacy.holder if candidacy else None)
         name = getattr(function, "__qualname__", repr(function))
         event = RunSkipped(subject.lease, candidacy.identity if candidacy else "", name, reason)
-        subject.replica.emit(event, subject.callbacks)
+        subject.replica.emit(event, subject)
         if self.strict:
             raise self.refusal(skipped)
         return skipped

@@ -1,13 +1,15 @@
 """Who am I: the pod this process runs in, and an identity no other process ever has."""
 
 import os
-import random
 import re
-import socket
+from typing import TYPE_CHECKING
 
 from .errors import ConfigError
 
-__all__ = ["identity_prefix", "new_identity"]
+if TYPE_CHECKING:
+    from random import Random
+
+__all__ = ["identity_prefix", "new_identity", "secure_random"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PRINTABLE = re.compile(r"[!-~]+")
@@ -28,9 +30,18 @@ def identity_prefix(given: str | None = None) -> str:
                 f"{source} must be 1 to {MAX_PREFIX} printable ASCII characters without spaces: {value!r}"
             )
         return value
+    import socket
+
     return re.sub(r"[^!-~]", "-", socket.gethostname())[:MAX_PREFIX] or "unknown"
 
 
-def new_identity(prefix: str, rng: random.Random) -> str:
+def secure_random() -> "Random":
+    """Chance that no fork and no seed repeats."""
+    from random import SystemRandom
+
+    return SystemRandom()
+
+
+def new_identity(prefix: str, rng: "Random") -> str:
     """``<prefix>_<random>``: unique per process, so never shared with a restarted container or a forked child."""
     return f"{prefix}_{''.join(rng.choices(_ALPHABET, k=12))}"

@@ -3,17 +3,20 @@
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from .candidacy import Candidacy
 from .config import Config, Seconds, seconds
 from .errors import AccessDenied, LeadershipLost, SingletonJobsError
-from .events import Event
-from .replica import Replica, default_replica
+from .process import default_replica
+from .replica import Replica
 from .signals import run_blocking
 from .skipped import Reason
 from .term import CURRENT_TERMS, Term
 from .threads import new_lock
+
+if TYPE_CHECKING:
+    from .candidacy import Candidacy
+    from .events import Event
 
 __all__ = ["Leadership", "leadership"]
 
@@ -33,7 +36,7 @@ class Leadership:
         self.name = lease
         self.candidacy: Candidacy | None = None
         self.callbacks: list[Callable[[Event], object]] = []
-        self._config = config
+        self.config = config
         self._stops: list[Callable[[], object]] = []
         self._mutex = new_lock()
 
@@ -79,7 +82,7 @@ class Leadership:
         """`wait` for coroutines."""
         return await self._wait(timeout, block=False)
 
-    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+    def subscribe(self, callback: "Callable[[Event], object]") -> Callable[[], None]:
         """Call ``callback(event)`` for each event of this lease, in order, on the dispatcher's thread.
 
         The result takes it back.
@@ -188,11 +191,11 @@ class Leadership:
 
     # Inner parts
 
-    def _begin(self) -> Candidacy:
+    def _begin(self) -> "Candidacy":
         with self._mutex:
             candidacy = self.candidacy
             if candidacy is None:
-                candidacy = self.replica.open(self.name, "a leadership", self._config, self, sticky=True)
+                candidacy = self.replica.open(self.name, "a leadership", self.config, self, sticky=True)
                 self.candidacy = candidacy
             if candidacy.started or self.replica.mode == "never":
                 return candidacy

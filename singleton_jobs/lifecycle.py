@@ -1,18 +1,18 @@
 """`running`: a context manager round a main, so that leases are given back when it ends."""
 
-import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .config import Seconds, seconds
 from .errors import ConfigError
-from .replica import Replica, default_replica
+from .process import default_replica
+from .replica import Replica
 from .signals import run_blocking
 
-__all__ = ["running"]
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
 
-SIGTERM_STATUS = 128 + signal.SIGTERM
+__all__ = ["running"]
 
 
 class running:  # noqa: N801 (read as a verb: with running(...))
@@ -46,6 +46,8 @@ class running:  # noqa: N801 (read as a verb: with running(...))
         if self._sigterm == "exit":
             if threading.current_thread() is not threading.main_thread():
                 raise ConfigError('running(sigterm="exit") must be entered on the main thread: only it gets signals')
+            import signal
+
             self._leaving = False
             self._previous = signal.signal(signal.SIGTERM, self._exit_on_sigterm)
         self._replica.enter_running()
@@ -54,7 +56,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: "TracebackType | None"
     ) -> None:
         self._leaving = True
         try:
@@ -66,7 +68,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
         return self.__enter__()
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: "TracebackType | None"
     ) -> None:
         self._leaving = True
         try:
@@ -75,12 +77,15 @@ class running:  # noqa: N801 (read as a verb: with running(...))
             self._restore()
 
     def _restore(self) -> None:
-        if self._sigterm == "exit" and signal.getsignal(signal.SIGTERM) == self._exit_on_sigterm:
-            signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
+        if self._sigterm == "exit":
+            import signal
 
-    def _exit_on_sigterm(self, number: int, frame: FrameType | None) -> None:
+            if signal.getsignal(signal.SIGTERM) == self._exit_on_sigterm:
+                signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
+
+    def _exit_on_sigterm(self, number: int, frame: "FrameType | None") -> None:
         if callable(self._previous):
             self._previous(number, frame)
         if not self._leaving:  # a second one must not cut the release short
             self._leaving = True
-            raise SystemExit(SIGTERM_STATUS)
+            raise SystemExit(128 + number)

@@ -7,18 +7,19 @@ from contextlib import asynccontextmanager, contextmanager
 from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING, Any
 
-from .candidacy import Candidacy
 from .config import Config, Seconds, seconds
 from .errors import AccessDenied, ConfigError, LeaseBusy, LeaseExpired, SingletonJobsError, StoreError
-from .events import Event
-from .replica import Replica, default_replica
+from .process import default_replica
+from .replica import Replica
 from .signals import run_blocking
 from .skipped import Reason
 from .term import CURRENT_TERMS, Term
 from .threads import new_lock
 
 if TYPE_CHECKING:
+    from .candidacy import Candidacy
     from .decorators import Decorator
+    from .events import Event
 
 __all__ = ["LeaseLocker"]
 
@@ -233,7 +234,7 @@ class LeaseLocker:
         CURRENT_TERMS.set(tuple(term for term in terms if term is not mine))
         await self._unlock_with_retry(mine, None, block=block)
 
-    def _open(self) -> Candidacy:
+    def _open(self) -> "Candidacy":
         if self.replica.closed:
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
         with self._mutex:
@@ -282,7 +283,7 @@ class LeaseLocker:
         until = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
         return await self._attempt(candidacy, lambda: candidacy.settled, until, block=block)
 
-    async def _attempt(self, candidacy: Candidacy, decided: Callable[[], bool], until: float, *, block: bool) -> bool:
+    async def _attempt(self, candidacy: "Candidacy", decided: Callable[[], bool], until: float, *, block: bool) -> bool:
         try:
             while True:
                 candidacy.start()

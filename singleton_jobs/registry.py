@@ -1,6 +1,6 @@
 """Who uses which lease in this process: one lease has one role and one Config, whatever replica it goes through."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import WeakSet
 
 from .config import Config
@@ -10,8 +10,7 @@ from .threads import new_lock
 __all__ = ["Registry"]
 
 
-@dataclass(slots=True)
-class _Use:
+class _Use(NamedTuple):
     role: str
     config: Config
     owners: "WeakSet[object]"

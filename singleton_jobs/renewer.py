@@ -114,7 +114,7 @@ def _native_selector() -> selectors.BaseSelector | None:
         original: Any = sys.modules["gevent.monkey"].get_original("selectors", "DefaultSelector")
         return original()  # type: ignore[no-any-return]
     if patched_by() == "eventlet":
-        poll_like: Any = selectors._PollLikeSelector  # type: ignore[attr-defined]  # eventlet removes its subclasses
+        poll_like: Any = selectors._PollLikeSelector  # eventlet removes its subclasses
         poll = sys.modules["eventlet.patcher"].original("select").poll
         parts = {"_selector_cls": poll, "_EVENT_READ": select.POLLIN, "_EVENT_WRITE": select.POLLOUT}
         return type("NativePollSelector", (poll_like,), parts)()  # type: ignore[no-any-return]

@@ -1,93 +1,49 @@
 """Replica: one running process taking part, with its identity, its store, its leases and the shared renewer."""
 
 import atexit
-import logging
 import os
-import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from weakref import WeakSet
 
-from . import dispatcher
-from .candidacy import Candidacy, Driver
-from .candidate import Candidate
 from .clock import SYSTEM_CLOCK, Clock
 from .config import Config, Seconds
-from .errors import ConfigError
-from .events import Event, Hook, ReplicaStarted
-from .hooks.log import log_events
-from .identity import identity_prefix, new_identity
-from .locks import Store
-from .locks.memory import SPACE
+from .health import Health, LeaseHealth
+from .identity import identity_prefix, new_identity, secure_random
 from .names import lease_name
 from .registry import Registry
 from .settings import Mode, Settings
 from .signals import run_blocking
 from .threads import new_lock
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what is needed from the first use on is imported then
+    from random import Random
+
+    from .candidacy import Candidacy, Driver
     from .decorators import Decorator, StrictDecorator
+    from .events import Event, Hook
     from .leaderships import Leadership
     from .locker import LeaseLocker
+    from .wiring import Wiring
 
-__all__ = ["Health", "LeaseHealth", "Participant", "Replica", "configure", "default_replica"]
-
-logger = logging.getLogger("singleton_jobs")
+__all__ = ["Participant", "Replica"]
 
 EXIT_LIMIT = 2.0  # seconds that the interpreter's exit may wait for releases
 FLUSH_LIMIT = 0.5  # seconds that it may wait for the last log lines
 RELEASE_LIMIT = 10.0  # seconds that a close may wait for them
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseHealth:
-    """One started candidacy: who holds, and how many seconds ago the store last answered (None: never)."""
-
-    lease: str
-    is_leader: bool
-    holder: str | None
-    last_contact: float | None
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """``ok`` is False only if the renewal thread of a replica with started leases is stuck: restart the process then.
-
-    A store that does not answer is no reason to restart: ``leases`` tells of it.
-    """
-
-    ok: bool
-    identity: str
-    store: str
-    leases: tuple[LeaseHealth, ...]
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-
 class Participant(Protocol):
     """A leadership or a locker, as its replica sees it."""
 
-    candidacy: Candidacy | None
-    callbacks: list[Callable[[Event], object]]
+    candidacy: "Candidacy | None"
+    callbacks: "list[Callable[[Event], object]]"
 
     def begin_close(self) -> None:
         """Refuse new work, and leave once what runs has ended."""
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent process."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Resolved:
-    """What a replica found at its first use."""
-
-    identity: str
-    pod: str
-    driver: Driver
 
 
 class Replica:
@@ -106,17 +62,17 @@ class Replica:
         identity: str | None = None,
         prefix: str = "",
         config: Config | None = None,
-        hooks: Sequence[Hook] = (),
+        hooks: "Sequence[Hook]" = (),
         mode: Mode = "auto",
         *,
         clock: Clock = SYSTEM_CLOCK,
-        rng: random.Random | None = None,
-        driver: Driver | None = None,
+        rng: "Random | None" = None,
+        driver: "Driver | None" = None,
     ) -> None:
         self._settings = Settings(store, namespace, identity, prefix, config, tuple(hooks), mode)
         self._given_driver = driver
         self.clock = clock
-        self._rng = rng or random.SystemRandom()
+        self._rng = rng or secure_random()
         self._phase = self._rng.random()
         self._start_anew()
         self._declared = Registry()
@@ -127,26 +83,24 @@ class Replica:
         _replicas.add(self)
 
     def _start_anew(self) -> None:
-        self._resolved: _Resolved | None = None
-        self._store: Store | None = None
-        self._announced = False
-        self.mutex = new_lock()
+        self._wiring: Wiring | None = None
+        self._mutex = new_lock()
 
     # What people use
 
     @property
     def identity(self) -> str:
         """``<pod>_<random>``, unique per process."""
-        return self._resolve().identity
+        return self._wire().identity
 
     def leadership(self, lease: str, config: Config | None = None) -> "Leadership":
         """The candidacy of this replica for ``lease``; inert until started. Same lease, same object."""
         from .leaderships import Leadership
 
         self.full_name(lease)
-        known = self._leaderships.setdefault(lease.lower(), Leadership(self, lease, config))
-        self.declare(lease, "a leadership", config, known)
-        return known
+        known = self._leaderships.get(lease.lower()) or Leadership(self, lease, config)
+        self.declare(lease, "a leadership", config or known.config, known)
+        return self._leaderships.setdefault(lease.lower(), known)
 
     def locker(self, lease: str, config: Config | None = None) -> "LeaseLocker":
         """A new lock on ``lease``, with an identity of its own."""
@@ -189,7 +143,7 @@ class Replica:
 
     def health(self) -> Health:
         """How the started candidacies are; starts none itself."""
-        resolved = self._resolve()
+        wiring = self._wire()
         now = self.clock.now()
         leases, overdue = [], False
         for candidacy in self._candidacies():
@@ -206,7 +160,7 @@ class Replica:
                 )
             )
             overdue = overdue or now - candidacy.due > candidacy.config.renew_deadline
-        return Health(not overdue, resolved.identity, self._described_store(), tuple(leases))
+        return Health(not overdue, wiring.identity, wiring.described_store(), tuple(leases))
 
     def close(self, drain: float = 10) -> None:
         """Refuse new work, wait up to ``drain`` seconds for what runs, release everything; then stay closed."""
@@ -239,31 +193,15 @@ class Replica:
         """The timing of leases that name none."""
         return self._settings.resolve_config()
 
-    def open(self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool) -> Candidacy:
+    def open(self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool) -> "Candidacy":
         """A candidacy of ``owner`` for ``lease``, not yet started."""
-        name = self.full_name(lease)
-        timing = config or self.default_config()
+        name, wiring, timing = self.full_name(lease), self._wire(), config or self.default_config()
         if sticky and self.mode != "auto":  # no store is asked, so none has to be there
-            return self._candidacy(name, SPACE, self.identity, timing, sticky=True)
-        resolved, store = self._resolve(), self._find_store()
-        _uses.claim((_key(store), name), name, role, timing, owner)
-        identity = resolved.identity if sticky else new_identity(resolved.pod, self._rng)
-        return self._candidacy(name, store, identity, timing, sticky=sticky, callbacks=owner.callbacks)
-
-    def _candidacy(
-        self,
-        name: str,
-        store: Store,
-        identity: str,
-        config: Config,
-        *,
-        sticky: bool,
-        callbacks: Iterable[Callable[[Event], object]] = (),
-    ) -> Candidacy:
-        candidate = Candidate(identity, config, self._rng, self._phase)
-        emit = partial(self.emit, callbacks=callbacks)
-        driver = self._resolve().driver
-        return Candidacy(name, candidate, store.lock(name, identity), self.clock, driver, emit, sticky=sticky)
+            return wiring.pretended(name, timing)
+        with self._mutex:
+            _uses.claim((wiring.store_key(), name), name, role, timing, owner)
+        identity = wiring.identity if sticky else new_identity(wiring.pod, self._rng)
+        return wiring.candidacy(name, identity, timing, owner.callbacks, sticky=sticky)
 
     def declare(self, lease: str, role: str, config: Config | None, owner: object) -> None:
         """Refuse a bad name, and a second role or timing for one lease."""
@@ -274,30 +212,30 @@ class Replica:
         self.declare(lease, "a locker", config, locker)
         self._lockers.add(locker)
 
-    def pretended(self, lease: str) -> Candidacy:
-        """What guards lead by in mode always, without asking anybody."""
-        name = self.full_name(lease)
-        candidacy = self._candidacy(name, SPACE, self.identity, self.default_config(), sticky=True)
-        candidacy.pretend()
-        return candidacy
+    def pretended(self, lease: str) -> "Candidacy":
+        """What guards go by in mode always."""
+        return self._wire().pretended(self.full_name(lease), self.default_config())
 
-    def announce(self, candidacy: Candidacy) -> None:
+    def announce(self, candidacy: "Candidacy") -> None:
         """Tell hooks of the first candidacy, with all that was declared."""
-        with self.mutex:
-            first, self._announced = not self._announced, True
-        if first:
-            resolved = self._resolve()
-            leases = tuple(sorted(self.full_name(str(lease)) for lease in self._declared.leases()))
-            self.emit(ReplicaStarted(candidacy.lease, resolved.identity, self._described_store(), leases))
+        leases = sorted(self.full_name(str(lease)) for lease in self._declared.leases())
+        self._wire().announce(candidacy.lease, tuple(leases))
 
-    def emit(self, event: Event, callbacks: Iterable[Callable[[Event], object]] = ()) -> None:
-        """Tell the log, hooks and callbacks, away from the calling thread."""
-        for listener in (log_events, *self._settings.hooks, *callbacks):
-            dispatcher.dispatch(listener, event)
+    def emit(self, event: "Event", owner: Participant) -> None:
+        """Tell the log, hooks and the owner's callbacks, away from the calling thread."""
+        self._wire().tell(event, owner.callbacks)
+
+    def configure(self, settings: Settings) -> bool:
+        """Take over ``settings``, if nothing was used yet."""
+        if self._wiring is None:
+            for lease in self._declared.leases():
+                lease_name(str(lease), settings.resolve_prefix())
+            self._settings = settings
+        return self._wiring is None
 
     def enter_running(self) -> None:
         """One more `running` round the program."""
-        with self.mutex:
+        with self._mutex:
             self._running += 1
             reopen, self.closed = self.closed, False
         for candidacy in self._candidacies() if reopen else ():
@@ -305,7 +243,7 @@ class Replica:
 
     async def exit_running(self, drain: float, *, block: bool) -> None:
         """One less; the last one closes the replica, until another is entered."""
-        with self.mutex:
+        with self._mutex:
             self._running -= 1
             last = self._running == 0
         if last:
@@ -317,33 +255,21 @@ class Replica:
     def _participants(self) -> list["Leadership | LeaseLocker"]:
         return [*self._leaderships.values(), *self._lockers]
 
-    def _candidacies(self) -> list[Candidacy]:
+    def _candidacies(self) -> "list[Candidacy]":
         return [p.candidacy for p in self._participants() if p.candidacy is not None]
 
-    def _resolve(self) -> _Resolved:
-        with self.mutex:
-            if self._resolved is None:
-                from .renewer import shared_renewer
+    def _wire(self) -> "Wiring":
+        with self._mutex:
+            if self._wiring is None:
+                from .wiring import Wiring
 
                 pod = identity_prefix(self._settings.identity)
-                driver = self._given_driver or shared_renewer()
-                self._resolved = _Resolved(new_identity(pod, self._rng), pod, driver)
+                identity = new_identity(pod, self._rng)
+                self._wiring = Wiring(
+                    self._settings, identity, pod, self.clock, self._rng, self._phase, self._given_driver
+                )
                 _register_exit()
-            return self._resolved
-
-    def _find_store(self) -> Store:
-        with self.mutex:
-            if self._store is None:
-                self._store, remark = self._settings.resolve_store()
-                if remark:
-                    logger.info(remark)
-            return self._store
-
-    def _described_store(self) -> str:
-        if self._store is None:
-            return "no store asked yet" if self.mode == "auto" else f"no store (mode {self.mode})"
-        describe: Callable[[], str] | None = getattr(self._store, "describe", None)
-        return describe() if describe else repr(self._store)
+            return self._wiring
 
     async def _close(self, drain: float, *, block: bool) -> None:
         self.closed = True
@@ -367,53 +293,17 @@ class Replica:
 
     def _after_fork_in_child(self) -> None:
         """Nothing is held here, and nobody is who the parent was; what was started starts again at its next use."""
-        _inherited.append((self._resolved, self._store, self._candidacies()))
+        _inherited.append((self._wiring, self._candidacies()))
         self._start_anew()
         self._declared.after_fork()
         for participant in self._participants():
             participant.after_fork()
 
 
-def _key(store: object) -> object:
-    return getattr(store, "key", None) or id(store)
-
-
 _replicas: WeakSet[Replica] = WeakSet()
 _uses = Registry()
 _inherited: list[object] = []  # kept referenced for ever: closing an inherited socket would close the parent's
-_default: Replica | None = None
 _exit_registered = False
-
-
-def default_replica() -> Replica:
-    """The process's own replica."""
-    global _default
-    if _default is None:
-        _default = Replica()
-    return _default
-
-
-def configure(
-    store: str | Any | None = None,
-    namespace: str | None = None,
-    identity: str | None = None,
-    prefix: str = "",
-    config: Config | None = None,
-    hooks: Sequence[Hook] = (),
-    mode: Mode = "auto",
-) -> Replica:
-    """Set up the process's default replica; parameters as for `Replica`.
-
-    To be called before anything was guarded, locked or asked; ConfigError afterwards, and for bad values.
-    """
-    settings = Settings(store, namespace, identity, prefix, config, tuple(hooks), mode)
-    replica = default_replica()
-    if replica._resolved is not None:
-        raise ConfigError("configure() must be called before the first use of a guard, a leadership or a locker")
-    for lease in replica._declared.leases():
-        lease_name(str(lease), settings.resolve_prefix())
-    replica._settings = settings
-    return replica
 
 
 def _register_exit() -> None:
@@ -426,10 +316,12 @@ def _register_exit() -> None:
 def _at_exit() -> None:
     """Release what no work is running under; the rest runs out by itself."""
     for replica in tuple(_replicas):
-        if replica._resolved is not None and not replica.closed:
+        if replica._wiring is not None and not replica.closed:
             replica.closed = True
             run_blocking(replica.leave(0, block=True, limit=EXIT_LIMIT))
-    dispatcher.flush(FLUSH_LIMIT)
+    from .dispatcher import flush
+
+    flush(FLUSH_LIMIT)
 
 
 def _after_fork_in_child() -> None:

@@ -2,57 +2,63 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .config import Config
 from .errors import ConfigError
-from .events import Hook
-from .locks import Store, open_store
+from .identity import identity_prefix
 from .names import lease_name, namespace_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .events import Hook
+    from .locks import Store
 
 __all__ = ["Mode", "Settings"]
 
 Mode = Literal["auto", "always", "never"]
 
-CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
-@dataclass(frozen=True, slots=True)
 class Settings:
     """Arguments of `configure` and `Replica`, checked as far as that needs neither files nor requests."""
 
-    store: str | Any | None = None
-    namespace: str | None = None
-    identity: str | None = None
-    prefix: str = ""
-    config: Config | None = None
-    hooks: Sequence[Hook] = ()
-    mode: Mode = "auto"
-
-    def __post_init__(self) -> None:
-        if self.namespace is not None:
-            namespace_name(self.namespace)
-        if self.prefix:
-            lease_name("x", self.prefix)
-        if self.mode not in get_args(Mode):
-            raise ConfigError(f"mode must be one of {', '.join(get_args(Mode))}, not {self.mode!r}")
-        if self.config is not None and not isinstance(self.config, Config):
-            raise ConfigError(f"config must be a Config, not {self.config!r}")
-        if (
-            self.store is not None
-            and not isinstance(self.store, str)
-            and not callable(getattr(self.store, "lock", None))
-        ):
-            raise ConfigError(f"store must be a URL or have a method lock(lease, identity), not {self.store!r}")
-        if any(not callable(hook) for hook in self.hooks):
+    def __init__(
+        self,
+        store: str | Any | None,
+        namespace: str | None,
+        identity: str | None,
+        prefix: str,
+        config: Config | None,
+        hooks: "Sequence[Hook]",
+        mode: Mode,
+    ) -> None:
+        if namespace is not None:
+            namespace_name(namespace)
+        if prefix:
+            lease_name("x", prefix)
+        if mode not in get_args(Mode):
+            raise ConfigError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
+        if config is not None and not isinstance(config, Config):
+            raise ConfigError(f"config must be a Config, not {config!r}")
+        if store is not None and not isinstance(store, str) and not callable(getattr(store, "lock", None)):
+            raise ConfigError(f"store must be a URL or have a method lock(lease, identity), not {store!r}")
+        if any(not callable(hook) for hook in hooks):
             raise ConfigError("every hook must be callable with an event")
+        self.identity = None if identity is None else identity_prefix(identity)
+        self.hooks = tuple(hooks)
+        self._store = store
+        self._namespace = namespace
+        self._prefix = prefix
+        self._config = config
+        self._mode: Mode = mode
 
     def resolve_mode(self) -> Mode:
         """The mode given, else ``SINGLETON_JOBS_MODE``, else auto."""
-        if self.mode != "auto":
-            return self.mode
+        if self._mode != "auto":
+            return self._mode
         mode = os.environ.get("SINGLETON_JOBS_MODE") or "auto"
         for known in ("auto", "always", "never"):
             if mode == known:
@@ -61,28 +67,30 @@ class Settings:
 
     def resolve_prefix(self) -> str:
         """The prefix given, else ``SINGLETON_JOBS_PREFIX``."""
-        return self.prefix or os.environ.get("SINGLETON_JOBS_PREFIX", "")
+        return self._prefix or os.environ.get("SINGLETON_JOBS_PREFIX", "")
 
     def resolve_config(self) -> Config:
         """The default timing: what was given, else ``SINGLETON_JOBS_LEASE_DURATION`` in seconds."""
         duration = os.environ.get("SINGLETON_JOBS_LEASE_DURATION")
-        if self.config is not None or not duration:
-            return self.config or Config()
+        if self._config is not None or not duration:
+            return self._config or Config()
         try:
             return Config(lease_duration=float(duration))
         except ValueError as error:
             raise ConfigError(f"SINGLETON_JOBS_LEASE_DURATION={duration!r}: {error}") from None
 
-    def resolve_store(self) -> tuple[Store, str | None]:
+    def resolve_store(self) -> "tuple[Store, str | None]":
         """The store, and a sentence for the log if it was chosen without being asked for."""
-        store = self.store or os.environ.get("SINGLETON_JOBS_STORE")
+        from .locks import open_store
+
+        store = self._store or os.environ.get("SINGLETON_JOBS_STORE")
         if isinstance(store, str):
-            return open_store(store, self.namespace), None
+            return open_store(store, self._namespace), None
         if store is not None:
             return store, None
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
-            return open_store("kubernetes:", self.namespace), None
-        if any(mark.exists() for mark in CONTAINER_MARKS):
+            return open_store("kubernetes:", self._namespace), None
+        if any(os.path.exists(mark) for mark in CONTAINER_MARKS):  # noqa: PTH110 (pathlib is slow to import)
             raise ConfigError(
                 "no store is configured, and a file in this container would be shared with nobody: set "
                 "SINGLETON_JOBS_STORE, or configure(store=...), to 'kubernetes:', or to 'sqlite:///path' on a disk "
@@ -92,9 +100,10 @@ class Settings:
         return open_store(f"sqlite://{path.as_posix()}"), f"no store configured: leases are kept in {path}"
 
 
-def _developers_file() -> Path:
+def _developers_file() -> "Path":
     """One file per project, so that two projects of one developer do not compete."""
     from hashlib import sha256
+    from pathlib import Path
 
     from platformdirs import user_state_path
 

@@ -1,7 +1,6 @@
 """Skipped: what a guarded call returns when it did not run here."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["Reason", "Skipped"]
 
@@ -10,8 +9,7 @@ Reason = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A call that did not run here; falsy. ``holder`` is who was last seen to hold the lease, if anybody."""
 
     lease: str

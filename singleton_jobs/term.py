@@ -5,12 +5,14 @@ import os
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from .actions import Hold
 from .errors import LeadershipLost
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .actions import Hold
 
 __all__ = ["CURRENT_TERMS", "Fire", "Term", "TermOwner", "current_fire", "current_term"]
 
@@ -48,7 +50,7 @@ class Term:
         "uid",
     )
 
-    def __init__(self, lease: str, identity: str, hold: Hold, now: Callable[[], float], owner: "TermOwner") -> None:
+    def __init__(self, lease: str, identity: str, hold: "Hold", now: Callable[[], float], owner: "TermOwner") -> None:
         self.lease = lease
         self.identity = identity
         self.fencing_token = hold.token
@@ -125,12 +127,11 @@ class Term:
             callback()
 
 
-@dataclass(frozen=True, slots=True)
-class Fire:
+class Fire(NamedTuple):
     """One scheduled run of one job: its key, its nominal time (aware, UTC), and the term that claimed it."""
 
     job: str
-    time: datetime
+    time: "datetime"
     term: Term
 
 

@@ -17,7 +17,7 @@ from .director import KILLS, Director
 from .runs import Verdict
 from .stage import Stage, StageError
 from .ticks import Ticks
-from .views import make_console, make_view, verdict_table
+from .views import make_view, verdict_table
 
 __all__ = ["run_demo"]
 
@@ -33,7 +33,7 @@ class Unusable(click.ClickException):
 def run_demo(seconds: int, *, kubernetes: bool, plain: bool) -> int:
     """Play the demo on standard output; the exit status: 0 only if the job ran, and no tick of it twice."""
     signal.signal(signal.SIGTERM, _exit)
-    console = make_console()
+    console = Console(highlight=False)
     try:
         cluster = find_cluster() if kubernetes else None
         with ExitStack() as stack:

@@ -1,7 +1,6 @@
 """How the demo is shown: a live table on a terminal, plain lines elsewhere."""
 
 import os
-import shutil
 import time
 from collections import Counter, deque
 from types import TracebackType
@@ -16,7 +15,7 @@ from rich.text import Text
 from .runs import Verdict
 from .stage import Stage
 
-__all__ = ["LiveView", "PlainView", "View", "make_console", "make_view", "verdict_table"]
+__all__ = ["LiveView", "PlainView", "View", "make_view", "verdict_table"]
 
 LINES = 6  # of the latest events, under the live table
 REFRESH = 0.1  # seconds
@@ -129,14 +128,10 @@ class LiveView:
         return Group(table, *self._lines, *([Text()] * (LINES - len(self._lines))))
 
 
-def make_console() -> Console:
-    """Standard output; 80 columns where nobody says how wide it is."""
-    return Console(highlight=False, width=shutil.get_terminal_size((80, 24)).columns)
-
-
 def make_view(console: Console, *, plain: bool) -> View:
     """A live table if people look at it, else plain lines."""
-    capable = console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
+    # Not console.is_terminal: FORCE_COLOR makes that true for a build server's log as well.
+    capable = console.file.isatty() and not console.is_dumb_terminal and console.encoding.startswith("utf")
     if plain or not capable or os.environ.get("NO_COLOR") or console.width < LIVE_WIDTH:
         return PlainView(console)
     return LiveView(console)

@@ -5,6 +5,8 @@ platform has none, on the monotonic clock. The wall clock only decorates records
 ``clock_gettime`` and kept in ``partial`` objects, out of reach of libraries that freeze ``time`` and ``datetime``.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from functools import partial

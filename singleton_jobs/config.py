@@ -1,5 +1,7 @@
 """Timing of a lease, derived and validated."""
 
+from __future__ import annotations
+
 import math
 from datetime import timedelta
 from typing import NamedTuple
@@ -65,7 +67,7 @@ class Config(_Timing):
         stale_after: Seconds | None = 60.0,
         release_on_cancel: bool = True,
         unlock_with_retry_period: Seconds = 10.0,
-    ) -> "Config":
+    ) -> Config:
         """Derive and check; an immutable value."""
         duration = seconds("lease_duration", lease_duration)
         deadline = duration * 2 / 3 if renew_deadline is None else seconds("renew_deadline", renew_deadline)

@@ -1,5 +1,7 @@
 """`leader_only` and `exclusive`: the one line that most programs need."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
@@ -31,18 +33,18 @@ class Guarded(Generic[P, R_co]):
     __wrapped__: Callable[..., Any]
     __name__: str
     __qualname__: str
-    leadership: "Leadership"
+    leadership: Leadership
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the function if this replica may; else skip."""
         raise TypeError("made by decorators only")
 
     @overload
-    def __get__(self, instance: None, owner: Any = None) -> "Guarded[P, R_co]": ...
+    def __get__(self, instance: None, owner: Any = None) -> Guarded[P, R_co]: ...
     @overload
-    def __get__(self: "Guarded[Concatenate[S, Q], T]", instance: S, owner: Any = None) -> "Guarded[Q, T]": ...
+    def __get__(self: Guarded[Concatenate[S, Q], T], instance: S, owner: Any = None) -> Guarded[Q, T]: ...
     @overload  # a static method, seen through an instance
-    def __get__(self, instance: object, owner: Any = None) -> "Guarded[P, R_co]": ...
+    def __get__(self, instance: object, owner: Any = None) -> Guarded[P, R_co]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Bind like a function."""
         return self
@@ -150,7 +152,7 @@ def exclusive(
     return decorate
 
 
-def held_only(locker: "LeaseLocker") -> Decorator:
+def held_only(locker: LeaseLocker) -> Decorator:
     """The decorator behind `LeaseLocker.leader_only`."""
 
     def decorate(function: Callable[..., Any]) -> Any:

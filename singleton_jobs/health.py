@@ -1,5 +1,7 @@
 """How a replica is, for liveness probes and status pages."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 __all__ = ["Health", "LeaseHealth"]

@@ -1,5 +1,7 @@
 """Who am I: the pod this process runs in, and an identity no other process ever has."""
 
+from __future__ import annotations
+
 import os
 import re
 from typing import TYPE_CHECKING
@@ -35,13 +37,13 @@ def identity_prefix(given: str | None = None) -> str:
     return re.sub(r"[^!-~]", "-", socket.gethostname())[:MAX_PREFIX] or "unknown"
 
 
-def secure_random() -> "Random":
+def secure_random() -> Random:
     """Chance that no fork and no seed repeats."""
     from random import SystemRandom
 
     return SystemRandom()
 
 
-def new_identity(prefix: str, rng: "Random") -> str:
+def new_identity(prefix: str, rng: Random) -> str:
     """``<prefix>_<random>``: unique per process, so never shared with a restarted container or a forked child."""
     return f"{prefix}_{''.join(rng.choices(_ALPHABET, k=12))}"

@@ -1,5 +1,7 @@
 """Leadership: a replica's continuous candidacy for a lease, sticky until it ends."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -82,7 +84,7 @@ class Leadership:
         """`wait` for coroutines."""
         return await self._wait(timeout, block=False)
 
-    def subscribe(self, callback: "Callable[[Event], object]") -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Call ``callback(event)`` for each event of this lease, in order, on the dispatcher's thread.
 
         The result takes it back.
@@ -191,7 +193,7 @@ class Leadership:
 
     # Inner parts
 
-    def _begin(self) -> "Candidacy":
+    def _begin(self) -> Candidacy:
         with self._mutex:
             candidacy = self.candidacy
             if candidacy is None:

@@ -1,5 +1,7 @@
 """`running`: a context manager round a main, so that leases are given back when it ends."""
 
+from __future__ import annotations
+
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,7 +44,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
         self._previous: Any = None
         self._leaving = False
 
-    def __enter__(self) -> "running":
+    def __enter__(self) -> running:
         if self._sigterm == "exit":
             if threading.current_thread() is not threading.main_thread():
                 raise ConfigError('running(sigterm="exit") must be entered on the main thread: only it gets signals')
@@ -56,7 +58,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: "TracebackType | None"
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._leaving = True
         try:
@@ -64,11 +66,11 @@ class running:  # noqa: N801 (read as a verb: with running(...))
         finally:
             self._restore()
 
-    async def __aenter__(self) -> "running":
+    async def __aenter__(self) -> running:
         return self.__enter__()
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: "TracebackType | None"
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._leaving = True
         try:
@@ -83,7 +85,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
             if signal.getsignal(signal.SIGTERM) == self._exit_on_sigterm:
                 signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
 
-    def _exit_on_sigterm(self, number: int, frame: "FrameType | None") -> None:
+    def _exit_on_sigterm(self, number: int, frame: FrameType | None) -> None:
         if callable(self._previous):
             self._previous(number, frame)
         if not self._leaving:  # a second one must not cut the release short

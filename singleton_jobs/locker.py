@@ -1,5 +1,7 @@
 """LeaseLocker: a lock on a lease, renewed while it is held."""
 
+from __future__ import annotations
+
 import _thread
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -168,7 +170,7 @@ class LeaseLocker:
         await self._exit_block(block=False)
 
     @property
-    def leader_only(self) -> "Decorator":
+    def leader_only(self) -> Decorator:
         """Decorator: the function runs only while this locker holds its lease, and otherwise returns `Skipped`."""
         from .decorators import held_only
 
@@ -234,7 +236,7 @@ class LeaseLocker:
         CURRENT_TERMS.set(tuple(term for term in terms if term is not mine))
         await self._unlock_with_retry(mine, None, block=block)
 
-    def _open(self) -> "Candidacy":
+    def _open(self) -> Candidacy:
         if self.replica.closed:
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
         with self._mutex:
@@ -283,7 +285,7 @@ class LeaseLocker:
         until = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
         return await self._attempt(candidacy, lambda: candidacy.settled, until, block=block)
 
-    async def _attempt(self, candidacy: "Candidacy", decided: Callable[[], bool], until: float, *, block: bool) -> bool:
+    async def _attempt(self, candidacy: Candidacy, decided: Callable[[], bool], until: float, *, block: bool) -> bool:
         try:
             while True:
                 candidacy.start()

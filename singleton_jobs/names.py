@@ -1,5 +1,7 @@
 """Names that Kubernetes would accept, checked before any request: a bad one could address another URL."""
 
+from __future__ import annotations
+
 import re
 
 from .errors import ConfigError

@@ -1,5 +1,7 @@
 """The process's own replica, which the module-level functions and decorators use."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,7 @@ def configure(
     identity: str | None = None,
     prefix: str = "",
     config: Config | None = None,
-    hooks: "Sequence[Hook]" = (),
+    hooks: Sequence[Hook] = (),
     mode: Mode = "auto",
 ) -> Replica:
     """Set up the process's default replica; parameters as for `Replica`.

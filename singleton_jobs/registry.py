@@ -1,5 +1,7 @@
 """Who uses which lease in this process: one lease has one role and one Config, whatever replica it goes through."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -13,7 +15,7 @@ __all__ = ["Registry"]
 class _Use(NamedTuple):
     role: str
     config: Config
-    owners: "WeakSet[object]"
+    owners: WeakSet[object]
 
 
 class Registry:

@@ -1,5 +1,7 @@
 """Replica: one running process taking part, with its identity, its store, its leases and the shared renewer."""
 
+from __future__ import annotations
+
 import atexit
 import os
 from collections.abc import Callable, Sequence
@@ -36,8 +38,8 @@ RELEASE_LIMIT = 10.0  # seconds that a close may wait for them
 class Participant(Protocol):
     """A leadership or a locker, as its replica sees it."""
 
-    candidacy: "Candidacy | None"
-    callbacks: "list[Callable[[Event], object]]"
+    candidacy: Candidacy | None
+    callbacks: list[Callable[[Event], object]]
 
     def begin_close(self) -> None:
         """Refuse new work, and leave once what runs has ended."""
@@ -62,12 +64,12 @@ class Replica:
         identity: str | None = None,
         prefix: str = "",
         config: Config | None = None,
-        hooks: "Sequence[Hook]" = (),
+        hooks: Sequence[Hook] = (),
         mode: Mode = "auto",
         *,
         clock: Clock = SYSTEM_CLOCK,
-        rng: "Random | None" = None,
-        driver: "Driver | None" = None,
+        rng: Random | None = None,
+        driver: Driver | None = None,
     ) -> None:
         self._settings = Settings(store, namespace, identity, prefix, config, tuple(hooks), mode)
         self._given_driver = driver
@@ -93,7 +95,7 @@ class Replica:
         """``<pod>_<random>``, unique per process."""
         return self._wire().identity
 
-    def leadership(self, lease: str, config: Config | None = None) -> "Leadership":
+    def leadership(self, lease: str, config: Config | None = None) -> Leadership:
         """The candidacy of this replica for ``lease``; inert until started. Same lease, same object."""
         from .leaderships import Leadership
 
@@ -102,7 +104,7 @@ class Replica:
         self.declare(lease, "a leadership", config or known.config, known)
         return self._leaderships.setdefault(lease.lower(), known)
 
-    def locker(self, lease: str, config: Config | None = None) -> "LeaseLocker":
+    def locker(self, lease: str, config: Config | None = None) -> LeaseLocker:
         """A new lock on ``lease``, with an identity of its own."""
         from .locker import LeaseLocker
 
@@ -111,11 +113,11 @@ class Replica:
     @overload
     def leader_only(
         self, lease: str, *, on_skip: Literal["return"] = "return", config: Config | None = None
-    ) -> "Decorator": ...
+    ) -> Decorator: ...
     @overload
     def leader_only(
         self, lease: str, *, on_skip: Literal["raise"], config: Config | None = None
-    ) -> "StrictDecorator": ...
+    ) -> StrictDecorator: ...
     def leader_only(self, lease: str, **options: Any) -> Any:
         """`singleton_jobs.leader_only` through this replica."""
         from .decorators import leader_only
@@ -130,11 +132,11 @@ class Replica:
         on_busy: Literal["skip"] = "skip",
         *,
         config: Config | None = None,
-    ) -> "Decorator": ...
+    ) -> Decorator: ...
     @overload
     def exclusive(
         self, lease: str, wait: Seconds | None = 0, *, on_busy: Literal["raise"], config: Config | None = None
-    ) -> "StrictDecorator": ...
+    ) -> StrictDecorator: ...
     def exclusive(self, lease: str, wait: Seconds | None = 0, on_busy: Any = "skip", **options: Any) -> Any:
         """`singleton_jobs.exclusive` through this replica."""
         from .decorators import exclusive
@@ -166,13 +168,13 @@ class Replica:
         """Refuse new work, wait up to ``drain`` seconds for what runs, release everything; then stay closed."""
         run_blocking(self._close(drain, block=True))
 
-    def __enter__(self) -> "Replica":
+    def __enter__(self) -> Replica:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> "Replica":
+    async def __aenter__(self) -> Replica:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -193,7 +195,7 @@ class Replica:
         """The timing of leases that name none."""
         return self._settings.resolve_config()
 
-    def open(self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool) -> "Candidacy":
+    def open(self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool) -> Candidacy:
         """A candidacy of ``owner`` for ``lease``, not yet started."""
         name, wiring, timing = self.full_name(lease), self._wire(), config or self.default_config()
         if sticky and self.mode != "auto":  # no store is asked, so none has to be there
@@ -207,21 +209,21 @@ class Replica:
         """Refuse a bad name, and a second role or timing for one lease."""
         self._declared.claim(lease.lower(), self.full_name(lease), role, config or self.default_config(), owner)
 
-    def add_locker(self, locker: "LeaseLocker", lease: str, config: Config | None) -> None:
+    def add_locker(self, locker: LeaseLocker, lease: str, config: Config | None) -> None:
         """Note a locker, so that it is closed with the replica."""
         self.declare(lease, "a locker", config, locker)
         self._lockers.add(locker)
 
-    def pretended(self, lease: str) -> "Candidacy":
+    def pretended(self, lease: str) -> Candidacy:
         """What guards go by in mode always."""
         return self._wire().pretended(self.full_name(lease), self.default_config())
 
-    def announce(self, candidacy: "Candidacy") -> None:
+    def announce(self, candidacy: Candidacy) -> None:
         """Tell hooks of the first candidacy, with all that was declared."""
         leases = sorted(self.full_name(str(lease)) for lease in self._declared.leases())
         self._wire().announce(candidacy.lease, tuple(leases))
 
-    def emit(self, event: "Event", owner: Participant) -> None:
+    def emit(self, event: Event, owner: Participant) -> None:
         """Tell the log, hooks and the owner's callbacks, away from the calling thread."""
         self._wire().tell(event, owner.callbacks)
 
@@ -252,13 +254,13 @@ class Replica:
 
     # Inner parts
 
-    def _participants(self) -> list["Leadership | LeaseLocker"]:
+    def _participants(self) -> list[Leadership | LeaseLocker]:
         return [*self._leaderships.values(), *self._lockers]
 
-    def _candidacies(self) -> "list[Candidacy]":
+    def _candidacies(self) -> list[Candidacy]:
         return [p.candidacy for p in self._participants() if p.candidacy is not None]
 
-    def _wire(self) -> "Wiring":
+    def _wire(self) -> Wiring:
         with self._mutex:
             if self._wiring is None:
                 from .wiring import Wiring

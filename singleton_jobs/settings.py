@@ -1,5 +1,7 @@
 """What a replica was told, and what follows from it: store, namespace, mode, timing; read at first use."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -32,7 +34,7 @@ class Settings:
         identity: str | None,
         prefix: str,
         config: Config | None,
-        hooks: "Sequence[Hook]",
+        hooks: Sequence[Hook],
         mode: Mode,
     ) -> None:
         if namespace is not None:
@@ -79,11 +81,11 @@ class Settings:
         except ValueError as error:
             raise ConfigError(f"SINGLETON_JOBS_LEASE_DURATION={duration!r}: {error}") from None
 
-    def resolve_store(self) -> "tuple[Store, str | None]":
+    def resolve_store(self) -> tuple[Store, str | None]:
         """The store, and a sentence for the log if it was chosen without being asked for."""
         from .locks import open_store
 
-        store = self._store or os.environ.get("SINGLETON_JOBS_STORE")
+        store = self._store or os.environ.get("SINGLETON_JOBS_STORE") or None
         if isinstance(store, str):
             return open_store(store, self._namespace), None
         if store is not None:
@@ -100,7 +102,7 @@ class Settings:
         return open_store(f"sqlite://{path.as_posix()}"), f"no store configured: leases are kept in {path}"
 
 
-def _developers_file() -> "Path":
+def _developers_file() -> Path:
     """One file per project, so that two projects of one developer do not compete."""
     from hashlib import sha256
     from pathlib import Path

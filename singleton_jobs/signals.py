@@ -4,6 +4,8 @@ What has to wait is a coroutine that is told whether it may block. `run_blocking
 an ``async`` caller awaits the very same one.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable, Coroutine

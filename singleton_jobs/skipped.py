@@ -1,5 +1,7 @@
 """Skipped: what a guarded call returns when it did not run here."""
 
+from __future__ import annotations
+
 from typing import Literal, NamedTuple
 
 __all__ = ["Reason", "Skipped"]

@@ -1,5 +1,7 @@
 """Term: one unbroken hold of a lease, true when asked. Fire: one scheduled run of one job."""
 
+from __future__ import annotations
+
 import math
 import os
 import threading
@@ -50,7 +52,7 @@ class Term:
         "uid",
     )
 
-    def __init__(self, lease: str, identity: str, hold: "Hold", now: Callable[[], float], owner: "TermOwner") -> None:
+    def __init__(self, lease: str, identity: str, hold: Hold, now: Callable[[], float], owner: TermOwner) -> None:
         self.lease = lease
         self.identity = identity
         self.fencing_token = hold.token
@@ -131,7 +133,7 @@ class Fire(NamedTuple):
     """One scheduled run of one job: its key, its nominal time (aware, UTC), and the term that claimed it."""
 
     job: str
-    time: "datetime"
+    time: datetime
     term: Term
 
 

@@ -1,5 +1,7 @@
 """Native threads and waiting, also where gevent or eventlet have replaced both."""
 
+from __future__ import annotations
+
 import _thread
 import os
 import sys
@@ -100,6 +102,6 @@ class Worker:
                 self._pid = os.getpid()
                 start_thread(partial(self._run, self._tasks), self._name)
 
-    def _run(self, tasks: "SimpleQueue[Callable[[], None]]") -> None:
+    def _run(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
         while True:
             tasks.get()()

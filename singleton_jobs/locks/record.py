@@ -112,7 +112,7 @@ def read_lease(raw: Any) -> tuple[LockRecord, str | None]:
     try:
         annotations = raw["metadata"].get("annotations") or {}
         return lease_spec_to_lock_record(raw.get("spec") or {}), _typed(annotations, LEDGER_ANNOTATION, str, None)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"the stored lease cannot be read: {error!r}", outcome="unknown") from error
 
 

@@ -59,10 +59,10 @@ def run_demo(seconds: int, *, kubernetes: bool, plain: bool) -> int:
 
 def _header(seconds: int, cluster: Cluster | None) -> str:
     where = str(cluster) if cluster else "a SQLite file in a temporary folder"
-    kills = " and ".join(kill.name for kill in KILLS)
+    kills = " and with ".join(kill.name for kill in KILLS)
     return (
-        "Three replicas call a job every second; @leader_only lets one run it.\n"
-        f"For {seconds} seconds; meanwhile the leader is killed twice, with {kills}.\n"
+        "Three replicas call the same job every second; @leader_only lets one run it.\n"
+        f"In {seconds} seconds the leader is killed twice, with {kills}.\n"
         f"The lease: {where}."
     )
 

@@ -1,16 +1,15 @@
-"""One Kubernetes API server: its address, its credentials, and one HTTP session per event loop.
+"""One Kubernetes API server, and one HTTP session per event loop.
 
-The official client does what it is good at: reading in-cluster and kubeconfig configuration, exec plugins, token
-refresh. Requests are raw JSON over aiohttp, at a quarter of the CPU its generated models cost. Nothing is ever sent
-twice on its own: a lock must know what became of each request.
+Requests are raw JSON over aiohttp, at a quarter of the CPU that the official client's generated models cost. Nothing
+is ever sent twice on its own: a lock must know what became of each request.
 """
 
 import asyncio
 import json
-import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from ..clock import SYSTEM_CLOCK
 from ..errors import StoreError
 from ..threads import Worker
+from .credentials import Access, Credentials
 
 __all__ = ["Answer", "ApiServer"]
 
@@ -50,14 +50,13 @@ class Answer:
 
 
 class ApiServer:
-    """Sends requests with the credentials of a pod (``context`` None) or of a kubeconfig's context."""
+    """Sends requests with the credentials given, which are loaded on a thread of their own."""
 
-    def __init__(self, *, in_cluster: bool, context: str | None = None) -> None:
-        self._in_cluster = in_cluster
-        self._context = context
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
         self._worker = Worker("singleton-jobs-credentials")
-        self._configuration: Any = None
-        self._authorization: str | None = None
+        self._access: Access | None = None
+        self._refused = False
         self._fresh_until = 0.0
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
@@ -65,11 +64,12 @@ class ApiServer:
         """One request, sent once, answered within ``timeout`` seconds in all; StoreError tells what is known."""
         try:
             async with asyncio.timeout(timeout):
-                answer, used = await self._send(method, path, body, timeout)
+                access = await self._load()
+                answer = await self._send(access, method, path, body, timeout)
                 if answer.status == 401:  # certainly not done, so this is no resend
-                    if used == self._authorization:
-                        self._configuration = None
-                    answer, _ = await self._send(method, path, body, timeout)
+                    if access is self._access:
+                        self._refused = True
+                    answer = await self._send(await self._load(), method, path, body, timeout)
                 return answer
         except TimeoutError as error:
             raise StoreError(f"{method} {path}: no answer within {timeout:.2f} s") from error
@@ -80,72 +80,56 @@ class ApiServer:
         if session:
             await session.close()
 
-    async def _send(self, method: str, path: str, body: object, timeout: float) -> tuple[Answer, str | None]:
-        await self._credentials()
-        configuration, authorization = self._configuration, self._authorization
+    async def _send(self, access: Access, method: str, path: str, body: object, timeout: float) -> Answer:
         headers = {"Accept": "application/json"}
-        if authorization:
-            headers["Authorization"] = authorization
+        if access.authorization:
+            headers["Authorization"] = access.authorization
         data = None
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
             headers["Content-Type"] = "application/json"
         try:
-            async with self._session().request(
+            async with self._session(access).request(
                 method,
-                f"{configuration.host.rstrip('/')}{path}?timeout={timeout:.3f}s",
+                f"{access.address}{path}?timeout={timeout:.3f}s",
                 data=data,
                 headers=headers,
-                proxy=configuration.proxy,
-                server_hostname=getattr(configuration, "tls_server_name", None),
+                proxy=access.proxy,
+                server_hostname=access.server_hostname,
                 allow_redirects=False,
             ) as response:
-                return _answer(response, await response.read()), authorization
+                return _answer(response, await response.read())
         except aiohttp.ClientConnectorError as error:  # before anything was sent
             if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
-                self._configuration = None  # the authority may have been renewed
+                self._refused = True  # the authority may have been renewed
                 await self.aclose()
-            raise StoreError(f"{configuration.host} cannot be reached: {error}", outcome="not done") from error
+            raise StoreError(f"{access.address} cannot be reached: {error}", outcome="not done") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise StoreError(f"{method} {path}: {type(error).__name__}: {error}") from error
 
-    async def _credentials(self) -> None:
+    async def _load(self) -> Access:
         now = SYSTEM_CLOCK.now()
-        if self._configuration is not None and now < self._fresh_until:
-            return
+        if self._access is not None and not self._refused and now < self._fresh_until:
+            return self._access
+        anew, self._refused = self._refused, False
         self._fresh_until = now + TOKEN_REFRESH  # others go on with what there is meanwhile
         try:
             async with asyncio.timeout(CREDENTIALS_TIMEOUT):
-                self._configuration, self._authorization = await self._worker.call(self._load)
+                self._access = await self._worker.call(partial(self._credentials.load, anew=anew))
         except Exception as error:
             self._fresh_until = 0.0
+            self._refused = anew
             why = f"no answer within {CREDENTIALS_TIMEOUT:g} s" if isinstance(error, TimeoutError) else str(error)
             raise StoreError(f"cannot get Kubernetes credentials: {why}", outcome="not done") from error
+        return self._access
 
-    def _load(self) -> tuple[Any, str | None]:
-        from kubernetes import config
-        from kubernetes.client import Configuration
-
-        configuration = self._configuration
-        if configuration is None:
-            configuration = Configuration()
-            if self._in_cluster:
-                config.load_incluster_config(client_configuration=configuration)
-            else:
-                config.load_kube_config(client_configuration=configuration, context=self._context)
-        for key in ("BearerToken", "authorization"):  # the official client's name for it changed
-            if key in configuration.api_key:
-                token = configuration.get_api_key_with_prefix(key)
-                return configuration, "".join(token.split("\n")).strip()
-        return configuration, None
-
-    def _session(self) -> aiohttp.ClientSession:
+    def _session(self, access: Access) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:
             connector = aiohttp.TCPConnector(
                 limit=CONNECTIONS,
-                ssl=_ssl_context(self._configuration),
+                ssl=access.tls(),
                 keepalive_timeout=KEEPALIVE,
                 resolver=_RememberingResolver(self._worker),
                 use_dns_cache=False,
@@ -199,20 +183,6 @@ class _RememberingResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is kept open."""
-
-
-def _ssl_context(configuration: Any) -> ssl.SSLContext:
-    context = ssl.create_default_context(
-        cafile=configuration.ssl_ca_cert, cadata=getattr(configuration, "ca_cert_data", None)
-    )
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
-    if getattr(configuration, "disable_strict_ssl_verification", False):
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not configuration.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _answer(response: aiohttp.ClientResponse, data: bytes) -> Answer:

@@ -3,19 +3,18 @@
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from ..config import Seconds, seconds
-from ..errors import AccessDenied, ConfigError, Conflict, StoreError
+from ..errors import AccessDenied, Conflict, StoreError
 from ..names import lease_name, namespace_name
+from .credentials import find_credentials
 from .kube import Answer, ApiServer
 from .record import REQUEST_TIMEOUT, LockRecord, Stored, merge_lease, read_lease
 
 __all__ = ["KubernetesStore", "LeaseLock", "role_for"]
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_TIMEOUT = 5.0
 
 
@@ -28,14 +27,13 @@ class KubernetesStore:
     """
 
     def __init__(self, *, namespace: str | None = None, context: str | None = None) -> None:
-        self._in_cluster = context is None and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
-        address, own_namespace = _in_cluster_facts() if self._in_cluster else _kubeconfig_facts(context)
+        credentials = find_credentials(context)
         self.namespace = namespace_name(
-            namespace or os.environ.get("SINGLETON_JOBS_NAMESPACE") or own_namespace or "default"
+            namespace or os.environ.get("SINGLETON_JOBS_NAMESPACE") or credentials.namespace or "default"
         )
-        self.address = address
-        self.key = f"{address}/namespaces/{self.namespace}"
-        self.server = ApiServer(in_cluster=self._in_cluster, context=context)
+        self.address = credentials.address
+        self.key = f"{self.address}/namespaces/{self.namespace}"
+        self.server = ApiServer(credentials)
 
     def lock(self, lease: str, identity: str) -> "LeaseLock":
         """The resource lock of one lease."""
@@ -200,31 +198,3 @@ rules:
 
 def _is_namespace(answer: Answer) -> bool:
     return (answer.body.get("details") or {}).get("kind") == "namespaces"
-
-
-def _in_cluster_facts() -> tuple[str, str | None]:
-    if not (SERVICE_ACCOUNT / "token").is_file():
-        raise ConfigError(
-            f"this pod has no service-account token at {SERVICE_ACCOUNT}: set automountServiceAccountToken: true, "
-            "or name a store with SINGLETON_JOBS_STORE"
-        )
-    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    try:
-        namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
-    except OSError:
-        namespace = ""
-    return f"https://{f'[{host}]' if ':' in host else host}:{port}", namespace or None
-
-
-def _kubeconfig_facts(context: str | None) -> tuple[str, str | None]:
-    """Address and namespace of a context, without asking for credentials: an exec plugin may take long."""
-    from kubernetes.config import ConfigException
-    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
-
-    try:
-        merged = KubeConfigMerger(KUBE_CONFIG_DEFAULT_LOCATION).config
-        chosen = merged["contexts"].get_with_name(context or merged["current-context"])["context"]
-        cluster = merged["clusters"].get_with_name(chosen["cluster"])["cluster"]
-        return str(cluster["server"]).rstrip("/"), chosen.safe_get("namespace")
-    except ConfigException as error:
-        raise ConfigError(f"store 'kubernetes:' needs a pod to run in, or a usable kubeconfig: {error}") from error

@@ -12,7 +12,7 @@ __all__ = ["KILLS", "Director"]
 
 KILLS = (signal.SIGTERM, signal.SIGKILL)
 READY_LIMIT = 30.0  # seconds until all replicas must have started
-LEADER_LIMIT = 5.0  # seconds that the first tick waits for a leader
+LEADER_LIMIT = 3.0  # seconds that the first tick waits for a leader
 REST = 2.0  # seconds that a killed replica stays away
 POLL = 0.05
 MIDDLE = (0.4, 0.6)  # of a second; ticks run at its start

@@ -61,6 +61,7 @@ class Candidacy:
         self.term: Term | None = None
         self.last_term: Term | None = None
         self.active: list[Term | None] = []
+        self.settled = False  # the attempt under way has led to something: a hold, a refusal or a failure
         self.draining = False
         self.ending = False
         self.error: StoreError | None = None
@@ -92,16 +93,6 @@ class Candidacy:
     def started(self) -> bool:
         """Whether this candidacy has been started and not ended."""
         return self.answered_by is not None
-
-    @property
-    def settled(self) -> bool:
-        """Whether the attempt under way has led to something: a hold, a refusal or a failure."""
-        return self._candidate.answer is not None
-
-    @property
-    def releasing(self) -> bool:
-        """Whether a release is under way."""
-        return self._candidate.releasing
 
     @property
     def released(self) -> bool:
@@ -149,6 +140,7 @@ class Candidacy:
             self._leaving = None
             self.error = None
             self._candidate.start(now)
+            self.settled = self._candidate.answer is not None
             self.answered_by = self.due = now + self.config.request_timeout
         self._driver.wake(self)
 
@@ -161,7 +153,7 @@ class Candidacy:
         hold = Hold(until=math.inf, token=0, uid="", acquire_time=None, transitions=0)
         self.term = self.last_term = self._new_term(hold)
         self.answered_by = self.clock.now()
-        self._pretending = True
+        self._pretending = self.settled = True
 
     def stop(self) -> None:
         """Compete no longer, and undo what may have landed."""
@@ -199,7 +191,12 @@ class Candidacy:
 
     async def wait_left(self, until: float, *, block: bool) -> bool:
         """Wait until a drain's release is through."""
-        return await self.changed.wait(lambda: self._leaving is None and not self.releasing, until, block=block)
+
+        def left() -> bool:
+            with self._mutex:
+                return self._leaving is None and not self._candidate.releasing
+
+        return await self.changed.wait(left, until, block=block)
 
     def work_ended(self) -> None:
         """The last running piece of guarded work has ended."""
@@ -215,9 +212,11 @@ class Candidacy:
         """Carry out one decision. The time at which the next is due; now or earlier: at once."""
         with self._mutex:
             now = self.clock.now()
+            self._candidate.expire(now)
+            events = self._settle(lost=True)
             self._candidate.barred = self._sticky and self._candidate.hold is None and bool(self.active)
             action = self._candidate.decide(now, self.clock.wall())
-            events = self._settle(lost=True)
+            events += self._settle(lost=True)
         self._tell(events)
         if isinstance(action, Wait):
             self.due = action.until
@@ -323,6 +322,7 @@ class Candidacy:
             self._holder = holder
             if holder != self.identity:
                 events.append(HolderChanged(self.lease, self.identity, holder))
+        self.settled = self._candidate.answer is not None  # last: whoever sees it looks at the rest
         return events
 
     def _new_term(self, hold: Hold) -> Term:

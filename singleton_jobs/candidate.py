@@ -262,8 +262,8 @@ class Candidate:
             self._next = at
 
     def _leave(self, *, released: bool, now: float) -> None:
-        self.releasing = False
         self.released = released
+        self.releasing = False
         self._ours = None
         if released or self._rest:
             self._writer.forget()

@@ -29,13 +29,13 @@ class Settings:
 
     def __init__(
         self,
-        store: str | Any | None,
-        namespace: str | None,
-        identity: str | None,
-        prefix: str,
-        config: Config | None,
-        hooks: Sequence[Hook],
-        mode: Mode,
+        store: str | Any | None = None,
+        namespace: str | None = None,
+        identity: str | None = None,
+        prefix: str = "",
+        config: Config | None = None,
+        hooks: Sequence[Hook] = (),
+        mode: Mode = "auto",
     ) -> None:
         if namespace is not None:
             namespace_name(namespace)

@@ -1,0 +1,46 @@
+"""Coroutine tests, and the shelf that a resource lock's leases stand on."""
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+
+import pytest
+
+from contract.shelves import LeaseShelf, MemoryShelf, Shelf, SQLiteShelf
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    shelf: Shelf = pyfuncitem.funcargs["shelf"]
+
+    async def test() -> None:
+        try:
+            await pyfuncitem.obj(**arguments)
+        finally:
+            await shelf.aclose()
+
+    asyncio.run(test())
+    return True
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("lease", marks=pytest.mark.e2e)])
+def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
+    if request.param == "memory":
+        yield MemoryShelf()
+    elif request.param == "sqlite":
+        sqlite = SQLiteShelf(request.getfixturevalue("tmp_path") / "leases.sqlite3")
+        yield sqlite
+        sqlite.close()
+    else:
+        yield request.getfixturevalue("lease_shelf")
+
+
+@pytest.fixture
+def lease_shelf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LeaseShelf:
+    proxy = request.getfixturevalue("proxy")
+    pod = request.getfixturevalue("make_pod")(server=proxy)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(pod.kubeconfig))
+    return LeaseShelf(request.getfixturevalue("admin"), pod.namespace, proxy)

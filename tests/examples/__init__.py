@@ -1,0 +1,1 @@
+"""A test for each example: it does what its docstring says."""

@@ -169,7 +169,7 @@ class Candidacy:
 
     def expire(self) -> None:
         """Latch a loss that the clock has brought."""
-        self._change(self._candidate.expire, wake=False)
+        self._change(lambda _: None, wake=False)
 
     def drain(self, *, again: bool, rest: float = 0.0, release: bool = True) -> None:
         """Refuse new work now; once the running work has ended, end the term and (``release``) free the lease."""
@@ -213,11 +213,11 @@ class Candidacy:
         with self._mutex:
             now = self.clock.now()
             self._candidate.expire(now)
-            events = self._settle(lost=True)
+            self._settle(lost=True)
             self._candidate.barred = self._sticky and self._candidate.hold is None and bool(self.active)
             action = self._candidate.decide(now, self.clock.wall())
-            events += self._settle(lost=True)
-        self._tell(events)
+            self._settle(lost=True)
+        self.changed.notify()
         if isinstance(action, Wait):
             self.due = action.until
             return action.until
@@ -232,8 +232,9 @@ class Candidacy:
                 self._candidate.wrote(outcome, sent_at, now)
             else:
                 self._candidate.saw(outcome, now)
-            events = [*self._contact(outcome, now), *self._settle(lost=True)]
-        self._tell(events)
+            self._contact(outcome, now)
+            self._settle(lost=True)
+        self.changed.notify()
         return now
 
     async def _request(self, action: Read | Write, patience: float) -> Stored | StoreError | None:
@@ -255,24 +256,30 @@ class Candidacy:
             logger.exception("%s: the store failed unexpectedly", self._lock.describe())
             return StoreError(f"{self._lock.describe()}: {error!r}")
 
-    def _contact(self, outcome: Stored | StoreError | None, now: float) -> list[Event]:
+    def _contact(self, outcome: Stored | StoreError | None, now: float) -> None:
         if isinstance(outcome, StoreError) and outcome.outcome != "conflict":
             self._failures += 1
             news = self.error is None or type(self.error) is not type(outcome)
             self.error = outcome
-            return [StoreFailed(self.lease, self.identity, outcome)] if news else []
+            if news:
+                self._emit(StoreFailed(self.lease, self.identity, outcome))
+            return
         self.last_contact = now
         self.error = None
         failures, self._failures = self._failures, 0
-        return [StoreRecovered(self.lease, self.identity, failures)] if failures else []
+        if failures:
+            self._emit(StoreRecovered(self.lease, self.identity, failures))
 
     # Inner parts; the mutex is held
 
     def _change(self, change: Callable[[float], None], *, lost: bool = True, wake: bool = True) -> None:
         with self._mutex:
-            change(self.clock.now())
-            events = self._settle(lost=lost)
-        self._tell(events)
+            now = self.clock.now()
+            self._candidate.expire(now)
+            self._settle(lost=True)
+            change(now)
+            self._settle(lost=lost)
+        self.changed.notify()
         if wake:
             self._driver.wake(self)
 
@@ -301,10 +308,10 @@ class Candidacy:
         if not leaving.again:
             self.answered_by = None
 
-    def _settle(self, *, lost: bool) -> list[Event]:
-        events: list[Event] = []
+    def _settle(self, *, lost: bool) -> None:
+        """Let everybody see what has become of the hold; events are queued here, so that they keep their order."""
         if self._pretending:
-            return events
+            return
         hold = self._candidate.hold
         term = self.term
         if term and term._hold is not hold:
@@ -313,22 +320,16 @@ class Candidacy:
                 self._candidate.abandon(self.clock.now(), "")
             if lost or self._sticky:
                 term._lose()
-            events.append(TermEnded(self.lease, self.identity, term.fencing_token, lost, term.ending))
+            self._emit(TermEnded(self.lease, self.identity, term.fencing_token, lost, term.ending))
         if hold and self.term is None:
             self.term = self.last_term = self._new_term(hold)
-            events.append(TermStarted(self.lease, self.identity, hold.token))
+            self._emit(TermStarted(self.lease, self.identity, hold.token))
         holder = self.holder
         if holder != self._holder:
             self._holder = holder
             if holder != self.identity:
-                events.append(HolderChanged(self.lease, self.identity, holder))
+                self._emit(HolderChanged(self.lease, self.identity, holder))
         self.settled = self._candidate.answer is not None  # last: whoever sees it looks at the rest
-        return events
 
     def _new_term(self, hold: Hold) -> Term:
         return Term(self.lease, self.identity, hold, self.clock.now, self)
-
-    def _tell(self, events: list[Event]) -> None:
-        for event in events:
-            self._emit(event)
-        self.changed.notify()

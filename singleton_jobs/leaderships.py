@@ -118,7 +118,8 @@ class Leadership:
         """
         from .cancellation import Cancellation
 
-        while term := await self._next_term(block=False):
+        candidacy = self._candidacy_for_main()
+        while term := await self._next_term(candidacy, block=False):
             cancellation = Cancellation(term)
             try:
                 with self._main(term, cancellation.cancel), cancellation:
@@ -138,7 +139,8 @@ class Leadership:
         A thread cannot be cancelled: ``main`` watches ``term.lost`` (also set when the replica closes) or calls
         ``term.check()``, and returns when the term is lost. Otherwise as `run`.
         """
-        while term := run_blocking(self._next_term(block=True)):
+        candidacy = self._candidacy_for_main()
+        while term := run_blocking(self._next_term(candidacy, block=True)):
             try:
                 with self._main(term, term.lost.set):
                     result = main(term)
@@ -223,12 +225,12 @@ class Leadership:
             raise candidacy.error
         return self.is_leader
 
-    async def _next_term(self, *, block: bool) -> Term | None:
-        """The next term to run a main under, entered; None once the leadership is closed."""
-        if self.replica.closed or self.replica.mode == "never":
-            return None
-        candidacy = self._begin()
-        while not candidacy.ending:
+    def _candidacy_for_main(self) -> Candidacy | None:
+        return None if self.replica.closed or self.replica.mode == "never" else self._begin()
+
+    async def _next_term(self, candidacy: Candidacy | None, *, block: bool) -> Term | None:
+        """The next term to run a main under, entered; None once the candidacy is ended."""
+        while candidacy and not candidacy.ending:
             await candidacy.changed.wait(lambda: candidacy.admits or candidacy.ending, math.inf, block=block)
             if term := candidacy.enter():
                 return term

@@ -22,7 +22,7 @@ __all__ = ["Renewer", "RenewerThread", "shared_renewer"]
 
 logger = logging.getLogger("singleton_jobs")
 
-AT_ONCE = 8  # requests under way at any time: as many as there are connections
+AT_ONCE = 6  # requests under way at any time: as many as there are connections
 
 
 class Renewer:
@@ -38,7 +38,6 @@ class Renewer:
         self._again: set[Candidacy] = set()
         self._early: list[Candidacy] = []
         self._mutex = new_lock()
-        self.last_turn = clock.now()
 
     async def run(self) -> None:
         """Serve until `stop`."""
@@ -85,8 +84,7 @@ class Renewer:
                 self._again.discard(candidacy)
                 async with slots:
                     due = await candidacy.step()
-                self.last_turn = now = self._clock.now()
-                if due > now and candidacy not in self._again:
+                if due > self._clock.now() and candidacy not in self._again:
                     break
         except Exception:
             logger.exception("a fault in the candidacy for lease %s; trying again", candidacy.lease)

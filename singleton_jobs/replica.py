@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from .clock import SYSTEM_CLOCK, Clock
 from .config import Config, Seconds
+from .errors import ConfigError
 from .health import Health, LeaseHealth
 from .identity import identity_prefix, new_identity, secure_random
 from .names import lease_name
@@ -101,6 +102,8 @@ class Replica:
 
         self.full_name(lease)
         known = self._leaderships.get(lease.lower()) or Leadership(self, lease, config)
+        if config is not None and config != (known.config or self.default_config()):
+            raise ConfigError(f"lease {lease!r} has another Config already: {known.config or self.default_config()}")
         self.declare(lease, "a leadership", config or known.config, known)
         return self._leaderships.setdefault(lease.lower(), known)
 

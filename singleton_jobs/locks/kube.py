@@ -23,7 +23,7 @@ from .credentials import Access, Credentials
 
 __all__ = ["Answer", "ApiServer"]
 
-CONNECTIONS = 8
+CONNECTIONS = 6  # each costs a quarter MiB of TLS buffers, and more of them save little
 KEEPALIVE = 60.0  # seconds; the API server closes idle connections after 90
 TOKEN_REFRESH = 60.0  # seconds; kubelet rotates token files long before they expire
 CREDENTIALS_TIMEOUT = 10.0  # seconds; an exec plugin may hang

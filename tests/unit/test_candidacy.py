@@ -216,10 +216,10 @@ def test_a_sticky_candidacy_competes_on_after_a_loss(clock):
 def test_a_lockers_candidacy_ends_with_its_hold(clock):
     bench = Bench(sticky=False)
     bench.lead()
-    requests = bench.space.requests
+    version = bench.space.leases["nightly"][1]
     clock.push(QUICK.renew_deadline + 1)
     bench.steps(3)
-    assert (bench.candidacy.term, bench.space.requests) == (None, requests)
+    assert (bench.candidacy.term, bench.space.leases["nightly"][1]) == (None, version)
 
 
 def test_health_is_told_by_when_the_next_step_was_due(bench):

@@ -1,0 +1,153 @@
+"""A forked child holds nothing, is somebody else, and leaves its parent alone."""
+
+import os
+import traceback
+
+import pytest
+
+from singleton_jobs import LeadershipLost, LeaseExpired, Replica, current_term
+from singleton_jobs.locks import SQLiteStore
+from unit.programs import run
+from unit.stage import LIMIT, QUICK, seen_by
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+
+
+def in_child(work):
+    """Run ``work`` in a forked child; AssertionError if it raised there."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 0
+        try:
+            work()
+        except BaseException:
+            os.write(write, traceback.format_exc().encode()[-4000:])
+            status = 1
+        finally:
+            os._exit(status)
+    os.close(write)
+    with os.fdopen(read) as said:
+        text = said.read()
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, text
+
+
+@pytest.fixture
+def replica(tmp_path):
+    store = SQLiteStore(tmp_path / "leases.db")
+    with Replica(store=store, identity="app", config=QUICK) as replica:
+        yield replica
+    if store._connection:
+        store._connection.close()
+
+
+def test_the_child_holds_nothing(replica):
+    leadership = replica.leadership("nightly")
+    assert leadership.wait(timeout=LIMIT)
+
+    def child():
+        assert not leadership.is_leader
+        assert leadership.term is None
+
+    in_child(child)
+
+
+def test_an_inherited_term_is_invalid(replica):
+    leadership = replica.leadership("nightly")
+    assert leadership.wait(timeout=LIMIT)
+    term = leadership.term
+
+    def child():
+        assert not term.is_valid
+        assert term.remaining == 0
+        with pytest.raises(LeadershipLost, match="forked"):
+            term.check()
+
+    in_child(child)
+    assert term.is_valid
+
+
+def test_the_child_has_an_identity_of_its_own(replica):
+    parent = replica.identity
+
+    def child():
+        assert replica.identity.startswith("app_")
+        assert replica.identity != parent
+
+    in_child(child)
+    assert replica.identity == parent
+
+
+def test_an_inherited_lockers_unlock_frees_nothing(replica):
+    locker = replica.locker("rebuild")
+    assert locker.try_lock()
+
+    def child():
+        assert not locker.is_held
+        assert not locker.unlock()
+        assert not locker.unlock_with_retry()
+        with pytest.raises(LeaseExpired):
+            locker.check()
+
+    in_child(child)
+    assert locker.is_held
+    assert locker.unlock()
+
+
+def test_the_child_competes_with_its_parent(replica):
+    leadership, locker = replica.leadership("nightly"), replica.locker("rebuild")
+    assert leadership.wait(timeout=LIMIT)
+    assert locker.try_lock()
+
+    def child():
+        assert not replica.locker("rebuild").try_lock()
+        assert not leadership.wait(timeout=0.3)
+        assert replica.locker("of-the-child").try_lock()
+
+    in_child(child)
+
+
+def test_the_parent_renews_on(replica):
+    leadership = replica.leadership("nightly")
+    assert leadership.wait(timeout=LIMIT)
+    term = leadership.term
+    in_child(lambda: leadership.replica.identity)
+    candidacy, contact = leadership.candidacy, leadership.candidacy.last_contact
+    seen_by(candidacy, lambda: candidacy.last_contact > contact)
+    assert leadership.term is term
+
+
+def test_a_fork_inside_guarded_work_ends_it_in_neither(replica):
+    @replica.leader_only(lease="nightly")
+    def work():
+        in_child(lambda: None)
+        return current_term().is_valid
+
+    assert work()
+    assert work.leadership.candidacy.active == []
+
+
+def test_a_child_that_goes_on_after_the_guarded_function_disturbs_nobody(tmp_path):
+    out = run(
+        f"""
+        import os
+        from singleton_jobs import Replica
+        replica = Replica(store="sqlite://{tmp_path}/leases.db", identity="app")
+
+        @replica.leader_only(lease="nightly")
+        def work():
+            return os.fork()
+
+        pid = work()
+        if pid == 0:
+            print("child", work.leadership.is_leader, flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        print("parent", work.leadership.is_leader)
+        """
+    )
+    assert sorted(out.split("\n")) == ["", "child False", "parent True"]

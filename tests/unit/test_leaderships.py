@@ -1,0 +1,316 @@
+"""A leadership: started, waited for, followed, stepped down from, and run under."""
+
+import asyncio
+
+import pytest
+
+from singleton_jobs import AccessDenied, LeadershipLost, SingletonJobsError, StoreError, current_term
+from singleton_jobs.events import TermEnded, TermStarted
+from unit.stage import LIMIT, Heard, in_thread, seen_by, until
+
+
+@pytest.fixture
+def leadership(replica):
+    return replica.leadership("nightly")
+
+
+def test_it_is_inert_until_started(leadership, space):
+    assert (leadership.is_leader, leadership.term, leadership.holder) == (False, None, None)
+    assert space.requests == 0
+
+
+def test_started_and_waited_for_it_leads(leadership):
+    leadership.start()
+    assert leadership.wait(timeout=LIMIT)
+    assert leadership.is_leader
+    assert leadership.holder == leadership.term.identity
+
+
+def test_waiting_starts_it(leadership):
+    assert leadership.wait(timeout=LIMIT)
+
+
+def test_waiting_ends_at_its_limit(leadership, space):
+    space.put("nightly", "other_1")
+    assert not leadership.wait(timeout=0.1)
+    assert leadership.holder == "other_1"
+
+
+def test_waiting_raises_denied_access_at_once(leadership, space):
+    space.fault = "denied"
+    with pytest.raises(AccessDenied):
+        leadership.wait()
+
+
+def test_waiting_raises_at_its_limit_if_the_store_does_not_answer(leadership, space):
+    space.fault = "down"
+    with pytest.raises(StoreError):
+        leadership.wait(timeout=0.1)
+
+
+def test_coroutines_wait_too(leadership):
+    assert asyncio.run(leadership.wait_async(timeout=LIMIT))
+
+
+def test_starting_twice_is_starting_once(leadership):
+    leadership.wait(timeout=LIMIT)
+    term = leadership.term
+    leadership.start()
+    assert leadership.term is term
+
+
+def test_closing_frees_the_lease(leadership, space):
+    leadership.wait(timeout=LIMIT)
+    leadership.close()
+    assert not leadership.is_leader
+    assert space.holder("nightly") == ""
+
+
+def test_closing_what_never_started_does_nothing(leadership, space):
+    leadership.close()
+    assert space.requests == 0
+
+
+def test_a_closed_leadership_may_start_again(leadership):
+    leadership.wait(timeout=LIMIT)
+    leadership.close()
+    assert leadership.wait(timeout=LIMIT)
+
+
+def test_a_closed_replica_starts_nothing(replica, leadership):
+    replica.close()
+    with pytest.raises(SingletonJobsError, match="closed"):
+        leadership.start()
+
+
+def test_stepping_down_lets_another_lead(make_replica):
+    first, second = make_replica().leadership("nightly"), make_replica().leadership("nightly")
+    first.wait(timeout=LIMIT)
+    second.start()
+    first.step_down()
+    assert second.wait(timeout=LIMIT)
+    assert not first.is_leader
+
+
+def test_a_lone_replica_that_stepped_down_leads_again(leadership):
+    leadership.wait(timeout=LIMIT)
+    first = leadership.term
+    leadership.step_down()
+    assert leadership.wait(timeout=LIMIT)
+    assert leadership.term.fencing_token > first.fencing_token
+
+
+
+
+def test_stepping_down_waits_for_the_running_work(replica, leadership):
+    started, go_on, valid_at_end = [], [], []
+
+    @replica.leader_only(lease="nightly")
+    def work():
+        started.append(1)
+        until(lambda: go_on)
+        valid_at_end.append(current_term().is_valid)
+
+    working = in_thread(work)
+    until(lambda: started)
+    leaving = in_thread(leadership.step_down)
+    until(lambda: leadership.candidacy.draining)
+    assert work().reason == "draining"
+    go_on.append(1)
+    working()
+    leaving()
+    assert valid_at_end == [True]
+
+
+def test_stepping_down_inside_the_work_happens_at_its_end(replica, space):
+    @replica.leader_only(lease="nightly")
+    def work():
+        work.leadership.step_down()
+        return current_term().is_valid
+
+    assert work()
+    seen_by(work.leadership.candidacy, lambda: space.holder("nightly") == "")
+
+
+def test_subscribers_hear_of_gains_and_losses_in_order(leadership):
+    heard = Heard()
+    leadership.subscribe(heard)
+    leadership.wait(timeout=LIMIT)
+    leadership.close()
+    heard.wait_for(TermEnded)
+    assert [type(event) for event in heard.events[:2]] == [TermStarted, TermEnded]
+    assert not heard.events[1].lost
+
+
+def test_a_subscription_can_be_taken_back_twice(leadership):
+    heard, witness = Heard(), Heard()
+    unsubscribe = leadership.subscribe(heard)
+    leadership.subscribe(witness)
+    unsubscribe()
+    unsubscribe()
+    leadership.wait(timeout=LIMIT)
+    witness.wait_for(TermStarted)
+    assert heard.events == []
+
+
+def test_a_callback_that_raises_disturbs_nobody(leadership, caplog):
+    def fails(event):
+        raise RuntimeError("mine")
+
+    heard = Heard()
+    leadership.subscribe(fails)
+    leadership.subscribe(heard)
+    leadership.wait(timeout=LIMIT)
+    heard.wait_for(TermStarted)
+    assert "a callback failed" in caplog.text
+
+
+def test_a_callback_may_use_the_leadership(leadership):
+    stepped = []
+
+    def callback(event):
+        if isinstance(event, TermStarted) and not stepped:
+            stepped.append(1)
+            leadership.step_down()
+
+    heard = Heard()
+    leadership.subscribe(callback)
+    leadership.subscribe(heard)
+    leadership.wait(timeout=LIMIT)
+    heard.wait_for(TermEnded, lost=False)
+
+
+def test_run_awaits_main_while_leading_and_gives_its_value(leadership, space):
+    async def main(term):
+        assert current_term() is term
+        return term.fencing_token
+
+    assert asyncio.run(leadership.run(main)) == 1
+    assert space.holder("nightly") == ""
+
+
+def test_run_releases_and_raises_what_main_raises(leadership, space):
+    async def main(term):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        asyncio.run(leadership.run(main))
+    assert space.holder("nightly") == ""
+
+
+def test_run_starts_main_again_when_the_lease_is_regained(leadership, space):
+    tokens = []
+
+    async def main(term):
+        tokens.append(term.fencing_token)
+        if len(tokens) == 1:
+            space.put("nightly", "thief_1")
+            try:
+                await asyncio.sleep(LIMIT)
+            finally:
+                space.put("nightly", "")
+        return tokens
+
+    assert asyncio.run(leadership.run(main)) == sorted(set(tokens))
+    assert len(tokens) == 2
+
+
+def test_run_ends_without_a_value_when_the_leadership_is_closed(leadership):
+    runs = []
+
+    async def main(term):
+        runs.append(in_thread(leadership.close))
+        await asyncio.sleep(LIMIT)
+
+    async def scenario():
+        async with asyncio.timeout(2):
+            return await leadership.run(main)
+
+    assert asyncio.run(scenario()) is None
+    assert len(runs) == 1
+
+
+def test_run_sync_ends_when_the_leadership_is_closed(leadership):
+    runs = []
+
+    def main(term):
+        runs.append(in_thread(leadership.close))
+        assert len(runs) == 1
+        return term.lost.wait(LIMIT)
+
+    assert leadership.run_sync(main) is None
+
+
+def test_run_can_be_cancelled(leadership, space):
+    async def scenario():
+        started = asyncio.Event()
+
+        async def main(term):
+            started.set()
+            await asyncio.sleep(LIMIT)
+
+        task = asyncio.create_task(leadership.run(main))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    until(lambda: space.holder("nightly") == "")
+
+
+def test_run_sync_calls_main_and_gives_its_value(leadership, space):
+    assert leadership.run_sync(lambda term: term.fencing_token) == 1
+    assert space.holder("nightly") == ""
+
+
+def test_run_sync_releases_and_raises_what_main_raises(leadership, space):
+    def main(term):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        leadership.run_sync(main)
+    assert space.holder("nightly") == ""
+
+
+def test_run_sync_starts_main_again_after_a_loss(leadership, space):
+    tokens = []
+
+    def main(term):
+        tokens.append(term.fencing_token)
+        if len(tokens) == 1:
+            space.put("nightly", "thief_1")
+            assert term.lost.wait(LIMIT)
+            space.put("nightly", "")
+            with pytest.raises(LeadershipLost):
+                term.check()
+            term.check()
+        return tokens
+
+    assert leadership.run_sync(main) == sorted(set(tokens))
+    assert len(tokens) == 2
+
+
+def test_run_sync_is_told_to_stop_when_the_replica_closes(replica, leadership):
+    started = []
+
+    def main(term):
+        started.append(1)
+        return term.lost.wait(LIMIT)
+
+    join = in_thread(lambda: leadership.run_sync(main))
+    until(lambda: started)
+    replica.close()
+    assert join() is None
+
+
+def test_mode_never_runs_no_main(make_replica):
+    leadership = make_replica(mode="never").leadership("nightly")
+    assert leadership.run_sync(lambda term: "ran") is None
+    assert not leadership.wait(timeout=0)
+
+
+def test_it_shows_whether_it_leads(leadership):
+    assert repr(leadership) == "<Leadership of 'nightly'>"
+    leadership.wait(timeout=LIMIT)
+    assert "leading" in repr(leadership)

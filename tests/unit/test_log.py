@@ -1,0 +1,54 @@
+"""The log: which event is said at which level, and that nobody writes into it what they like."""
+
+import logging
+
+import pytest
+
+from singleton_jobs import AccessDenied, StoreError
+from singleton_jobs.events import (
+    HolderChanged,
+    ReplicaStarted,
+    RunSkipped,
+    StoreFailed,
+    StoreRecovered,
+    TermEnded,
+    TermStarted,
+)
+from singleton_jobs.hooks.log import log_events, printable
+
+ME = ("nightly", "me_1")
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "words"),
+    [
+        (ReplicaStarted(*ME, "a store", ("nightly", "rebuild")), logging.INFO, ["me_1", "a store", "nightly, rebuild"]),
+        (TermStarted(*ME, 41), logging.INFO, ["nightly", "me_1", "41"]),
+        (TermEnded(*ME, 41, True, "no answer"), logging.WARNING, ["nightly", "lost", "no answer"]),
+        (TermEnded(*ME, 41, False, "it was released"), logging.INFO, ["nightly", "it was released"]),
+        (HolderChanged(*ME, "other_1"), logging.INFO, ["other_1"]),
+        (HolderChanged(*ME, None), logging.INFO, ["nobody"]),
+        (RunSkipped(*ME, "report", "not-leader"), logging.DEBUG, ["report", "not-leader"]),
+        (StoreFailed(*ME, StoreError("no route")), logging.WARNING, ["no route", "again"]),
+        (StoreFailed(*ME, AccessDenied("apply this Role")), logging.ERROR, ["apply this Role"]),
+        (StoreRecovered(*ME, 7), logging.INFO, ["7"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_event_has_its_level_and_its_words(event, level, words, caplog):
+    caplog.set_level(logging.DEBUG, "singleton_jobs")
+    log_events(event)
+    (record,) = caplog.records
+    assert record.levelno == level
+    assert all(word in record.getMessage() for word in words), record.getMessage()
+
+
+def test_a_foreign_holder_cannot_write_lines_into_the_log(caplog):
+    caplog.set_level(logging.INFO, "singleton_jobs")
+    log_events(HolderChanged(*ME, "x\n\x1b[31mERROR all is lost"))
+    assert "\n" not in caplog.messages[0]
+    assert "\x1b" not in caplog.messages[0]
+
+
+def test_a_foreign_holder_cannot_fill_the_log():
+    assert len(printable("x" * 300_000)) == 200

@@ -1,0 +1,130 @@
+"""`running` round a main: starts, counts, drains, releases."""
+
+import asyncio
+
+import pytest
+
+from singleton_jobs import ConfigError, running
+from unit.stage import LIMIT, in_thread, seen_by, until
+
+
+@pytest.fixture
+def job(replica):
+    return replica.leader_only(lease="nightly")(lambda: "ran")
+
+
+def test_named_leases_are_started(replica):
+    with running("a", "b", replica=replica):
+        assert replica.leadership("a").wait(timeout=LIMIT)
+        assert replica.leadership("b").wait(timeout=LIMIT)
+
+
+def test_without_names_nothing_is_started(replica, job, space):
+    with running(replica=replica):
+        assert space.requests == 0
+
+
+def test_at_its_end_everything_is_released(replica, job, space):
+    with running("other", replica=replica):
+        job()
+        replica.leadership("other").wait(timeout=LIMIT)
+    assert (space.holder("nightly"), space.holder("other")) == ("", "")
+
+
+def test_an_exception_passes_through_and_releases(replica, job, space):
+    with pytest.raises(KeyError), running(replica=replica):
+        job()
+        raise KeyError("mine")
+    assert space.holder("nightly") == ""
+
+
+def test_only_the_outermost_drains(replica, job, space):
+    with running(replica=replica):
+        with running(replica=replica):
+            job()
+        assert space.holder("nightly") != ""
+        assert job() == "ran"
+    assert space.holder("nightly") == ""
+
+
+def test_afterwards_calls_are_skipped(replica, job):
+    with running(replica=replica):
+        job()
+    assert job().reason == "draining"
+
+
+def test_it_can_be_entered_again(replica, job):
+    for _ in range(2):
+        with running(replica=replica):
+            assert job() == "ran"
+
+
+def test_work_under_way_is_waited_for(replica, space):
+    started, go_on = [], []
+
+    @replica.leader_only(lease="nightly")
+    def work():
+        started.append(1)
+        until(lambda: go_on)
+        return work.leadership.is_leader
+
+    with running(replica=replica):
+        join = in_thread(work)
+        until(lambda: started)
+        in_thread(lambda: seen_by(work.leadership.candidacy, lambda: work.leadership.candidacy.draining) or go_on.append(1))
+    assert join() is True
+    assert space.holder("nightly") == ""
+
+
+def test_work_beyond_the_drain_limit_is_told_and_its_lease_runs_out(replica, space):
+    started, lost = [], []
+
+    @replica.leader_only(lease="nightly")
+    def work():
+        started.append(work.leadership.term)
+        lost.append(started[0].lost.wait(LIMIT))
+
+    with running(replica=replica, drain=0.05):
+        join = in_thread(work)
+        until(lambda: started)
+    join()
+    assert lost == [True]
+    assert space.holder("nightly") != ""
+
+
+def test_a_coroutine_uses_it_too(replica, job, space):
+    async def main():
+        async with running("nightly", replica=replica):
+            await replica.leadership("nightly").wait_async(timeout=LIMIT)
+
+    asyncio.run(main())
+    assert space.holder("nightly") == ""
+
+
+def test_sigterm_needs_the_main_thread(replica):
+    def enter():
+        with running(replica=replica, sigterm="exit"):
+            pass
+
+    with pytest.raises(ConfigError, match="main thread"):
+        in_thread(enter)()
+
+
+def test_the_handler_before_is_put_back(replica):
+    import signal
+
+    before = signal.getsignal(signal.SIGTERM)
+    with running(replica=replica, sigterm="exit"):
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("bad", [{"sigterm": "x"}, {"drain": -1}, {"drain": float("nan")}], ids=str)
+def test_bad_arguments_are_refused(replica, bad):
+    with pytest.raises(ConfigError):
+        running(replica=replica, **bad)
+
+
+def test_bad_names_are_refused(replica):
+    with pytest.raises(ConfigError):
+        running("../x", replica=replica)

@@ -7,7 +7,9 @@ import pytest
 pytest_plugins = ["controlplane.fixtures"]
 
 os.environ.pop("KUBERNETES_SERVICE_HOST", None)  # whatever these tests run in, it is not their cluster
-for name in [name for name in os.environ if name.startswith("SINGLETON_JOBS_") and name != "SINGLETON_JOBS_REQUIRE_E2E"]:
+for name in [
+    name for name in os.environ if name.startswith("SINGLETON_JOBS_") and name != "SINGLETON_JOBS_REQUIRE_E2E"
+]:
     del os.environ[name]
 
 

@@ -135,9 +135,7 @@ class LeaseShelf:
         self.admin.patch_lease(self.namespace, lease, {"metadata": metadata})
 
     def add_unknown_fields(self, lease: str = "nightly") -> None:
-        self.proxy.on("GET", lease_path(self.namespace, lease)).respond(
-            200, body=_with_unknown_fields(self.raw(lease))
-        )
+        self.proxy.on("GET", lease_path(self.namespace, lease)).respond(200, body=_with_unknown_fields(self.raw(lease)))
 
     def spoil(self, lease: str = "nightly") -> None:
         self.proxy.on("GET", lease_path(self.namespace, lease)).respond(200, body=b"no JSON")

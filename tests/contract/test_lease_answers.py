@@ -24,7 +24,15 @@ async def failure(call) -> StoreError:
 
 @pytest.mark.parametrize(
     ("status", "outcome"),
-    [(400, "not done"), (404, "not done"), (429, "not done"), (408, "unknown"), (500, "unknown"), (503, "unknown"), (504, "unknown")],
+    [
+        (400, "not done"),
+        (404, "not done"),
+        (429, "not done"),
+        (408, "unknown"),
+        (500, "unknown"),
+        (503, "unknown"),
+        (504, "unknown"),
+    ],
 )
 async def test_the_status_tells_whether_a_write_may_have_landed(shelf, status, outcome):
     lock = shelf.lock()

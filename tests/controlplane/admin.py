@@ -151,9 +151,7 @@ class Admin:
         return self.request("PUT", lease_path(namespace, name), body)
 
     def patch_lease(self, namespace: str, name: str, merge_patch: Json) -> Json:
-        return self._ok(
-            "PATCH", lease_path(namespace, name), merge_patch, content_type="application/merge-patch+json"
-        )
+        return self._ok("PATCH", lease_path(namespace, name), merge_patch, content_type="application/merge-patch+json")
 
     def delete_lease(self, namespace: str, name: str) -> None:
         self._ok("DELETE", lease_path(namespace, name))

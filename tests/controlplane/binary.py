@@ -142,9 +142,7 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fill the cache with the tests' control plane.")
-    parser.add_argument(
-        "--from", dest="source", type=Path, help="a ready build, plain or .xz (else: go build)"
-    )
+    parser.add_argument("--from", dest="source", type=Path, help="a ready build, plain or .xz (else: go build)")
     source: Path | None = parser.parse_args().source
     try:
         print(install(source) if source else build())

@@ -22,9 +22,7 @@ class Cut(Exception):
 
 
 class Connection:
-    def __init__(
-        self, proxy: Proxy, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, proxy: Proxy, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._proxy = proxy
         self._number = number
         self._reader = reader

@@ -22,9 +22,7 @@ MakePod = Callable[..., Pod]
 
 
 @pytest.fixture(scope="session")
-def control_plane(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ControlPlane]:
+def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """One etcd and API server per test process."""
     capture: Any = request.config.pluginmanager.getplugin("capturemanager")
     required = os.environ.get("SINGLETON_JOBS_REQUIRE_E2E") == "1"

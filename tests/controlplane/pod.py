@@ -72,9 +72,7 @@ class Pod:
         fixed path under /var/run/secrets, so the test must put them there.
         """
         pod = cls(admin, namespace, name, service_account, server or admin.endpoint, directory, in_cluster)
-        admin.apply(
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": service_account}}, namespace
-        )
+        admin.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": service_account}}, namespace)
         given = [lease_role()] if roles is None else list(roles)
         for role in given:
             admin.apply(role, namespace)

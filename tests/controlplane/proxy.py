@@ -76,9 +76,7 @@ class Proxy:
 
     def wait_for(self, count: int, method: str | None = None, path: str = "", timeout: float = 10) -> None:
         """Until so many such requests were seen."""
-        self.rules.wait_for(
-            lambda: self.count(method, path) >= count, timeout, f"{count} requests {method} {path!r}"
-        )
+        self.rules.wait_for(lambda: self.count(method, path) >= count, timeout, f"{count} requests {method} {path!r}")
 
     def on(self, method: str | None = None, path: str = "", *, times: int | None = None) -> Match:
         """Name requests by method and a part of their path and query; `times=None` means always."""
@@ -176,9 +174,7 @@ class Proxy:
         reader = asyncio.StreamReader(loop=self._loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
         transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, client, ssl=self._tls)
-        connection = Connection(
-            self, number, reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
-        )
+        connection = Connection(self, number, reader, asyncio.StreamWriter(transport, protocol, reader, self._loop))
         self._open.add(connection)
         try:
             await connection.run()

@@ -35,9 +35,7 @@ class Action:
 class Rule:
     """One installed rule; tells what became of the requests it caught."""
 
-    def __init__(
-        self, book: RuleBook, method: str | None, path: str, times: int | None, action: Action
-    ) -> None:
+    def __init__(self, book: RuleBook, method: str | None, path: str, times: int | None, action: Action) -> None:
         self.action = action
         self._book = book
         self._method = method
@@ -47,9 +45,7 @@ class Rule:
         self._statuses: list[int] = []
 
     def __repr__(self) -> str:
-        return (
-            f"<Rule {self._method or '*'} {self._path!r} {self.action.kind} hits={self.hits} {self.statuses}>"
-        )
+        return f"<Rule {self._method or '*'} {self._path!r} {self.action.kind} hits={self.hits} {self.statuses}>"
 
     @property
     def hits(self) -> int:

@@ -43,9 +43,7 @@ def test_writes_are_compared_and_swapped(admin: Admin, namespace: str) -> None:
     assert now is not None
     fresh = now["metadata"]["resourceVersion"]
     assert admin.put_lease(namespace, "x", _lease("c", resourceVersion=fresh, uid="0-old"))[0] == 409
-    assert admin.patch_lease(namespace, "x", {"metadata": {"labels": {"k": "v"}}})["metadata"]["labels"] == {
-        "k": "v"
-    }
+    assert admin.patch_lease(namespace, "x", {"metadata": {"labels": {"k": "v"}}})["metadata"]["labels"] == {"k": "v"}
     admin.delete_lease(namespace, "x")
     assert admin.get_lease(namespace, "x") is None
 
@@ -88,9 +86,7 @@ def test_pod_without_roles_may_nothing(make_pod: MakePod, namespace: str) -> Non
     assert make_pod(roles=[]).client().request("GET", lease_path(namespace, "x"))[0] == 403
 
 
-def test_official_client_works_from_the_pods_environment(
-    make_pod: MakePod, proxy: Proxy, namespace: str
-) -> None:
+def test_official_client_works_from_the_pods_environment(make_pod: MakePod, proxy: Proxy, namespace: str) -> None:
     pod = make_pod(server=proxy)
     code = (
         "from kubernetes import client, config; config.load_kube_config(); "
@@ -98,16 +94,12 @@ def test_official_client_works_from_the_pods_environment(
         "['context']['namespace']).kind)"
     )
     environment = {"PATH": os.environ["PATH"], **pod.env}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "LeaseList", done.stderr
     assert proxy.count("GET", f"/namespaces/{namespace}/leases") == 1
 
 
-def test_data_survives_the_death_of_the_api_server(
-    control_plane: ControlPlane, admin: Admin, namespace: str
-) -> None:
+def test_data_survives_the_death_of_the_api_server(control_plane: ControlPlane, admin: Admin, namespace: str) -> None:
     admin.put_lease(namespace, "x", _lease("a"))
     before = admin.get_lease(namespace, "x")
     control_plane.kill_apiserver()
@@ -135,9 +127,7 @@ def test_no_server_outlives_its_owner(tmp_path: Path) -> None:
         "time.sleep(60)"
     )
     root = Path(__file__).resolve().parents[1]
-    owner = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "log")], cwd=root, stdout=subprocess.PIPE
-    )
+    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "log")], cwd=root, stdout=subprocess.PIPE)
     assert owner.stdout is not None
     child = int(owner.stdout.readline())
     owner.send_signal(signal.SIGKILL)
@@ -205,9 +195,7 @@ def test_drop_and_reset_do_not_land(proxy: Proxy, through: Admin, admin: Admin, 
     assert admin.get_lease(namespace, "x") is None
 
 
-def test_late_and_delayed_requests_land_late(
-    proxy: Proxy, through: Admin, admin: Admin, namespace: str
-) -> None:
+def test_late_and_delayed_requests_land_late(proxy: Proxy, through: Admin, admin: Admin, namespace: str) -> None:
     late = proxy.on("PUT", "/leases/late", times=1).forward_late(0.3)
     with pytest.raises((OSError, http.client.HTTPException)):
         through.put_lease(namespace, "late", _lease("a"))

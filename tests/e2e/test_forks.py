@@ -24,11 +24,11 @@ def test_forks_during_requests_leave_the_leader_alone(start: Starter, make_pod: 
     replica = start("forker", pod=make_pod(server=proxy), lease="job", config=TIMING)
     began = replica.wait_for("started")
     assert began.locked
-    replica.wait_for("child", count=60)
+    replica.wait_for("child", count=40)
     proxy.wait_for(proxy.count("PUT", "/leases/job?") + 4, "PUT", "/leases/job?", timeout=60)
     replica.wait_for("effect", after=boot_time())
     replica.wait_for("locked effect", after=boot_time())
-    replica.wait_for("child's own unlock", count=6)
+    replica.wait_for("child's own unlock", count=3)
 
     children = replica.entries("child")
     assert not [child for child in children if child.holds or child.unlocked or not child.refused]

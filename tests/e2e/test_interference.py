@@ -57,9 +57,7 @@ def test_loser_of_the_creation_race_waits_too_when_the_lease_is_deleted(
     assert loser.wait_for("effect").at - deleted_at >= 2  # for as long as the leader may act when it goes on
 
 
-def test_foreign_labels_and_annotations_cost_no_term_and_stay(
-    start: Starter, admin: Admin, namespace: str
-) -> None:
+def test_foreign_labels_and_annotations_cost_no_term_and_stay(start: Starter, admin: Admin, namespace: str) -> None:
     replica = start("loop", lease="job", config=STEADY)
     first = replica.wait_for("effect")
     foreign = {
@@ -82,9 +80,7 @@ def test_foreign_labels_and_annotations_cost_no_term_and_stay(
     admin.patch_lease(namespace, "job", {"metadata": {"finalizers": None}})
 
 
-def test_annotations_alone_do_not_keep_a_dead_holder_alive(
-    start: Starter, admin: Admin, namespace: str
-) -> None:
+def test_annotations_alone_do_not_keep_a_dead_holder_alive(start: Starter, admin: Admin, namespace: str) -> None:
     leader = start("loop", lease="job")
     before = leader.wait_for("effect")
     follower = start("loop", lease="job")

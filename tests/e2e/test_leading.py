@@ -141,9 +141,7 @@ def test_stopped_leader_does_nothing_after_it_goes_on(start: Starter, journal: J
     assert_no_overlap(journal.entries("effect"))
 
 
-def test_no_tick_is_done_twice_while_leaders_are_killed(
-    start: Starter, make_pod: MakePod, journal: Journal
-) -> None:
+def test_no_tick_is_done_twice_while_leaders_are_killed(start: Starter, make_pod: MakePod, journal: Journal) -> None:
     replicas = {name: start("ticker", pod=make_pod(name), lease="job") for name in ("red", "green", "blue")}
     for _ in range(2):
         leader = journal.wait_for("tick", after=boot_time())

@@ -57,9 +57,7 @@ def test_outage_beyond_the_deadline_ends_the_term_in_time(
     assert_no_overlap(journal.entries("effect"))
 
 
-def test_unreachable_at_start_runs_nothing_and_goes_on_trying(
-    start: Starter, make_pod: MakePod, proxy: Proxy
-) -> None:
+def test_unreachable_at_start_runs_nothing_and_goes_on_trying(start: Starter, make_pod: MakePod, proxy: Proxy) -> None:
     proxy.refuse()
     replica = start("loop", pod=make_pod(server=proxy), lease="job")
     replica.wait_for("skipped", reason="store-unreachable", holder=None)

@@ -118,7 +118,9 @@ class Simulation:
         self._tasks.append(self.loop.create_task(renewer.run()))
         return renewer
 
-    def candidacy(self, renewer: Renewer, cell: Cell, identity: str = "me_1", config: Config | None = None) -> Candidacy:
+    def candidacy(
+        self, renewer: Renewer, cell: Cell, identity: str = "me_1", config: Config | None = None
+    ) -> Candidacy:
         candidate = Candidate(identity, config or Config(), Steady())
         lock = CellLock(cell, identity)
         emit: Callable[[Event], None] = lambda event: self.events.append((self.loop.time(), event))

@@ -46,6 +46,24 @@ class Promises(RuleBasedStateMachine):
         for _ in range(times):
             self.world.actors[which].work()
 
+    @rule(which=actors, span=spans)
+    def is_answered_late(self, which, span):
+        """The request lands at once; its answer takes long, while the others work."""
+        actor = self.world.actors[which]
+        actor.act()
+        actor.land()
+        self.all_is_well_but_for_one(which, span)
+        actor.hear()
+
+    @rule(which=actors, span=spans)
+    def lands_late(self, which, span):
+        """The request takes long to land, while its sender waits and the others work."""
+        actor = self.world.actors[which]
+        actor.act()
+        self.all_is_well_but_for_one(which, span)
+        actor.land()
+        actor.hear()
+
     @rule(which=actors)
     def times_out(self, which):
         self.world.actors[which].time_out()

@@ -156,9 +156,7 @@ def test_followers_of_a_live_holder_never_write():
     assert made.seen.record.holder_identity == OTHER
 
 
-@pytest.mark.parametrize(
-    ("known", "answer"), [(stored(), "busy"), (stored(""), None)], ids=["held by another", "free"]
-)
+@pytest.mark.parametrize(("known", "answer"), [(stored(), "busy"), (stored(""), None)], ids=["held by another", "free"])
 def test_the_attempts_answer_is_known_once_a_held_record_was_judged(known, answer):
     made = follower(known)
     made.decide(0.0, wall(0.0))

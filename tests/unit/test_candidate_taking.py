@@ -208,7 +208,9 @@ def test_a_record_of_our_own_lost_write_is_taken_at_once():
     writes(made, 3.0)
 
 
-@pytest.mark.parametrize("change", [{"renew_time": moment(50)}, {"acquire_time": moment(50)}], ids=lambda c: next(iter(c)))
+@pytest.mark.parametrize(
+    "change", [{"renew_time": moment(50)}, {"acquire_time": moment(50)}], ids=lambda c: next(iter(c))
+)
 def test_a_record_of_our_own_with_other_times_is_a_strangers(change):
     made = follower(stored(""))
     lost = writes(made, 0.0)

@@ -6,7 +6,14 @@ import pytest
 
 from singleton_jobs import Config, ConfigError
 
-SECONDS = ["lease_duration", "renew_deadline", "retry_period", "request_timeout", "stale_after", "unlock_with_retry_period"]
+SECONDS = [
+    "lease_duration",
+    "renew_deadline",
+    "retry_period",
+    "request_timeout",
+    "stale_after",
+    "unlock_with_retry_period",
+]
 
 
 def test_everything_is_derived_from_the_lease_duration():
@@ -79,7 +86,8 @@ def test_an_unsafe_timing_is_refused_with_its_numbers(given, numbers):
 
 
 @pytest.mark.parametrize(
-    "given", [{"lease_duration": 15, "renew_deadline": 13.5}, {"lease_duration": 3}, {"renew_deadline": 10, "retry_period": 8}]
+    "given",
+    [{"lease_duration": 15, "renew_deadline": 13.5}, {"lease_duration": 3}, {"renew_deadline": 10, "retry_period": 8}],
 )
 def test_a_timing_at_the_limit_is_accepted(given):
     Config(**given)

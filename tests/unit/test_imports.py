@@ -17,9 +17,7 @@ def test_touching_every_public_name_imports_nothing_heavy():
 
 
 def test_importing_the_package_imports_none_of_its_modules():
-    out = run(
-        "import sys, singleton_jobs; print([name for name in sys.modules if name.startswith('singleton_jobs.')])"
-    )
+    out = run("import sys, singleton_jobs; print([name for name in sys.modules if name.startswith('singleton_jobs.')])")
     assert out.strip() == "[]"
 
 

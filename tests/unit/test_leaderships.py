@@ -100,8 +100,6 @@ def test_a_lone_replica_that_stepped_down_leads_again(leadership):
     assert leadership.term.fencing_token > first.fencing_token
 
 
-
-
 def test_stepping_down_waits_for_the_running_work(replica, leadership):
     started, go_on, valid_at_end = [], [], []
 

@@ -17,7 +17,27 @@ def test_names_are_lower_cased():
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../x", "a/b", "a b", "a_b", "-a", "a-", "a.", ".a", "a..b", "a.-b", "a\n", "a%2f", "é", "İ", "ß", "a" * 254],
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "a b",
+        "a_b",
+        "-a",
+        "a-",
+        "a.",
+        ".a",
+        "a..b",
+        "a.-b",
+        "a\n",
+        "a%2f",
+        "é",
+        "İ",
+        "ß",
+        "a" * 254,
+    ],
 )
 def test_anything_else_is_refused(name):
     with pytest.raises(ConfigError, match="DNS-1123"):

@@ -104,9 +104,20 @@ def test_a_broken_spec_is_refused(spec):
 
 @pytest.mark.parametrize(
     "raw",
-    [None, [], "text", 7, {}, {"metadata": None}, {"metadata": []}, {"metadata": {"annotations": "x"}}, {"metadata": {}, "spec": "x"},
-     {"metadata": {}, "spec": {"leaseTransitions": "x"}},
-     {"metadata": {}, "spec": {"renewTime": "0001-01-01T00:00:00.000000+23:00"}}, {"metadata": {"annotations": {"singleton-jobs/fires": 7}}}],
+    [
+        None,
+        [],
+        "text",
+        7,
+        {},
+        {"metadata": None},
+        {"metadata": []},
+        {"metadata": {"annotations": "x"}},
+        {"metadata": {}, "spec": "x"},
+        {"metadata": {}, "spec": {"leaseTransitions": "x"}},
+        {"metadata": {}, "spec": {"renewTime": "0001-01-01T00:00:00.000000+23:00"}},
+        {"metadata": {"annotations": {"singleton-jobs/fires": 7}}},
+    ],
     ids=str,
 )
 def test_what_is_no_lease_is_an_error_of_unknown_outcome(raw):

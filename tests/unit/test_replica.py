@@ -64,7 +64,9 @@ def test_a_prefix_that_makes_a_name_too_long_is_refused_at_once(make_replica):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"namespace": "../x"}, {"mode": "x"}, {"config": 15}, {"hooks": [1]}, {"store": 1}, {"prefix": "/"}], ids=str
+    "bad",
+    [{"namespace": "../x"}, {"mode": "x"}, {"config": 15}, {"hooks": [1]}, {"store": 1}, {"prefix": "/"}],
+    ids=str,
 )
 def test_bad_arguments_are_refused_at_once(bad):
     with pytest.raises(ConfigError):

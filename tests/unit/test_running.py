@@ -71,7 +71,9 @@ def test_work_under_way_is_waited_for(replica, space):
     with running(replica=replica):
         join = in_thread(work)
         until(lambda: started)
-        in_thread(lambda: seen_by(work.leadership.candidacy, lambda: work.leadership.candidacy.draining) or go_on.append(1))
+        in_thread(
+            lambda: seen_by(work.leadership.candidacy, lambda: work.leadership.candidacy.draining) or go_on.append(1)
+        )
     assert join() is True
     assert space.holder("nightly") == ""
 

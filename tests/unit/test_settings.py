@@ -103,8 +103,22 @@ def test_a_store_may_be_an_object():
 
 @pytest.mark.parametrize(
     "url",
-    ["", "memory", "memory:x", "memory://", "sqlite:", "sqlite:///", "sqlite://host/path", "sqlite:///x?y=1", "redis://x",
-     "kubernetes://x", "kubernetes:/x", "kubernetes:?x=1", "kubernetes:?context=", "kubernetes:?context=a&context=b"],
+    [
+        "",
+        "memory",
+        "memory:x",
+        "memory://",
+        "sqlite:",
+        "sqlite:///",
+        "sqlite://host/path",
+        "sqlite:///x?y=1",
+        "redis://x",
+        "kubernetes://x",
+        "kubernetes:/x",
+        "kubernetes:?x=1",
+        "kubernetes:?context=",
+        "kubernetes:?context=a&context=b",
+    ],
 )
 def test_other_urls_are_refused_with_those_there_are(url):
     with pytest.raises(ConfigError, match="sqlite:///path/to/file"):

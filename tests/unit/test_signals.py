@@ -110,8 +110,6 @@ def test_waiters_of_both_kinds_are_woken_together(signal):
     assert woken == [True] * 6
 
 
-
-
 def test_a_blocking_wait_must_not_suspend():
     async def suspends():
         await asyncio.sleep(0)

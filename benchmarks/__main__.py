@@ -1,0 +1,71 @@
+"""`python benchmarks [--quick] [row …]`: measure, print one table, and exit with 1 if a row misses its target."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path += [str(ROOT), str(ROOT / "tests")]  # last, so that what is installed is what is measured
+
+from benchmarks import calls, imports, renewals, takeover  # noqa: E402
+from benchmarks.stage import Stage  # noqa: E402
+from benchmarks.table import Row, show  # noqa: E402
+
+# Rows of one group are measured side by side: they wait more than they work.
+GROUPS: tuple[dict[str, Callable[[Stage], Row]], ...] = (
+    {"cpu": renewals.cpu},
+    {"memory": renewals.memory},
+    {"requests": renewals.requests},
+    {"threads": renewals.threads},
+    {"thousand": renewals.thousand},
+    {"release": takeover.release, "crash": takeover.crash},
+    {"call": calls.call},
+    {"import": imports.imports},
+)
+NAMES = [name for group in GROUPS for name in group]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="row", help=f"only these, of: {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="shorter windows, fewer samples")
+    options = parser.parse_args()
+    if unknown := set(options.rows) - set(NAMES):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    began = time.monotonic()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="singleton-jobs-bench-") as folder:
+        stage = Stage(Path(folder), quick=options.quick)
+        try:
+            for group in GROUPS:
+                wanted = {name: measure for name, measure in group.items() if name in (options.rows or NAMES)}
+                with ThreadPoolExecutor() as side_by_side:
+                    rows += side_by_side.map(_measured, wanted, wanted.values(), repeat(stage))
+        finally:
+            stage.close()
+    how = "quick" if options.quick else "full"
+    show(rows, f"singleton-jobs against the official client ({how}, {time.monotonic() - began:.0f} s)")
+    return 0 if all(row.ok for row in rows) else 1
+
+
+def _measured(name: str, measure: Callable[[Stage], Row], stage: Stage) -> Row:
+    began = time.monotonic()
+    try:
+        row = measure(stage)
+    except Exception as error:  # the other rows are worth having all the same
+        traceback.print_exc()
+        row = Row(name=name, what="not measured", ours=f"{type(error).__name__}: {error}"[:200], target="", ok=False)
+    print(f"{name}: {'ok' if row.ok else 'MISSED'}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""What importing costs, and what it must not pull in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from statistics import median
+
+from benchmarks.stage import Stage, clean_environment
+from benchmarks.table import Row
+
+MAX_RATIO = 0.13
+BARE = "pass"
+OURS = "import singleton_jobs\nfor name in singleton_jobs.__all__: getattr(singleton_jobs, name)"
+PEER = "import kubernetes"
+HEAVY = "import sys; print(*({'kubernetes', 'aiohttp', 'asyncio', 'wrapt'} & set(sys.modules)))"
+
+
+def imports(stage: Stage) -> Row:
+    """CPU time of fresh interpreters, less that of one that imports nothing."""
+    spent: dict[str, list[float]] = {BARE: [], OURS: [], PEER: []}
+    for turn in range(10 if stage.quick else 22):
+        for code, times in spent.items():
+            seconds = _cpu(code)
+            if turn:  # the first fills the caches
+                times.append(seconds)
+    bare, ours, peer = (median(times) for times in spent.values())
+    ratio = (ours - bare) / (peer - bare)
+    heavy = _run(f"{OURS}\n{HEAVY}").split()
+    return Row(
+        name="import",
+        what="CPU of importing, all public names touched; peer: import kubernetes",
+        ours=f"{(ours - bare) * 1000:.1f} ms" + (f", pulls in {', '.join(sorted(heavy))}" if heavy else ""),
+        peer=f"{(peer - bare) * 1000:.1f} ms",
+        ratio=ratio,
+        target=f"ratio ≤ {MAX_RATIO:.2f}, nothing heavy",
+        ok=ratio <= MAX_RATIO and not heavy,
+    )
+
+
+def _cpu(code: str) -> float:
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-P", "-c", code], clean_environment())
+    _, status, usage = os.wait4(pid, 0)
+    if status:
+        raise RuntimeError(f"failed: python -c {code!r}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def _run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    return done.stdout

@@ -19,7 +19,7 @@ check: $(WHEEL) $(VENV)/.test $(VENV)/.check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/basedpyright --level error
+	$(BIN)/basedpyright --level error tests/typing
 	$(BIN)/lint-imports
 
 bench: $(WHEEL) $(VENV)/.test

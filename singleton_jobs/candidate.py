@@ -124,7 +124,7 @@ class Candidate:
         """Latch the loss if the deadline has passed; a late acknowledgement revives nothing after that."""
         if self.hold and now >= self.hold.until:
             self._end("its renewals were not acknowledged in time", self.hold.until)
-            self._next = now
+            self._look_again(now)
 
     # What to do next
 

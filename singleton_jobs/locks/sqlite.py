@@ -18,13 +18,33 @@ from typing import TypeVar
 from ..clock import SYSTEM_CLOCK
 from ..errors import ConfigError, Conflict, StoreError
 from ..names import lease_name
-from ..threads import Worker
+from ..threads import Worker, new_lock
 from .processes import is_gone, this_process
 from .record import LockRecord, Stored, merge_lease, read_lease
 
 __all__ = ["SQLiteLock", "SQLiteStore"]
 
 T = TypeVar("T")
+
+# SQLite notes per process which file locks it holds: a child forked inside a transaction would believe it holds them.
+_transactions = new_lock()
+
+
+def _before_fork() -> None:
+    _transactions.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    _transactions.release()
+
+
+def _after_fork_in_child() -> None:
+    global _transactions
+    _transactions = new_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 BUSY_TIMEOUT = 2.0  # seconds that one statement waits for another process's transaction
 SCHEMA = """
@@ -65,10 +85,11 @@ class SQLiteStore:
     def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
         sent = False
         try:
-            if self._connection is None:
-                self._connection = self._connect()
-            sent = True
-            return work(self._connection)
+            with _transactions:
+                if self._connection is None:
+                    self._connection = self._connect()
+                sent = True
+                return work(self._connection)
         except sqlite3.OperationalError as error:
             busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             raise StoreError(

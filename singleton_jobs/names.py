@@ -1,4 +1,4 @@
-"""Names that Kubernetes would accept, checked before any request: a bad one could address another URL."""
+"""Names and URLs that can work, checked before any request: a bad lease name could address another URL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from .errors import ConfigError
 
-__all__ = ["lease_name", "namespace_name"]
+__all__ = ["lease_name", "namespace_name", "store_url"]
 
 MAX_SUBDOMAIN, MAX_LABEL, MAX_SHOWN = 253, 63, 80
 
@@ -35,6 +35,26 @@ def namespace_name(name: str) -> str:
             "starting and ending with a letter or digit"
         )
     return name
+
+
+def store_url(url: str) -> tuple[str, str | None]:
+    """Kind of the store, and its path (sqlite) or context (kubernetes, None: the usual one); ConfigError if neither."""
+    from urllib.parse import parse_qs, unquote, urlsplit
+
+    parts = urlsplit(url)
+    match parts.scheme:
+        case "memory" if url == "memory:":
+            return "memory", None
+        case "sqlite" if not parts.netloc and parts.path.strip("/") and not parts.query:
+            return "sqlite", unquote(parts.path)
+        case "kubernetes" if not parts.netloc and not parts.path:
+            query = parse_qs(parts.query, keep_blank_values=True)
+            contexts = query.pop("context", [])
+            if not query and len(contexts) <= 1 and "" not in contexts:
+                return "kubernetes", contexts[0] if contexts else None
+    raise ConfigError(
+        f"store {url!r} is not one of 'kubernetes:', 'kubernetes:?context=NAME', 'sqlite:///path/to/file', 'memory:'"
+    )
 
 
 def _shorten(name: object) -> str:

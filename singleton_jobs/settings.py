@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from .config import Config
 from .errors import ConfigError
 from .identity import identity_prefix
-from .names import lease_name, namespace_name
+from .names import lease_name, namespace_name, store_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,9 @@ class Settings:
             raise ConfigError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config must be a Config, not {config!r}")
-        if store is not None and not isinstance(store, str) and not callable(getattr(store, "lock", None)):
+        if isinstance(store, str):
+            store_url(store)
+        elif store is not None and not callable(getattr(store, "lock", None)):
             raise ConfigError(f"store must be a URL or have a method lock(lease, identity), not {store!r}")
         if any(not callable(hook) for hook in hooks):
             raise ConfigError("every hook must be callable with an event")

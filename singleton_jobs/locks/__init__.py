@@ -5,9 +5,8 @@ A store is a URL (``kubernetes:``, ``kubernetes:?context=dev``, ``sqlite:///path
 """
 
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from ..errors import ConfigError
+from ..names import store_url
 from .record import LockRecord, ResourceLock, Stored, lease_spec_to_lock_record, lock_record_to_lease_spec
 
 if TYPE_CHECKING:
@@ -50,26 +49,18 @@ class Store(Protocol):
 
 def open_store(url: str, namespace: str | None = None) -> Store:
     """The store that ``url`` names; ConfigError if none does. ``namespace`` is for Kubernetes only."""
-    parts = urlsplit(url)
-    match parts.scheme:
-        case "memory" if url == "memory:":
-            from .memory import SPACE
+    kind, detail = store_url(url)
+    if kind == "memory":
+        from .memory import SPACE
 
-            return SPACE
-        case "sqlite" if not parts.netloc and parts.path.strip("/") and not parts.query:
-            from .sqlite import SQLiteStore
+        return SPACE
+    if kind == "sqlite":
+        from .sqlite import SQLiteStore
 
-            return SQLiteStore(unquote(parts.path))
-        case "kubernetes" if not parts.netloc and not parts.path:
-            from .lease import KubernetesStore
+        return SQLiteStore(detail or "")
+    from .lease import KubernetesStore
 
-            query = parse_qs(parts.query, keep_blank_values=True)
-            contexts = query.pop("context", [None])
-            if not query and len(contexts) == 1 and contexts[0] != "":
-                return KubernetesStore(namespace=namespace, context=contexts[0])
-    raise ConfigError(
-        f"store {url!r} is not one of 'kubernetes:', 'kubernetes:?context=NAME', 'sqlite:///path/to/file', 'memory:'"
-    )
+    return KubernetesStore(namespace=namespace, context=detail)
 
 
 def __getattr__(name: str) -> Any:

@@ -145,3 +145,10 @@ async def test_a_name_that_cannot_be_used_is_refused_before_any_request(shelf, n
 async def test_names_are_lower_cased(shelf):
     await shelf.lock("Nightly.Report").create(RECORD)
     assert (await shelf.lock("nightly.report").get()).record == RECORD
+
+
+async def test_a_version_is_swapped_also_without_the_object_it_was_read_from(shelf):
+    lock = shelf.lock()
+    first = await lock.create(RECORD)
+    second = await lock.update(record(lease_transitions=2), replace(first, raw=None))
+    assert (await lock.get()).record == second.record == record(lease_transitions=2)

@@ -10,7 +10,7 @@ BOUND = CONFIG.lease_duration + 1.2 * CONFIG.retry_period + 2 * CONFIG.request_t
 
 actors = st.integers(0, 2)
 rates = st.sampled_from([0.9, 0.97, 1.0, 1.03, 1.1])
-spans = st.sampled_from([0.001, 0.05, 0.5, 1.0, 2.0, 2.5, 5.0, 9.99, 10.0, 13.6, 15.0, 17.0, 40.0])
+spans = st.sampled_from([0.001, 0.05, 0.5, 1.0, 2.0, 2.5, 5.0, 7.5, 9.99, 10.0, 13.6, 15.0, 17.0, 40.0])
 
 
 class Promises(RuleBasedStateMachine):
@@ -46,14 +46,18 @@ class Promises(RuleBasedStateMachine):
         for _ in range(times):
             self.world.actors[which].work()
 
-    @rule(which=actors, span=spans)
-    def is_answered_late(self, which, span):
-        """The request lands at once; its answer takes long, while the others work."""
+    @rule(which=actors, span=spans, stall=spans)
+    def is_answered_late_and_stalls(self, which, span, stall):
+        """The next request lands at once; its answer takes long; then its sender stalls; the others work."""
         actor = self.world.actors[which]
-        actor.act()
+        wait = actor.act()
+        if wait:
+            self.all_is_well_but_for_one(which, min(20.0, max(0.0, actor.at(wait.until) - self.world.time)))
+            actor.act()
         actor.land()
         self.all_is_well_but_for_one(which, span)
         actor.hear()
+        self.all_is_well_but_for_one(which, stall)
 
     @rule(which=actors, span=spans)
     def lands_late(self, which, span):
@@ -143,7 +147,7 @@ class Promises(RuleBasedStateMachine):
 
 
 Promises.TestCase.settings = settings(
-    max_examples=600,
+    max_examples=300,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
@@ -151,3 +155,20 @@ Promises.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestPromises = Promises.TestCase
+
+
+def test_an_answer_that_took_long_leaves_no_hold_beyond_the_followers_patience():
+    world = World()
+    for _ in world.run_well(3.0):
+        pass
+    leader = next(actor for actor in world.actors if actor.holds)
+    wait = leader.act()
+    for _ in world.run_well(leader.at(wait.until) - world.time, without=leader.number):
+        pass
+    leader.act()
+    leader.land()
+    for slow in (7.5, 20.0):
+        for _ in world.run_well(slow, without=leader.number):
+            pass
+        leader.hear()
+    assert len(world.terms) == 2

@@ -1,14 +1,16 @@
 """A forked child holds nothing, is somebody else, and leaves its parent alone."""
 
+import asyncio
 import os
+import threading
 import traceback
 
 import pytest
 
 from singleton_jobs import LeadershipLost, LeaseExpired, Replica, current_term
-from singleton_jobs.locks import SQLiteStore
+from singleton_jobs.locks import LockRecord, SQLiteStore
 from unit.programs import run
-from unit.stage import LIMIT, QUICK, seen_by
+from unit.stage import LIMIT, QUICK, in_thread, seen_by
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
@@ -151,3 +153,21 @@ def test_a_child_that_goes_on_after_the_guarded_function_disturbs_nobody(tmp_pat
         """
     )
     assert sorted(out.split("\n")) == ["", "child False", "parent True"]
+
+
+def test_a_fork_during_a_transaction_leaves_the_child_able_to_lock(tmp_path):
+    store = SQLiteStore(tmp_path / "leases.db")
+    inside, go_on = threading.Event(), threading.Timer(0.3, lambda: None)
+
+    def transaction(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        inside.set()
+        go_on.join()
+        connection.execute("COMMIT")
+
+    go_on.start()
+    finish = in_thread(lambda: asyncio.run(store.run(transaction)))
+    assert inside.wait(LIMIT)
+    in_child(lambda: asyncio.run(store.lock("nightly", "child_1").create(LockRecord("child_1", 15))))
+    finish()
+    store._connection.close()

@@ -9,6 +9,7 @@ import threading
 from _queue import SimpleQueue  # the C one: never a cooperative stand-in
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeVar
 
 __all__ = ["Worker", "new_lock", "patched_by", "start_thread"]
@@ -44,7 +45,10 @@ def new_lock() -> threading.Lock:
 
 def start_thread(target: Callable[[], None], name: str) -> None:
     """Start a daemon thread of the operating system: a cooperative one could be starved by the program's work."""
-    if patched_by():
+    patch = patched_by()
+    if patch == "gevent":  # import the hub's parts here: two threads that do so at once deadlock
+        import_module("gevent.hub").get_hub()
+    if patch:
         _native("start_new_thread")(target, ())
     else:
         threading.Thread(target=target, name=name, daemon=True).start()

@@ -52,8 +52,10 @@ class Candidacy:
         emit: Callable[[Event], None],
         *,
         sticky: bool,
+        lane: object = None,
     ) -> None:
         self.lease = lease
+        self.lane = lane  # candidacies of one store share its connections
         self.identity = candidate.identity
         self.config = candidate.config
         self.clock = clock

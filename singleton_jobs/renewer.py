@@ -12,6 +12,7 @@ import select
 import selectors
 import sys
 from asyncio import AbstractEventLoop, Semaphore, Task, TimerHandle
+from collections import defaultdict
 from typing import Any
 
 from .candidacy import Candidacy
@@ -22,7 +23,7 @@ __all__ = ["Renewer", "RenewerThread", "shared_renewer"]
 
 logger = logging.getLogger("singleton_jobs")
 
-AT_ONCE = 6  # requests under way at any time: as many as there are connections
+AT_ONCE = 6  # requests under way to one store: as many as there are connections
 
 
 class Renewer:
@@ -31,7 +32,7 @@ class Renewer:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._loop: AbstractEventLoop | None = None
-        self._slots: Semaphore | None = None
+        self._slots: dict[object, Semaphore] = defaultdict(lambda: Semaphore(AT_ONCE))
         self._stopped: asyncio.Event | None = None
         self._timers: dict[Candidacy, TimerHandle] = {}
         self._tasks: dict[Candidacy, Task[None]] = {}
@@ -43,7 +44,6 @@ class Renewer:
         """Serve until `stop`."""
         with self._mutex:
             self._loop = asyncio.get_running_loop()
-            self._slots = Semaphore(AT_ONCE)
             self._stopped = asyncio.Event()
             early, self._early = self._early, []
         for candidacy in early:
@@ -74,8 +74,9 @@ class Renewer:
             timer.cancel()
         if candidacy in self._tasks:
             self._again.add(candidacy)
-        elif self._loop and self._slots:
-            self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, self._slots))
+        elif self._loop:
+            slots = self._slots[candidacy.lane]
+            self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, slots))
 
     async def _serve(self, candidacy: Candidacy, loop: AbstractEventLoop, slots: Semaphore) -> None:
         due = -math.inf

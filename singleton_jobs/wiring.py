@@ -83,7 +83,8 @@ class Wiring:
     ) -> Candidacy:
         candidate = Candidate(identity, config, self._rng, self._phase)
         tell = partial(self.tell, callbacks=callbacks)
-        return Candidacy(name, candidate, store.lock(name, identity), self._clock, self.driver, tell, sticky=sticky)
+        lock = store.lock(name, identity)
+        return Candidacy(name, candidate, lock, self._clock, self.driver, tell, sticky=sticky, lane=id(store))
 
     def announce(self, lease: str, leases: tuple[str, ...]) -> None:
         """Tell of the replica's first candidacy, and of all that was declared by then."""

@@ -119,12 +119,17 @@ class Simulation:
         return renewer
 
     def candidacy(
-        self, renewer: Renewer, cell: Cell, identity: str = "me_1", config: Config | None = None
+        self,
+        renewer: Renewer,
+        cell: Cell,
+        identity: str = "me_1",
+        config: Config | None = None,
+        lane: object = None,
     ) -> Candidacy:
         candidate = Candidate(identity, config or Config(), Steady())
         lock = CellLock(cell, identity)
         emit: Callable[[Event], None] = lambda event: self.events.append((self.loop.time(), event))
-        return Candidacy("nightly", candidate, lock, self.clock, renewer, emit, sticky=True)
+        return Candidacy("nightly", candidate, lock, self.clock, renewer, emit, sticky=True, lane=lane)
 
     def run(self, scenario: Coroutine[Any, Any, None]) -> None:
         try:

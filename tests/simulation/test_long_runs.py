@@ -67,6 +67,24 @@ def test_a_lease_whose_store_hangs_delays_no_other(simulation):
     assert all(len(cell.writes) == pytest.approx(1830, abs=4) for cell in cells)
 
 
+def test_a_store_that_hangs_for_many_leases_delays_no_other_store(simulation):
+    renewer, hanging, cells = simulation.renewer(), [Cell() for _ in range(20)], [Cell() for _ in range(5)]
+    stuck = [simulation.candidacy(renewer, cell, lane="hanging") for cell in hanging]
+    healthy = [simulation.candidacy(renewer, cell, lane="healthy") for cell in cells]
+
+    async def scenario():
+        for candidacy in (*stuck, *healthy):
+            candidacy.start()
+        await asyncio.sleep(60)
+        for cell in hanging:
+            cell.silent = True
+        await asyncio.sleep(600)
+        assert all(candidacy.term.fencing_token == 1 for candidacy in healthy)
+
+    simulation.run(scenario())
+    assert all(len(cell.writes) == pytest.approx(330, abs=4) for cell in cells)
+
+
 def test_a_leader_that_is_cut_off_is_replaced_only_after_its_hold_has_ended(simulation):
     cell = Cell()
     first, second = (simulation.candidacy(simulation.renewer(), cell, f"me_{n}") for n in (1, 2))

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from .actions import Action, Hold, Read, Wait, Write
 from .config import JITTER, Config
-from .errors import AccessDenied, Conflict, StoreError
+from .errors import AccessDenied, StoreError
 from .locks.record import Stored
 from .observer import Observer
 from .writer import Writer
@@ -220,7 +220,7 @@ class Candidate:
     def failed(self, error: StoreError, now: float) -> None:
         """A request was refused, not done, or its outcome is unknown; ``now`` is when that was known."""
         self.expire(now)
-        if isinstance(error, Conflict):
+        if error.outcome == "conflict":
             self._conflicts += 1
             self._take_at = None
             self._reread = self.hold is not None

@@ -67,17 +67,14 @@ class Kubeconfig:
 
     def __init__(self, context: str | None) -> None:
         from kubernetes.config import ConfigException
-        from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
+        from yaml import YAMLError
 
         self._configuration: Any = None
         try:  # asks for no credentials yet: an exec plugin may take long
-            merged = KubeConfigMerger(KUBE_CONFIG_DEFAULT_LOCATION).config
-            self._context = context or merged["current-context"]
-            chosen = merged["contexts"].get_with_name(self._context)["context"]
-            cluster = merged["clusters"].get_with_name(chosen["cluster"])["cluster"]
+            self._path, self._context, chosen, cluster = _find_context(context)
             self.address = str(cluster["server"]).rstrip("/")
             self.namespace: str | None = chosen.safe_get("namespace")
-        except ConfigException as error:
+        except (ConfigException, YAMLError, OSError) as error:
             raise ConfigError(f"store 'kubernetes:' needs a pod to run in, or a usable kubeconfig: {error}") from error
 
     def load(self, *, anew: bool) -> Access:
@@ -87,7 +84,7 @@ class Kubeconfig:
 
         if self._configuration is None or anew:
             configuration = Configuration()
-            load_kube_config(client_configuration=configuration, context=self._context)
+            load_kube_config(self._path, self._context, configuration)
             self._configuration = configuration
         configuration = self._configuration
         keys = [key for key in ("BearerToken", "authorization") if key in configuration.api_key]  # it was renamed
@@ -106,6 +103,20 @@ def find_credentials(context: str | None) -> ServiceAccount | Kubeconfig:
     if context is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
         return ServiceAccount()
     return Kubeconfig(context)
+
+
+def _find_context(context: str | None) -> tuple[str, str, Any, Any]:
+    """Path of the kubeconfig, and its context: name, contents and cluster."""
+    from kubernetes.config import ConfigException
+    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
+
+    path = os.environ.get("KUBECONFIG") or KUBE_CONFIG_DEFAULT_LOCATION
+    merged = KubeConfigMerger(path).config
+    if merged is None:
+        raise ConfigException(f"there is no file at {path}")
+    name = context or merged["current-context"]
+    chosen = merged["contexts"].get_with_name(name)["context"]
+    return path, name, chosen, merged["clusters"].get_with_name(chosen["cluster"])["cluster"]
 
 
 def _header(value: str) -> str:

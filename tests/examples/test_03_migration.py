@@ -53,5 +53,7 @@ def test_one_that_waits_can_be_stopped(run_example: RunExample, tmp_path: Path):
     first.wait_for("migrating")
     second = run_example("03-migration.py", "pod-b", str(tmp_path / "app.sqlite3"))
     second.wait_for("waiting for the lock")
-    assert second.stop(signal.SIGINT) == 0, second.output
+    # Python ends by the signal itself if that came while a module was being imported, even when it was caught.
+    assert second.stop(signal.SIGINT) in (0, -signal.SIGINT), second.output
+    assert "Traceback" not in second.output
     assert "Traceback" not in second.output

@@ -56,4 +56,3 @@ def test_one_that_waits_can_be_stopped(run_example: RunExample, tmp_path: Path):
     # Python ends by the signal itself if that came while a module was being imported, even when it was caught.
     assert second.stop(signal.SIGINT) in (0, -signal.SIGINT), second.output
     assert "Traceback" not in second.output
-    assert "Traceback" not in second.output

@@ -10,7 +10,14 @@ from .actions import Hold, Read, Wait, Write
 from .candidate import Candidate
 from .clock import Clock
 from .errors import StoreError
-from .events import Event, HolderChanged, StoreFailed, StoreRecovered, TermEnded, TermStarted
+from .events import (
+    Event,
+    HolderChanged,
+    StoreFailed,
+    StoreRecovered,
+    TermEnded,
+    TermStarted,
+)
 from .locks.record import REQUEST_TIMEOUT, ResourceLock, Stored
 from .signals import Signal
 from .term import CURRENT_TERMS, Term
@@ -236,6 +243,7 @@ class Candidacy:
                 self._candidate.saw(outcome, now)
             self._contact(outcome, now)
             self._settle(lost=True)
+            self._report()
         self.changed.notify()
         return now
 
@@ -273,6 +281,9 @@ class Candidacy:
             self._emit(StoreRecovered(self.lease, self.identity, failures))
 
     # Inner parts; the mutex is held
+
+    def _report(self) -> None:
+        """Tell what else the last answer brought."""
 
     def _change(self, change: Callable[[float], None], *, lost: bool = True, wake: bool = True) -> None:
         with self._mutex:

@@ -8,9 +8,11 @@ two candidates that both believe they may write, one is refused.
 """
 
 import math
+from datetime import datetime
 from typing import Literal, Protocol
 
 from .actions import Action, Hold, Read, Wait, Write
+from .claims import Claims
 from .config import JITTER, Config
 from .errors import AccessDenied, StoreError
 from .locks.record import Stored
@@ -48,6 +50,7 @@ class Candidate:
         self.barred = False
         self.answer: Answer | None = None  # what came of the attempt under way
         self.releasing = False
+        self.claims = Claims()
         self.released = False  # whether the last release freed the lease
         self._rng = rng
         self._phase = phase
@@ -79,6 +82,10 @@ class Candidate:
     def unsettled(self) -> bool:
         """Whether the stored record may still name us."""
         return self._writer.unsettled
+
+    def store_time(self, now: float, wall: float) -> datetime:
+        """The store's own time at ``now``; the host's where the store does not tell."""
+        return self._observer.store_time(now, wall)
 
     # What the program asks for
 
@@ -133,12 +140,7 @@ class Candidate:
         self.expire(now)
         self._doing = "reading"
         if self.hold:
-            if now < self._next:
-                return Wait(min(self._next, self.hold.until))
-            if self._reread:
-                return Read()
-            self._doing = "renewing"
-            return self._writer.renewal(self.hold, self.seen, now, wall)
+            return self._keep(self.hold, now, wall)
         if self.releasing:
             if self._ours:
                 self._doing = "freeing"
@@ -154,6 +156,18 @@ class Candidate:
         if self._take_at is not None:
             return self._acquisition(now, wall) if now >= self._take_at else Wait(self._take_at)
         return Read() if now >= self._next else Wait(self._next)
+
+    def _keep(self, hold: Hold, now: float, wall: float) -> Action:
+        due = min(self._next, self.claims.due())
+        if now < due:
+            return Wait(min(due, hold.until))
+        if self._reread:
+            return Read()
+        ledger = self.claims.ledger(self.seen, self.store_time(now, wall))
+        if ledger is None and now < self._next:  # the claims were settled without a write
+            return Wait(min(self._next, hold.until))
+        self._doing = "renewing"
+        return self._writer.renewal(hold, self.seen, ledger, now, wall)
 
     def patience(self, now: float) -> float:
         """How many seconds a request sent at ``now`` may take: its timeout, clipped to what is left of the hold."""
@@ -176,7 +190,9 @@ class Candidate:
             elif not self.hold.is_in(stored, self.identity):
                 holder = stored.record.holder_identity
                 self._end(f"the record now names {holder!r:.80}" if holder else "the record was freed", received_at)
-            elif self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
+            else:
+                self.claims.see(stored)
+            if self.hold and self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
                 self._next = received_at + self.config.retry_period / 10
         elif self.releasing:
             if stored and self._is_ours(stored):
@@ -203,6 +219,7 @@ class Candidate:
         if self.hold:
             self.hold.until = until
             self._next = self._next_renewal(sent_at)
+            self.claims.wrote(stored, now)
         elif self._doing == "renewing" or self.releasing or not self._wanted or now >= until:
             self._next = now  # too late to count; the record is ours, though, and the next read shows it
         else:
@@ -241,6 +258,7 @@ class Candidate:
             self._unjudged = False
             self.answer = self.answer or "failed"
             self._next = now + (DENIED_RETRY if isinstance(error, AccessDenied) else self._delay(error, now))
+            self.claims.delay(self._next)
 
     # How it comes to that
 
@@ -259,6 +277,7 @@ class Candidate:
             self.hold.ending = why
             self.hold = None
             self._reread = False
+            self.claims.end()
             self._next = at
 
     def _leave(self, *, released: bool, now: float) -> None:

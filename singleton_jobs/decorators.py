@@ -14,6 +14,7 @@ from .skipped import Skipped
 if TYPE_CHECKING:
     from .leaderships import Leadership
     from .locker import LeaseLocker
+    from .runs import Every
 
 __all__ = ["Decorator", "Guarded", "OnBusy", "OnSkip", "StrictDecorator", "exclusive", "held_only", "leader_only"]
 
@@ -72,14 +73,32 @@ class StrictDecorator(Protocol):
 
 @overload
 def leader_only(
-    lease: str, *, on_skip: Literal["return"] = "return", config: Config | None = None, replica: Replica | None = None
+    lease: str,
+    job: str | None = None,
+    at_most_every: Seconds | None = None,
+    on_skip: Literal["return"] = "return",
+    *,
+    config: Config | None = None,
+    replica: Replica | None = None,
 ) -> Decorator: ...
 @overload
 def leader_only(
-    lease: str, *, on_skip: Literal["raise"], config: Config | None = None, replica: Replica | None = None
+    lease: str,
+    job: str | None = None,
+    at_most_every: Seconds | None = None,
+    *,
+    on_skip: Literal["raise"],
+    config: Config | None = None,
+    replica: Replica | None = None,
 ) -> StrictDecorator: ...
 def leader_only(
-    lease: str, *, on_skip: OnSkip = "return", config: Config | None = None, replica: Replica | None = None
+    lease: str,
+    job: str | None = None,
+    at_most_every: Seconds | None = None,
+    on_skip: OnSkip = "return",
+    *,
+    config: Config | None = None,
+    replica: Replica | None = None,
 ) -> Any:
     """Run the function only on the replica that holds ``lease``; elsewhere it returns `Skipped`, or raises NotLeader.
 
@@ -88,6 +107,10 @@ def leader_only(
     running event loop's thread a plain function does not wait but is ``Skipped("not-ready")``. When the term is lost
     while a coroutine runs, it is cancelled and its caller gets LeadershipLost; a plain function asks
     ``current_term().check()``.
+
+    ``at_most_every`` (seconds, or a timedelta) runs it no more often than that, start to start, whichever replicas lead
+    meanwhile and whatever their clocks say: the run is claimed in the lease first, so failures count too, and a call
+    that comes earlier is ``Skipped("too-soon")``. ``job`` is its name there; by default the function's own.
 
     Raises ConfigError for a lease name that cannot be used, and TypeError for what cannot be guarded: generators,
     classes, Celery tasks (put this decorator under ``@app.task``).
@@ -101,7 +124,8 @@ def leader_only(
     def decorate(function: Callable[..., Any]) -> Any:
         from .guard import LeaderGuard, guard
 
-        return guard(function, LeaderGuard(leadership, strict=on_skip == "raise"))
+        every = _every(function, job, at_most_every)
+        return guard(function, LeaderGuard(leadership, strict=on_skip == "raise", every=every))
 
     return decorate
 
@@ -111,7 +135,9 @@ def exclusive(
     lease: str,
     wait: Seconds | None = 0,
     on_busy: Literal["skip"] = "skip",
+    at_most_every: Seconds | None = None,
     *,
+    job: str | None = None,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> Decorator: ...
@@ -121,6 +147,8 @@ def exclusive(
     wait: Seconds | None = 0,
     *,
     on_busy: Literal["raise"],
+    at_most_every: Seconds | None = None,
+    job: str | None = None,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> StrictDecorator: ...
@@ -128,14 +156,17 @@ def exclusive(
     lease: str,
     wait: Seconds | None = 0,
     on_busy: OnBusy = "skip",
+    at_most_every: Seconds | None = None,
     *,
+    job: str | None = None,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> Any:
     """Hold ``lease`` for each call: acquire it, renew it while the function runs, release it.
 
     A call that does not get it within ``wait`` seconds (None: no limit) returns `Skipped`; with ``on_busy="raise"``
-    it raises LeaseBusy, or the StoreError that kept it from asking. Refuses what `leader_only` refuses.
+    it raises LeaseBusy, or the StoreError that kept it from asking. ``at_most_every`` and ``job`` as for `leader_only`.
+    Refuses what `leader_only` refuses.
     """
     if not isinstance(lease, str):
         raise TypeError('write @exclusive(lease="name"), with a lease name and parentheses')
@@ -147,9 +178,20 @@ def exclusive(
     def decorate(function: Callable[..., Any]) -> Any:
         from .guard import ExclusiveGuard, guard
 
-        return guard(function, ExclusiveGuard(locker, limit, strict=on_busy == "raise"))
+        every = _every(function, job, at_most_every)
+        return guard(function, ExclusiveGuard(locker, limit, strict=on_busy == "raise", every=every))
 
     return decorate
+
+
+def _every(function: Callable[..., Any], job: str | None, interval: Seconds | None) -> Every | None:
+    from .runs import every
+
+    if interval is None:
+        if job is not None:
+            raise ConfigError("job names a claim, which only at_most_every makes")
+        return None
+    return every(function, job, interval)
 
 
 def held_only(locker: LeaseLocker) -> Decorator:

@@ -7,6 +7,9 @@ __all__ = [
     "Event",
     "HolderChanged",
     "Hook",
+    "LedgerLarge",
+    "LedgerUnreadable",
+    "MarkLowered",
     "ReplicaStarted",
     "RunSkipped",
     "StoreFailed",
@@ -61,6 +64,28 @@ class RunSkipped(Event):
 
     function: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerUnreadable(Event):
+    """The lease's ledger cannot be read: it is kept as it is, and every claim is refused."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLarge(Event):
+    """The lease's ledger has grown to ``size`` characters; past 200 KiB claims are refused."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkLowered(Event):
+    """``job`` was marked as claimed in the future, at ``time`` (ISO 8601), by a broken clock; it is marked as now."""
+
+    job: str
+    time: str
 
 
 @dataclass(frozen=True, slots=True)

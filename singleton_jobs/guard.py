@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from .cancellation import Cancellation
-from .errors import LeaseBusy, NotLeader, StoreError
+from .errors import LeadershipLost, LeaseBusy, NotLeader, StoreError
 from .events import RunSkipped
 from .leaderships import Leadership
 from .locker import LeaseLocker
+from .runs import Every, Run, claim_run
 from .signals import on_event_loop, run_blocking
 from .skipped import Reason, Skipped
 from .term import CURRENT_TERMS, Term
@@ -28,9 +29,10 @@ __all__ = ["ExclusiveGuard", "Guard", "HeldGuard", "LeaderGuard", "guard"]
 class Guard(ABC):
     """Lets calls in, or says why not; every call let in is to be let out."""
 
-    def __init__(self, subject: Leadership | LeaseLocker, *, strict: bool) -> None:
+    def __init__(self, subject: Leadership | LeaseLocker, *, strict: bool, every: Every | None = None) -> None:
         self.subject = subject
         self.strict = strict
+        self.every = every
 
     @abstractmethod
     def enter(self) -> Term | None:
@@ -47,6 +49,14 @@ class Guard(ABC):
     async def aexit(self, term: Term) -> None:
         """The coroutine that ran under ``term`` has ended."""
         term._exit()
+
+    async def claim(self, term: Term, every: Every, *, block: bool) -> Run | Reason:
+        """The run to do under ``term``, of a function that runs at most every so often; or why not."""
+        candidacy = self.subject.candidacy or self.subject.replica.pretended(self.subject.name)
+        try:
+            return await claim_run(candidacy, term, every, self.subject.replica.nonce(), block=block) or "too-soon"
+        except LeadershipLost:
+            return "not-leader"
 
     def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
         """Report a call that does not run; raises if the guard is strict."""
@@ -97,8 +107,8 @@ class ExclusiveGuard(Guard):
 
     subject: LeaseLocker
 
-    def __init__(self, locker: LeaseLocker, wait: float | None, *, strict: bool) -> None:
-        super().__init__(locker, strict=strict)
+    def __init__(self, locker: LeaseLocker, wait: float | None, *, strict: bool, every: Every | None = None) -> None:
+        super().__init__(locker, strict=strict, every=every)
         self._wait = wait
 
     def enter(self) -> Term | None:
@@ -133,7 +143,9 @@ def guard(function: Callable[..., Any], by: Guard) -> Any:
     if any(inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form) for form in forms):
         raise TypeError(f"a generator cannot be guarded, since it runs after its call: {inner!r}")
     is_async = any(inspect.iscoroutinefunction(form) for form in forms)
-    return GuardedFunction(function, by, _async_wrapper(by) if is_async else _wrapper(by))
+    if is_async:
+        return GuardedFunction(function, by, _async_wrapper(by))
+    return GuardedFunction(function, by, _claiming_wrapper(by, by.every) if by.every else _wrapper(by))
 
 
 def _wrapper(by: Guard) -> Callable[..., Any]:
@@ -157,6 +169,25 @@ def _wrapper(by: Guard) -> Callable[..., Any]:
     return wrapper
 
 
+def _claiming_wrapper(by: Guard, every: Every) -> Callable[..., Any]:
+    def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
+        outcome = by.enter() or run_blocking(by.admit(block=True))
+        if not isinstance(outcome, Term):
+            return by.skip(wrapped, outcome)
+        token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), outcome))
+        try:
+            run = run_blocking(by.claim(outcome, every, block=True))
+            if not isinstance(run, Run):
+                return by.skip(wrapped, run)
+            with run:
+                return wrapped(*args, **kwargs)
+        finally:
+            CURRENT_TERMS.reset(token)
+            by.exit(outcome)
+
+    return wrapper
+
+
 def _async_wrapper(by: Guard) -> Callable[..., Any]:
     async def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
         outcome = by.enter() or await by.admit(block=False)
@@ -165,7 +196,13 @@ def _async_wrapper(by: Guard) -> Callable[..., Any]:
         token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), outcome))
         try:
             with Cancellation(outcome):
-                return await wrapped(*args, **kwargs)
+                if by.every is None:
+                    return await wrapped(*args, **kwargs)
+                run = await by.claim(outcome, by.every, block=False)
+                if not isinstance(run, Run):
+                    return by.skip(wrapped, run)
+                with run:
+                    return await wrapped(*args, **kwargs)
         finally:
             CURRENT_TERMS.reset(token)
             await by.aexit(outcome)

@@ -11,7 +11,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["identity_prefix", "new_identity", "secure_random"]
+__all__ = ["identity_prefix", "new_identity", "new_nonce", "secure_random"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PRINTABLE = re.compile(r"[!-~]+")
@@ -44,6 +44,11 @@ def secure_random() -> Random:
     return SystemRandom()
 
 
+def new_nonce(rng: Random) -> str:
+    """A word that no other process and no other claim has."""
+    return "".join(rng.choices(_ALPHABET, k=12))
+
+
 def new_identity(prefix: str, rng: Random) -> str:
     """``<prefix>_<random>``: unique per process, so never shared with a restarted container or a forked child."""
-    return f"{prefix}_{''.join(rng.choices(_ALPHABET, k=12))}"
+    return f"{prefix}_{new_nonce(rng)}"

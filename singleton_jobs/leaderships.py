@@ -17,7 +17,9 @@ from .term import CURRENT_TERMS, Term
 from .threads import new_lock
 
 if TYPE_CHECKING:
-    from .candidacy import Candidacy
+    from datetime import datetime
+
+    from .claiming import ClaimingCandidacy
     from .events import Event
 
 __all__ = ["Leadership", "leadership"]
@@ -28,7 +30,7 @@ STEP_DOWN_REST = 2  # retry periods during which a replica that stepped down doe
 
 
 class Leadership:
-    """Candidacy of one replica for one lease; made by `leadership`, `Replica.leadership` and the guards.
+    """ClaimingCandidacy of one replica for one lease; made by `leadership`, `Replica.leadership` and the guards.
 
     Inert until `start`, a wait, or the first call of a guard.
     """
@@ -36,7 +38,7 @@ class Leadership:
     def __init__(self, replica: Replica, lease: str, config: Config | None) -> None:
         self.replica = replica
         self.name = lease
-        self.candidacy: Candidacy | None = None
+        self.candidacy: ClaimingCandidacy | None = None
         self.callbacks: list[Callable[[Event], object]] = []
         self.config = config
         self._stops: list[Callable[[], object]] = []
@@ -96,6 +98,25 @@ class Leadership:
                 self.callbacks.remove(callback)
 
         return unsubscribe
+
+    def claim(self, job: str, fire_time: datetime) -> bool:
+        """Claim the run of ``job`` for its nominal time ``fire_time`` (aware): nobody else will be granted it.
+
+        True: granted, to the term that is valid now. False: refused (it, or a later one, was claimed before, or it lies
+        more than 60 s ahead of the store's time), or not leading. Raises LeadershipLost if the term ends undecided.
+        """
+        return run_blocking(self._claim(job, fire_time, block=True))
+
+    async def claim_async(self, job: str, fire_time: datetime) -> bool:
+        """`claim` for coroutines."""
+        return await self._claim(job, fire_time, block=False)
+
+    def last_fire(self, job: str) -> datetime | None:
+        """The last claimed fire of ``job`` (UTC), as far as it was seen here; None if there is none. Asks nobody."""
+        from .runs import app_key
+
+        mark = self.candidacy.mark(app_key(job)) if self.candidacy else None
+        return mark.fire if mark else None
 
     def step_down(self, drain: Seconds = 10) -> None:
         """Let another replica lead: finish the running work (up to ``drain`` seconds), release, and compete again
@@ -195,7 +216,7 @@ class Leadership:
 
     # Inner parts
 
-    def _begin(self) -> Candidacy:
+    def _begin(self) -> ClaimingCandidacy:
         with self._mutex:
             candidacy = self.candidacy
             if candidacy is None:
@@ -209,6 +230,16 @@ class Leadership:
                 self.replica.announce(candidacy)
                 candidacy.start()
             return candidacy
+
+    async def _claim(self, job: str, fire_time: datetime, *, block: bool) -> bool:
+        from .ledger import Claim
+        from .runs import app_key, instant
+
+        key, fire = app_key(job), instant(fire_time)
+        candidacy, term = self.candidacy, self.term
+        if candidacy is None or term is None:
+            return False
+        return await candidacy.claim(term, Claim(key, fire, self.replica.nonce()), block=block)
 
     async def _wait(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
@@ -225,10 +256,10 @@ class Leadership:
             raise candidacy.error
         return self.is_leader
 
-    def _candidacy_for_main(self) -> Candidacy | None:
+    def _candidacy_for_main(self) -> ClaimingCandidacy | None:
         return None if self.replica.closed or self.replica.mode == "never" else self._begin()
 
-    async def _next_term(self, candidacy: Candidacy | None, *, block: bool) -> Term | None:
+    async def _next_term(self, candidacy: ClaimingCandidacy | None, *, block: bool) -> Term | None:
         """The next term to run a main under, entered; None once the candidacy is ended."""
         while candidacy and not candidacy.ending:
             await candidacy.changed.wait(lambda: candidacy.admits or candidacy.ending, math.inf, block=block)

@@ -19,7 +19,7 @@ from .term import CURRENT_TERMS, Term
 from .threads import new_lock
 
 if TYPE_CHECKING:
-    from .candidacy import Candidacy
+    from .claiming import ClaimingCandidacy
     from .decorators import Decorator
     from .events import Event
 
@@ -56,7 +56,7 @@ class LeaseLocker:
             raise ConfigError("a LeaseLocker takes either a replica, or store, namespace and identity")
         self.replica = Replica(store, namespace, identity) if own else replica or default_replica()
         self.name = lease
-        self.candidacy: Candidacy | None = None
+        self.candidacy: ClaimingCandidacy | None = None
         self.callbacks: list[Callable[[Event], object]] = []
         self._config = config
         self._term: Term | None = None  # of the lock that was taken and not yet unlocked
@@ -236,7 +236,7 @@ class LeaseLocker:
         CURRENT_TERMS.set(tuple(term for term in terms if term is not mine))
         await self._unlock_with_retry(mine, None, block=block)
 
-    def _open(self) -> Candidacy:
+    def _open(self) -> ClaimingCandidacy:
         if self.replica.closed:
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
         with self._mutex:
@@ -285,7 +285,9 @@ class LeaseLocker:
         until = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
         return await self._attempt(candidacy, lambda: candidacy.settled, until, block=block)
 
-    async def _attempt(self, candidacy: Candidacy, decided: Callable[[], bool], until: float, *, block: bool) -> bool:
+    async def _attempt(
+        self, candidacy: ClaimingCandidacy, decided: Callable[[], bool], until: float, *, block: bool
+    ) -> bool:
         try:
             while True:
                 candidacy.start()

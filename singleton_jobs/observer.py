@@ -1,11 +1,15 @@
 """What a candidate has seen of the stored record, and from when on that may be taken."""
 
 import math
+from datetime import UTC, datetime
 
 from .config import Config
 from .locks.record import Stored
 
 __all__ = ["Observer"]
+
+
+CLOCK_STEP = 3.0  # seconds back that no slow answer explains: the store's clock was set
 
 
 class Observer:
@@ -19,6 +23,7 @@ class Observer:
         self.received_at = -math.inf
         self.freed_by_another = False  # a release was seen, so others saw it too
         self.last_ledger: str | None = None  # of a lease that vanished
+        self._offset: float | None = None  # of the store's clock to ours, as far as answers tell
         self._identity = identity
         self._config = config
         self._unchanged_since = -math.inf
@@ -32,6 +37,8 @@ class Observer:
     def see(self, stored: Stored | None, at: float, *, held: bool) -> None:
         """Note a sight received ``at``; ``held``: the lease is held here at that moment."""
         known = self.stored
+        if stored and stored.served_at:
+            self._tune(stored.served_at.timestamp() - at)
         if stored is None:
             if known:
                 self.last_ledger = known.ledger
@@ -62,6 +69,15 @@ class Observer:
         if not self._config.use_observed_time and stored.record.renew_time:
             return self.received_at + stored.record.renew_time.timestamp() + self.duration(stored) - wall
         return self._unchanged_since + self.duration(stored)
+
+    def store_time(self, now: float, wall: float) -> datetime:
+        """The store's own time at ``now``; the wall clock's if the store does not tell."""
+        return datetime.fromtimestamp(wall if self._offset is None else now + self._offset, UTC)
+
+    def _tune(self, offset: float) -> None:
+        """An answer's date is late by its way here and cut to whole seconds: of many, the earliest is nearest."""
+        if self._offset is None or offset > self._offset or self._offset - offset > CLOCK_STEP:
+            self._offset = offset
 
     def duration(self, stored: Stored) -> float:
         """The record's own duration; a foreign record without one gets ours rather than none."""

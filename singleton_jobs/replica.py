@@ -12,7 +12,7 @@ from .clock import SYSTEM_CLOCK, Clock
 from .config import Config, Seconds
 from .errors import ConfigError
 from .health import Health, LeaseHealth
-from .identity import identity_prefix, new_identity, secure_random
+from .identity import identity_prefix, new_identity, new_nonce, secure_random
 from .names import lease_name
 from .registry import Registry
 from .settings import Mode, Settings
@@ -22,7 +22,8 @@ from .threads import new_lock
 if TYPE_CHECKING:  # what is needed from the first use on is imported then
     from random import Random
 
-    from .candidacy import Candidacy, Driver
+    from .candidacy import Driver
+    from .claiming import ClaimingCandidacy
     from .decorators import Decorator, StrictDecorator
     from .events import Event, Hook
     from .leaderships import Leadership
@@ -39,7 +40,7 @@ RELEASE_LIMIT = 10.0  # seconds that a close may wait for them
 class Participant(Protocol):
     """A leadership or a locker, as its replica sees it."""
 
-    candidacy: Candidacy | None
+    candidacy: ClaimingCandidacy | None
     callbacks: list[Callable[[Event], object]]
 
     def begin_close(self) -> None:
@@ -115,17 +116,29 @@ class Replica:
 
     @overload
     def leader_only(
-        self, lease: str, *, on_skip: Literal["return"] = "return", config: Config | None = None
+        self,
+        lease: str,
+        job: str | None = None,
+        at_most_every: Seconds | None = None,
+        on_skip: Literal["return"] = "return",
+        *,
+        config: Config | None = None,
     ) -> Decorator: ...
     @overload
     def leader_only(
-        self, lease: str, *, on_skip: Literal["raise"], config: Config | None = None
+        self,
+        lease: str,
+        job: str | None = None,
+        at_most_every: Seconds | None = None,
+        *,
+        on_skip: Literal["raise"],
+        config: Config | None = None,
     ) -> StrictDecorator: ...
-    def leader_only(self, lease: str, **options: Any) -> Any:
+    def leader_only(self, lease: str, *arguments: Any, **options: Any) -> Any:
         """`singleton_jobs.leader_only` through this replica."""
         from .decorators import leader_only
 
-        return leader_only(lease, replica=self, **options)
+        return leader_only(lease, *arguments, replica=self, **options)
 
     @overload
     def exclusive(
@@ -133,18 +146,27 @@ class Replica:
         lease: str,
         wait: Seconds | None = 0,
         on_busy: Literal["skip"] = "skip",
+        at_most_every: Seconds | None = None,
         *,
+        job: str | None = None,
         config: Config | None = None,
     ) -> Decorator: ...
     @overload
     def exclusive(
-        self, lease: str, wait: Seconds | None = 0, *, on_busy: Literal["raise"], config: Config | None = None
+        self,
+        lease: str,
+        wait: Seconds | None = 0,
+        *,
+        on_busy: Literal["raise"],
+        at_most_every: Seconds | None = None,
+        job: str | None = None,
+        config: Config | None = None,
     ) -> StrictDecorator: ...
-    def exclusive(self, lease: str, wait: Seconds | None = 0, on_busy: Any = "skip", **options: Any) -> Any:
+    def exclusive(self, lease: str, *arguments: Any, **options: Any) -> Any:
         """`singleton_jobs.exclusive` through this replica."""
         from .decorators import exclusive
 
-        return exclusive(lease, wait=wait, on_busy=on_busy, replica=self, **options)
+        return exclusive(lease, *arguments, replica=self, **options)
 
     def health(self) -> Health:
         """How the started candidacies are; starts none itself."""
@@ -198,7 +220,9 @@ class Replica:
         """The timing of leases that name none."""
         return self._settings.resolve_config()
 
-    def open(self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool) -> Candidacy:
+    def open(
+        self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool
+    ) -> ClaimingCandidacy:
         """A candidacy of ``owner`` for ``lease``, not yet started."""
         name, wiring, timing = self.full_name(lease), self._wire(), config or self.default_config()
         if sticky and self.mode != "auto":  # no store is asked, so none has to be there
@@ -207,6 +231,10 @@ class Replica:
             _uses.claim((wiring.store_key(), name), name, role, timing, owner)
         identity = wiring.identity if sticky else new_identity(wiring.pod, self._rng)
         return wiring.candidacy(name, identity, timing, owner.callbacks, sticky=sticky)
+
+    def nonce(self) -> str:
+        """A new nonce for a claim."""
+        return new_nonce(self._rng)
 
     def declare(self, lease: str, role: str, config: Config | None, owner: object) -> None:
         """Refuse a bad name, and a second role or timing for one lease."""
@@ -217,11 +245,11 @@ class Replica:
         self.declare(lease, "a locker", config, locker)
         self._lockers.add(locker)
 
-    def pretended(self, lease: str) -> Candidacy:
+    def pretended(self, lease: str) -> ClaimingCandidacy:
         """What guards go by in mode always."""
         return self._wire().pretended(self.full_name(lease), self.default_config())
 
-    def announce(self, candidacy: Candidacy) -> None:
+    def announce(self, candidacy: ClaimingCandidacy) -> None:
         """Tell hooks of the first candidacy, with all that was declared."""
         leases = sorted(self.full_name(str(lease)) for lease in self._declared.leases())
         self._wire().announce(candidacy.lease, tuple(leases))
@@ -260,7 +288,7 @@ class Replica:
     def _participants(self) -> list[Leadership | LeaseLocker]:
         return [*self._leaderships.values(), *self._lockers]
 
-    def _candidacies(self) -> list[Candidacy]:
+    def _candidacies(self) -> list[ClaimingCandidacy]:
         return [p.candidacy for p in self._participants() if p.candidacy is not None]
 
     def _wire(self) -> Wiring:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from . import dispatcher
-from .candidacy import Candidacy, Driver
+from .candidacy import Driver
 from .candidate import Candidate, Chance
+from .claiming import ClaimingCandidacy
 from .clock import Clock
 from .config import Config
 from .events import Event, Hook, ReplicaStarted
@@ -68,11 +69,11 @@ class Wiring:
 
     def candidacy(
         self, name: str, identity: str, config: Config, callbacks: Iterable[Callback], *, sticky: bool
-    ) -> Candidacy:
+    ) -> ClaimingCandidacy:
         """A candidacy for the lease called ``name`` in the store."""
         return self._candidacy(self.store(), name, identity, config, callbacks, sticky=sticky)
 
-    def pretended(self, name: str, config: Config) -> Candidacy:
+    def pretended(self, name: str, config: Config) -> ClaimingCandidacy:
         """A candidacy that leads without asking any store."""
         made = self._candidacy(SPACE, name, self.identity, config, (), sticky=True)
         made.pretend()
@@ -80,11 +81,11 @@ class Wiring:
 
     def _candidacy(
         self, store: Store, name: str, identity: str, config: Config, callbacks: Iterable[Callback], *, sticky: bool
-    ) -> Candidacy:
+    ) -> ClaimingCandidacy:
         candidate = Candidate(identity, config, self._rng, self._phase)
         tell = partial(self.tell, callbacks=callbacks)
         lock = store.lock(name, identity)
-        return Candidacy(name, candidate, lock, self._clock, self.driver, tell, sticky=sticky, lane=id(store))
+        return ClaimingCandidacy(name, candidate, lock, self._clock, self.driver, tell, sticky=sticky, lane=id(store))
 
     def announce(self, lease: str, leases: tuple[str, ...]) -> None:
         """Tell of the replica's first candidacy, and of all that was declared by then."""

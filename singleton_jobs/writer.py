@@ -55,10 +55,11 @@ class Writer:
         transitions = (over.record.lease_transitions if over else 0) + 1
         return self._write(LockRecord(self._identity, self._duration, time, time, transitions), over, ledger)
 
-    def renewal(self, hold: Hold, over: Stored | None, now: float, wall: float) -> Write:
-        """Keep the lease."""
+    def renewal(self, hold: Hold, over: Stored | None, ledger: str | None, now: float, wall: float) -> Write:
+        """Keep the lease, and advance its ledger unless None."""
         time = self._new_time(over, now, wall)
-        return self._write(LockRecord(self._identity, self._duration, hold.acquire_time, time, hold.transitions), over)
+        record = LockRecord(self._identity, self._duration, hold.acquire_time, time, hold.transitions)
+        return self._write(record, over, ledger)
 
     def release(self, over: Stored, now: float, wall: float) -> Write:
         """Hand the lease back."""

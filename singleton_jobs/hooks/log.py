@@ -6,6 +6,9 @@ from ..errors import AccessDenied
 from ..events import (
     Event,
     HolderChanged,
+    LedgerLarge,
+    LedgerUnreadable,
+    MarkLowered,
     ReplicaStarted,
     RunSkipped,
     StoreFailed,
@@ -24,7 +27,7 @@ def printable(text: str, limit: int = 200) -> str:
     return text.encode("unicode_escape").decode()[:limit]
 
 
-def log_events(event: Event) -> None:
+def log_events(event: Event) -> None:  # noqa: C901 (a table of cases)
     """The hook."""
     match event:
         case ReplicaStarted(identity=identity, store=store, leases=leases):
@@ -39,6 +42,12 @@ def log_events(event: Event) -> None:
             logger.info("lease %s is held by %s", lease, printable(holder) if holder else "nobody")
         case RunSkipped(lease=lease, function=function, reason=reason):
             logger.debug("%s skipped: %s (lease %s)", function, reason, lease)
+        case LedgerUnreadable(lease=lease, reason=reason):
+            logger.error("lease %s: its ledger cannot be read, so nothing can be claimed: %s", lease, printable(reason))
+        case LedgerLarge(lease=lease, size=size):
+            logger.warning("lease %s: its ledger has %d characters; past 200 KiB claims are refused", lease, size)
+        case MarkLowered(lease=lease, job=job, time=time):
+            logger.warning("lease %s: %s was claimed for %s, which is yet to come; marked as now", lease, job, time)
         case StoreFailed(lease=lease, error=AccessDenied() as error):
             logger.error("lease %s: access denied, nothing runs under it here. %s", lease, error)
         case StoreFailed(lease=lease, error=error):

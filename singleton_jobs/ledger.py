@@ -1,0 +1,132 @@
+"""Marks and claims: which fire of each job was claimed last. No I/O, no clock, no chance.
+
+The ledger is one annotation of the lease, such as
+``{"v":1,"jobs":{"app:report":["2026-11-22T12:00:00.000000Z","<nonce>","c"]}}``, and is advanced by the same
+compare-and-swap that renews the hold. Of two processes that both believe they lead, one is refused by the store,
+whatever their clocks say; so a fire is granted at most once.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+__all__ = ["LIMIT", "WARN_AT", "Claim", "Mark", "UnreadableLedger", "advance", "judge", "lower", "read_ledger"]
+
+VERSION = 1
+WARN_AT = 16 * 1024  # characters of ledger after which its lease is named in a warning
+LIMIT = 200 * 1024  # characters past which claims are refused before any request; annotations end at 256 KiB in all
+AHEAD = timedelta(seconds=60)  # how far a fire may lie ahead of the store's time
+FORGOTTEN_AFTER = timedelta(days=30)  # when the mark of a job that nobody here knows is dropped
+
+Outcome = Literal["granted", "refused"]
+
+
+class UnreadableLedger(ValueError):
+    """The annotation is not a ledger of a known version; it is kept as it is, and claims are refused."""
+
+
+class Mark(NamedTuple):
+    """The last claimed fire of a job, by whom, and whether its run is done (``d``) or was only claimed (``c``)."""
+
+    fire: datetime
+    nonce: str
+    state: Literal["c", "d"] = "c"
+
+
+@dataclass(slots=True, eq=False)
+class Claim:
+    """One wish to run ``job`` for its nominal time ``fire`` (aware, UTC).
+
+    ``unless_since``: refuse if the mark is later than this, for jobs that run at most every so often. ``carried``: the
+    nonces under which it was sent; a mark with one of them proves that it landed.
+    """
+
+    job: str
+    fire: datetime
+    nonce: str
+    unless_since: datetime | None = None
+    carried: set[str] = field(default_factory=set)
+    outcome: Outcome | None = None
+
+
+def read_ledger(text: str | None) -> dict[str, Mark]:
+    """The marks in ``text`` (None: none). Raises UnreadableLedger."""
+    if text is None:
+        return {}
+    try:
+        whole = json.loads(text)
+        version, jobs = whole["v"], whole["jobs"]
+        marks = {job: _mark(*parts) for job, parts in jobs.items()}
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableLedger(f"{error!r:.200}") from error
+    if version != VERSION:
+        raise UnreadableLedger(f"its version is {version!r:.20}, not {VERSION}")
+    return marks
+
+
+def judge(claim: Claim, marks: Mapping[str, Mark]) -> Outcome | None:
+    """What the stored marks say of ``claim``; None if they leave it open."""
+    mark = marks.get(claim.job)
+    if mark is None:
+        return None
+    if mark.nonce in claim.carried:
+        return "granted"
+    limit = claim.fire if claim.unless_since is None else min(claim.fire, claim.unless_since + _INSTANT)
+    return "refused" if mark.fire >= limit else None
+
+
+def advance(
+    marks: Mapping[str, Mark], claims: Iterable[Claim], done: Mapping[str, str], known: Collection[str], now: datetime
+) -> str:
+    """The ledger after ``claims``, all open by `judge`; each is marked as carried.
+
+    The latest fire of a job becomes its mark, and its nonce stands for the earlier ones in the same batch; of two
+    claims for one fire, or of a job that runs at most every so often, only the first is carried. ``done``:
+    nonces of finished runs, by job. Marks of jobs not in ``known`` are dropped when they are old.
+    """
+    new = {
+        job: mark._replace(state="d") if done.get(job) == mark.nonce else mark
+        for job, mark in marks.items()
+        if job in known or now - mark.fire <= FORGOTTEN_AFTER
+    }
+    for job, wishes in _by_job(claims).items():
+        latest = max(wishes, key=lambda claim: claim.fire)
+        new[job] = Mark(latest.fire, latest.nonce)
+        for claim in wishes:
+            claim.carried.add(latest.nonce)
+    return _text(new)
+
+
+def lower(marks: Mapping[str, Mark], now: datetime) -> dict[str, Mark]:
+    """Marks that lie in the future, as they should be: a broken clock must not silence a job for a month."""
+    return {job: mark._replace(fire=now) for job, mark in marks.items() if mark.fire > now + AHEAD}
+
+
+def _by_job(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
+    chosen: dict[str, list[Claim]] = {}
+    for claim in claims:
+        others = chosen.setdefault(claim.job, [])
+        alone = claim.unless_since is None and all(other.unless_since is None for other in others)
+        if not others or (alone and all(other.fire != claim.fire for other in others)):
+            others.append(claim)
+    return chosen
+
+
+_INSTANT = timedelta(microseconds=1)
+
+
+def _mark(fire: str, nonce: str, state: Literal["c", "d"], *_: object) -> Mark:
+    time = datetime.fromisoformat(fire)
+    if time.tzinfo is None or not isinstance(nonce, str) or state not in ("c", "d"):
+        raise ValueError(f"not a mark: {fire!r}, {nonce!r}, {state!r}")
+    return Mark(time.astimezone(UTC), nonce, state)
+
+
+def _text(marks: Mapping[str, Mark]) -> str:
+    jobs = {
+        job: [mark.fire.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z", mark.nonce, mark.state]
+        for job, mark in marks.items()
+    }
+    return json.dumps({"v": VERSION, "jobs": jobs}, separators=(",", ":"), ensure_ascii=False)

@@ -83,6 +83,13 @@ def strict_rebuild() -> int:
 assert_type(rebuild(), int | Skipped)
 assert_type(strict_rebuild(), int)
 
+@leader_only("own", job="hourly", at_most_every=3600)
+def hourly() -> int:
+    return 1
+
+
+assert_type(hourly(), int | Skipped)
+
 locker = LeaseLocker("migration", config=Config(lease_duration=30))
 with locker.hold(timeout=1) as term:
     assert_type(term, Term)

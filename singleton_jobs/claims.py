@@ -1,12 +1,15 @@
 """The claims of one term: which are open, and what became of them."""
 
 import math
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from .ledger import AHEAD, LIMIT, Claim, Mark, UnreadableLedger, advance, judge, lower, read_ledger
-from .locks.record import Stored
+from .ledger import AHEAD, LIMIT, Claim, Mark, UnreadableLedger, advance, judge, lower, read_ledger, size
+from .locks.record import LEDGER_ANNOTATION, Stored
 
 __all__ = ["Claims"]
+
+ANNOTATIONS = 255 * 1024  # bytes of all annotations with their names; a store that has 256 KiB refuses whole renewals
 
 
 class Claims:
@@ -14,12 +17,15 @@ class Claims:
 
     def __init__(self) -> None:
         self.unreadable: str | None = None  # why the stored ledger cannot be read
-        self.size = 0  # characters of the ledger last written
+        self.size = 0  # bytes of the ledger last written
         self.lowered: dict[str, Mark] = {}  # marks found in the future, as they were
         self._open: list[Claim] = []
         self._done: dict[str, str] = {}
         self._known: set[str] = set()
+        self._telling: dict[str, str] = {}  # what of it rides in the write under way
+        self._lowering: dict[str, Mark] = {}
         self._from = math.inf
+        self._not_before = -math.inf  # whatever is added meanwhile: the store failed
         self._marks: dict[str, Mark] = {}
 
     @property
@@ -44,53 +50,80 @@ class Claims:
 
     def due(self) -> float:
         """When a write is wanted for the claims' sake."""
-        return self._from if self._open else math.inf
+        return max(self._from, self._not_before) if self._open else math.inf
 
     def delay(self, until: float) -> None:
         """A write failed: claims wait for the next."""
-        self._from = until
+        self._not_before = until
 
     def ledger(self, seen: Stored | None, time: datetime) -> str | None:
         """The ledger to write at ``time``, the store's; None to leave it as it is. Settles what needs no write."""
         self.see(seen)
-        if self.unreadable or not (self._open or self._done):
+        self._telling, self._lowering = {}, {}
+        if self.unreadable:
             return None
-        marks = self._marks
-        future = lower(marks, time)
+        future = lower(self._marks, time)
+        marks = {**self._marks, **future}
         for claim in self._open:
-            if claim.fire > time + AHEAD:
-                claim.outcome = "refused"
-        self._drop_settled()
-        text = advance({**marks, **future}, self._open, self._done, self._known, time)
-        if len(text) > LIMIT:
-            for claim in self._open:
-                claim.outcome = "refused"
-            self._drop_settled()
+            claim.outcome = judge(claim, marks)
+        fresh = [claim for claim in self._open if not claim.carried]
+        self._refuse(fresh, lambda claim: claim.fire > time + AHEAD)
+        if not (self._open or self._done or future):
             return None
-        self.size = len(text)
-        self.lowered = {job: marks[job] for job in future}
+        text = self._advance(marks, time)
+        room = min(LIMIT, ANNOTATIONS - _others(seen))
+        if size(text) > room:
+            self._refuse(fresh, lambda claim: claim.job not in marks)  # the ones that would make it grow
+            text = self._advance(marks, time)
+        if size(text) > room:
+            self._refuse(fresh, lambda _: True)
+            return None
+        self.size = size(text)
+        self._telling = dict(self._done)
+        self._lowering = {job: self._marks[job] for job in future}
         return text
 
     def see(self, stored: Stored | None) -> None:
-        """Settle what the stored ledger says."""
+        """Settle what the stored ledger grants; what it refuses depends on the time, and is settled by `ledger`."""
         try:
             self._marks = read_ledger(stored.ledger if stored else None)
             self.unreadable = None
         except UnreadableLedger as error:
             self._marks, self.unreadable = {}, str(error)
         for claim in self._open:
-            claim.outcome = "refused" if self.unreadable else judge(claim, self._marks)
+            if self.unreadable:
+                claim.outcome = "refused"
+            elif judge(claim, self._marks) == "granted":
+                claim.outcome = "granted"
         self._drop_settled()
 
     def wrote(self, stored: Stored, now: float) -> None:
         """A write was acknowledged in time: what rode in it is granted."""
-        self._done = {}
-        self._from = now
+        self._done = {job: nonce for job, nonce in self._done.items() if self._telling.get(job) != nonce}
+        self.lowered = self._lowering
+        self._telling, self._lowering = {}, {}
+        self._from, self._not_before = now, -math.inf
         self.see(stored)
 
     def end(self) -> None:
         """The term has ended: claims without an outcome stay without one."""
         self._open, self._from = [], math.inf
 
+    def _advance(self, marks: dict[str, Mark], time: datetime) -> str:
+        return advance(marks, self._open, self._done, self._known, time)
+
+    def _refuse(self, fresh: Iterable[Claim], which: Callable[[Claim], bool]) -> None:
+        """Refuse such of the claims that were never sent; any other may have been granted already."""
+        for claim in fresh:
+            if which(claim):
+                claim.outcome = "refused"
+        self._drop_settled()
+
     def _drop_settled(self) -> None:
         self._open = [claim for claim in self._open if claim.outcome is None]
+
+
+def _others(seen: Stored | None) -> int:
+    """The room that others' annotations take."""
+    annotations = ((seen.raw if seen else None) or {}).get("metadata", {}).get("annotations") or {}
+    return sum(size(f"{name}{value}") for name, value in annotations.items() if name != LEDGER_ANNOTATION)

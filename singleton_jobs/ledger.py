@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
-__all__ = ["LIMIT", "WARN_AT", "Claim", "Mark", "UnreadableLedger", "advance", "judge", "lower", "read_ledger"]
+__all__ = ["LIMIT", "WARN_AT", "Claim", "Mark", "UnreadableLedger", "advance", "judge", "lower", "read_ledger", "size"]
 
 VERSION = 1
-WARN_AT = 16 * 1024  # characters of ledger after which its lease is named in a warning
-LIMIT = 200 * 1024  # characters past which claims are refused before any request; annotations end at 256 KiB in all
+WARN_AT = 16 * 1024  # bytes of ledger after which its lease is named in a warning
+LIMIT = 200 * 1024  # bytes past which claims are refused before any request; annotations end at 256 KiB in all
 AHEAD = timedelta(seconds=60)  # how far a fire may lie ahead of the store's time
 FORGOTTEN_AFTER = timedelta(days=30)  # when the mark of a job that nobody here knows is dropped
 
@@ -57,13 +57,17 @@ def read_ledger(text: str | None) -> dict[str, Mark]:
         return {}
     try:
         whole = json.loads(text)
-        version, jobs = whole["v"], whole["jobs"]
-        marks = {job: _mark(*parts) for job, parts in jobs.items()}
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        version = whole["v"]
+        if version == VERSION:
+            return {job: _mark(*parts) for job, parts in whole["jobs"].items()}
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise UnreadableLedger(f"{error!r:.200}") from error
-    if version != VERSION:
-        raise UnreadableLedger(f"its version is {version!r:.20}, not {VERSION}")
-    return marks
+    raise UnreadableLedger(f"its version is {version!r:.20}, not {VERSION}")
+
+
+def size(text: str) -> int:
+    """How much of an annotation's room ``text`` takes."""
+    return len(text.encode(errors="surrogatepass"))
 
 
 def judge(claim: Claim, marks: Mapping[str, Mark]) -> Outcome | None:

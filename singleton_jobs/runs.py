@@ -25,7 +25,7 @@ def app_key(job: str) -> str:
 
 def instant(time: datetime) -> datetime:
     """``time`` in UTC; ConfigError unless it says which instant it means."""
-    if not isinstance(time, datetime) or time.tzinfo is None:
+    if not isinstance(time, datetime) or time.utcoffset() is None:
         raise ConfigError(f"a fire needs an aware datetime, such as datetime.now(UTC), not {time!r}")
     return time.astimezone(UTC)
 
@@ -42,7 +42,7 @@ def every(function: Callable[..., object], job: str | None, interval: Seconds) -
     inner = getattr(function, "__func__", function)
     if job is None:
         job = f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', '')}"
-        if "<locals>" in job or job.endswith("."):
+        if "<" in job or job.endswith("."):
             raise ConfigError(f"at_most_every needs job='name' for {function!r}, whose own name is not one to keep")
     return Every(f"fn:{app_key(job).removeprefix('app:')}", seconds("at_most_every", interval))
 

@@ -3,14 +3,17 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from singleton_jobs.candidate import Candidate, Hold, Read, Wait, Write
 from singleton_jobs.config import Config
 from singleton_jobs.errors import Conflict, StoreError
+from singleton_jobs.ledger import Claim
 from singleton_jobs.locks.record import Stored
 
 CONFIG = Config()
 LATENCY = 0.02
+START = datetime.fromtimestamp(1_800_000_000.0, UTC)  # by the store's clock
 
 
 class Store:
@@ -68,7 +71,8 @@ class Actor:
         self.number = number
         self.rate = rate
         self.offset = 1000.0 * number
-        self.wall_offset = 1_800_000_000.0
+        self.wall_offset = START.timestamp()
+        self.claims: list[Claim] = []
         self.generation = 0
         self.flight: Flight | None = None
         self.reborn()
@@ -80,6 +84,14 @@ class Actor:
         identity = f"actor-{self.number}_{self.generation}"
         self.candidate = Candidate(identity, CONFIG, random.Random(f"{self.number}/{self.generation}"))
         self.candidate.start(self.now)
+        self.claims = []
+
+    def claim(self, job: str, second: int) -> Claim:
+        """Claim the fire of that second, under the term held here."""
+        nonce = f"{self.candidate.identity}/{len(self.claims)}"
+        self.claims.append(Claim(job, START + timedelta(seconds=second), nonce))
+        self.candidate.claims.add(self.claims[-1], self.now)
+        return self.claims[-1]
 
     @property
     def now(self) -> float:
@@ -113,6 +125,8 @@ class Actor:
             flight.result = history[max(0, len(history) - 1 - versions_back)]
         else:
             flight.result = self.world.store.put(flight.action)
+        if isinstance(flight.result, Stored):
+            flight.result = replace(flight.result, served_at=START + timedelta(seconds=self.world.time))
 
     def hear(self) -> None:
         """The answer to what landed arrives."""
@@ -156,21 +170,27 @@ class Actor:
 class World:
     """True time, and what must hold at every instant of it."""
 
-    def __init__(self, rates: tuple[float, ...] = (1.0, 1.0, 1.0)) -> None:
+    def __init__(self, rates: tuple[float, ...] = (1.0, 1.0, 1.0), *, clocks_fail: bool = False) -> None:
         self.time = 0.0
+        self.clocks_fail = clocks_fail  # then two may hold at once; a fire is granted once all the same
+        self.granted: dict[tuple[str, datetime], Claim] = {}
         self.store = Store()
         self.late: list[Write] = []
         self.terms: list[Hold] = []
         self.actors = [Actor(self, number, rate) for number, rate in enumerate(rates)]
 
     def note(self) -> None:
-        """Look for new terms, and check both promises."""
+        """Look for new terms and grants, and check what was promised."""
         for actor in self.actors:
             hold = actor.candidate.hold
             if hold is not None and hold not in self.terms:
                 assert all(term.token < hold.token for term in self.terms), "a fencing token did not grow"
                 self.terms.append(hold)
-        assert len(self.holders) <= 1, f"held at once by {self.holders}"
+            for claim in actor.claims:
+                if claim.outcome == "granted":
+                    first = self.granted.setdefault((claim.job, claim.fire), claim)
+                    assert first is claim, f"granted twice: {first} and {claim}"
+        assert self.clocks_fail or len(self.holders) <= 1, f"held at once by {self.holders}"
 
     @property
     def holders(self) -> list[str]:

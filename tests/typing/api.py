@@ -83,6 +83,7 @@ def strict_rebuild() -> int:
 assert_type(rebuild(), int | Skipped)
 assert_type(strict_rebuild(), int)
 
+
 @leader_only("own", job="hourly", at_most_every=3600)
 def hourly() -> int:
     return 1

@@ -1,0 +1,205 @@
+"""Whatever the network and the clocks do, also if two believe that they lead: a fire is granted at most once."""
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from simulation.world import START, World
+from singleton_jobs.ledger import read_ledger
+
+actors = st.integers(0, 2)
+rates = st.sampled_from([0.3, 0.9, 1.0, 1.1, 3.0])
+spans = st.sampled_from([0.001, 0.5, 2.0, 5.0, 9.99, 15.0, 40.0])
+seconds = st.integers(-8, 0)
+jobs = st.sampled_from(["app:a", "app:a", "app:b"])
+
+
+class Fires(RuleBasedStateMachine):
+    @initialize(given=st.tuples(rates, rates, rates))
+    def begin(self, given):
+        self.world = World(given, clocks_fail=True)
+        self.checked = 1
+        self.all_is_well(3.0)
+
+    @rule(which=actors, job=jobs, second=seconds)
+    def claims(self, which, job, second):
+        actor = self.world.actors[which]
+        if actor.holds:
+            actor.claim(job, second)
+
+    @rule(which=actors, job=jobs, batch=st.lists(seconds, min_size=1, max_size=4))
+    def claims_whether_it_leads_or_not(self, which, job, batch):
+        for second in batch:
+            self.world.actors[which].claim(job, second)
+
+    @rule(which=actors, at=st.integers(0, 9))
+    def gives_up_a_claim(self, which, at):
+        actor = self.world.actors[which]
+        waiting = [claim for claim in actor.claims if claim.outcome is None]
+        if waiting:
+            actor.candidate.claims.withdraw(waiting[at % len(waiting)])
+
+    @rule(which=actors, at=st.integers(0, 9))
+    def finishes_a_run(self, which, at):
+        actor = self.world.actors[which]
+        ran = [claim for claim in actor.claims if claim.outcome == "granted"]
+        if ran:
+            actor.candidate.claims.done(ran[at % len(ran)].job, ran[at % len(ran)].nonce)
+
+    @rule(which=actors, step=st.sampled_from([-86400.0, -10.0, 10.0, 86400.0]))
+    def a_hosts_clock_steps(self, which, step):
+        self.world.actors[which].wall_offset += step
+
+    @rule(span=spans)
+    def time_passes(self, span):
+        self.world.time += span
+
+    @rule(which=actors)
+    def sends(self, which):
+        self.world.actors[which].act()
+
+    @rule(which=actors, back=st.sampled_from([0, 0, 0, 1, 3]))
+    def lands(self, which, back):
+        self.world.actors[which].land(versions_back=back)
+
+    @rule(which=actors)
+    def hears(self, which):
+        self.world.actors[which].hear()
+
+    @rule(which=actors, times=st.integers(1, 4))
+    def works(self, which, times):
+        for _ in range(times):
+            self.world.actors[which].work()
+
+    @rule(which=actors)
+    def loses_the_answer(self, which):
+        """The next request lands, and nobody says so."""
+        actor = self.world.actors[which]
+        actor.act()
+        actor.land()
+        actor.time_out()
+
+    @rule(which=actors)
+    def times_out(self, which):
+        self.world.actors[which].time_out()
+
+    @rule(which=actors)
+    def is_refused(self, which):
+        self.world.actors[which].be_refused()
+
+    @precondition(lambda self: self.world.late)
+    @rule(data=st.data())
+    def a_late_write_lands(self, data):
+        at = data.draw(st.integers(0, len(self.world.late) - 1))
+        self.world.store.put(self.world.late.pop(at))
+
+    @rule(span=spans, without=st.none() | actors)
+    def all_is_well(self, span, without=None):
+        for _ in self.world.run_well(span, without=without):
+            pass
+
+    @rule()
+    def somebody_edits_an_annotation(self):
+        self.world.store.edit()
+
+    @rule(which=actors)
+    def releases(self, which):
+        actor = self.world.actors[which]
+        actor.candidate.release(actor.now, again=True, rest=4.0)
+
+    @rule(which=actors)
+    def crashes(self, which):
+        self.world.actors[which].reborn()
+
+    @invariant()
+    def a_fire_is_granted_once_and_marks_never_go_back(self):
+        if not hasattr(self, "world"):
+            return
+        self.world.note()
+        history = self.world.store.history
+        for before, after in zip(history[self.checked - 1 :], history[self.checked :], strict=False):
+            old = read_ledger(before.ledger) if before else {}
+            new = read_ledger(after.ledger)
+            assert all(new[job].fire >= mark.fire for job, mark in old.items())
+        self.checked = len(history)
+
+    def teardown(self):
+        """Once all is well, whoever leads is granted a fire later than any before."""
+        world = getattr(self, "world", None)
+        if world is None:
+            return
+        world.late.clear()
+        for actor in world.actors:
+            actor.rate, actor.offset = 1.0, actor.now - world.time
+            actor.land()
+            actor.hear()
+        for _ in world.run_well(25.0):
+            pass
+        (leader,) = (actor for actor in world.actors if actor.holds)
+        claim = leader.claim("app:a", 1)
+        for _ in world.run_well(5.0):
+            pass
+        assert claim.outcome == "granted"
+
+
+Fires.TestCase.settings = settings(
+    max_examples=200,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestFires = Fires.TestCase
+
+
+def two_leaders():
+    """The first one's clock stands still, so that it believes for ever that it leads."""
+    world = World((1.0, 1.0, 1.0), clocks_fail=True)
+    first, second, third = world.actors
+    world.actors = [first]
+    for _ in world.run_well(3.0):
+        pass
+    first.rate, first.offset = 1e-9, first.now
+    world.actors = [second]
+    for _ in world.run_well(30.0):
+        pass
+    world.actors = [first, second]
+    assert first.holds
+    assert second.holds
+    return world, first, second
+
+
+def test_of_two_that_believe_they_lead_the_one_in_the_store_is_granted_the_fire():
+    world, first, second = two_leaders()
+    stale, fresh = first.claim("app:a", 0), second.claim("app:a", 0)
+    for _ in world.run_well(5.0):
+        first.work()
+    assert fresh.outcome == "granted"
+    assert stale.outcome is None
+    assert not first.holds
+
+
+def test_a_fire_that_the_first_was_granted_is_refused_to_the_second():
+    world = World()
+    (leader,) = _lead(world)
+    assert _decided(world, leader, 0) == "granted"
+    leader.reborn()
+    (next_leader,) = _lead(world)
+    assert next_leader is not leader or leader.generation > 1
+    assert _decided(world, next_leader, 0) == "refused"
+    assert _decided(world, next_leader, 1) == "granted"
+    assert [fire for _, fire in world.granted] == [START, START.replace(second=START.second + 1)]
+
+
+def _lead(world):
+    for _ in world.run_well(25.0):
+        pass
+    return [actor for actor in world.actors if actor.holds]
+
+
+def _decided(world, actor, second):
+    claim = actor.claim("app:a", second)
+    for _ in world.run_well(1.0):
+        pass
+    return claim.outcome

@@ -1,6 +1,7 @@
 """Cancel the running task's work when its term is lost, as ``asyncio.timeout`` does when time is up."""
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 
 from .errors import LeadershipLost
@@ -19,7 +20,7 @@ class Cancellation:
 
     def cancel(self) -> None:
         """End the work; from any thread."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(self._cancel)
 
     def __enter__(self) -> "Cancellation":

@@ -72,11 +72,9 @@ class Wiring:
         """A candidacy for the lease called ``name`` in the store."""
         return self._candidacy(self.store(), name, identity, config, callbacks, sticky=sticky)
 
-    def pretended(self, name: str, config: Config) -> Candidacy:
-        """A candidacy that leads without asking any store."""
-        made = self._candidacy(SPACE, name, self.identity, config, (), sticky=True)
-        made.pretend()
-        return made
+    def storeless(self, name: str, config: Config) -> Candidacy:
+        """A candidacy that asks no store, and leads only if it is told to pretend."""
+        return self._candidacy(SPACE, name, self.identity, config, (), sticky=True)
 
     def _candidacy(
         self, store: Store, name: str, identity: str, config: Config, callbacks: Iterable[Callback], *, sticky: bool

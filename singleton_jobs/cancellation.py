@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from types import TracebackType
+from weakref import ref
 
 from .errors import LeadershipLost
 from .term import Term
@@ -31,7 +32,14 @@ class Cancellation:
         self._loop = task.get_loop()
         self._cancelling = task.cancelling()
         self._inside = True
-        self._forget = self._term._call_when_lost(self.cancel)
+        this = ref(self)  # the term must not keep a task alive that nobody runs any more
+
+        def cancel() -> None:
+            cancellation = this()
+            if cancellation:
+                cancellation.cancel()
+
+        self._forget = self._term._call_when_lost(cancel)
         return self
 
     def __exit__(

@@ -62,6 +62,7 @@ class LeaseLocker:
         self._term: Term | None = None  # of the lock that was taken and not yet unlocked
         self._taken = False
         self._taker: object = None
+        self._ousted: set[object] = set()  # threads and tasks that lost the lock, and do not know yet
         self._unlocked_lost = ThreadEvent()
         self._blocks: set[Term] = set()
         self._mutex = new_lock()
@@ -257,6 +258,8 @@ class LeaseLocker:
             if self._taken and (self._term is None or self._term.is_valid):
                 return False
             lost, self._term = self._term, None
+            if lost is not None:
+                self._ousted.add(self._taker)
             self._taken, self._taker = True, None
             self.replica.taken.add(self)
         if lost is not None:
@@ -307,6 +310,7 @@ class LeaseLocker:
                 term = candidacy.enter(self)
                 if term is not None:
                     self._term, self._taker = term, _caller(block=block)
+                    self._ousted.discard(self._taker)
                     return True
                 if not taken or candidacy.draining:  # else it was lost again before it was looked at
                     break
@@ -322,9 +326,12 @@ class LeaseLocker:
 
     async def _unlock(self, only: Term | None, *, block: bool) -> bool | None:
         """Whether the lease was freed; None if there is nothing of ours (or of ``only``) to free."""
-        candidacy = self.candidacy
+        candidacy, caller = self.candidacy, _caller(block=block)
         with self._mutex:
             term = self._term
+            if only is None and caller in self._ousted:
+                self._ousted.discard(caller)
+                return None
             others = self._taken and (term is None or only not in (None, term))
             if candidacy is None or others or not (term or candidacy.unsettled):
                 return None

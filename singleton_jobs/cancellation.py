@@ -1,7 +1,9 @@
 """Cancel the running task's work when its term is lost, as ``asyncio.timeout`` does when time is up."""
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
+from weakref import ref
 
 from .errors import LeadershipLost
 from .term import Term
@@ -19,7 +21,7 @@ class Cancellation:
 
     def cancel(self) -> None:
         """End the work; from any thread."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(self._cancel)
 
     def __enter__(self) -> "Cancellation":
@@ -30,7 +32,14 @@ class Cancellation:
         self._loop = task.get_loop()
         self._cancelling = task.cancelling()
         self._inside = True
-        self._forget = self._term._call_when_lost(self.cancel)
+        this = ref(self)  # the term must not keep a task alive that nobody runs any more
+
+        def cancel() -> None:
+            cancellation = this()
+            if cancellation:
+                cancellation.cancel()
+
+        self._forget = self._term._call_when_lost(cancel)
         return self
 
     def __exit__(

@@ -34,6 +34,9 @@ class Driver(Protocol):
     def wake(self, candidacy: "Candidacy", /) -> None:
         """Have `Candidacy.step` called soon; from any thread."""
 
+    def unanswered(self) -> float:
+        """Seconds that a sign of life has been waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Leaving:
@@ -69,14 +72,13 @@ class Candidacy:
         self.changed = Signal(clock)
         self.term: Term | None = None
         self.last_term: Term | None = None
-        self.active: list[Term | None] = []
+        self.active: set[object] = set()
         self.settled = False  # the attempt under way has led to something: a hold, a refusal or a failure
         self.draining = False
         self.ending = False
         self.error: StoreError | None = None
         self.answered_by: float | None = None  # the first answer is waited for until then
         self.last_contact: float | None = None
-        self.due = math.inf  # when `step` should have come back
         self._candidate = candidate
         self._lock = lock
         self._driver = driver
@@ -97,6 +99,11 @@ class Candidacy:
         """Who was last seen to hold the lease."""
         seen = self._candidate.seen
         return (seen.record.holder_identity or None) if seen else None
+
+    @property
+    def held_until(self) -> float:
+        """When the hold ends if no further renewal is acknowledged; minus infinity without one."""
+        return self._candidate.held_until
 
     @property
     def started(self) -> bool:
@@ -121,37 +128,42 @@ class Candidacy:
         term = self.term
         return term is not None and not self.draining and term.is_valid
 
-    def enter(self) -> Term | None:
-        """Start a piece of guarded work: the term it runs under, or None. To be ended with `exit`."""
+    def enter(self, entry: object) -> Term | None:
+        """Start a piece of guarded work: the term it runs under, or None. To be ended with `exit`, in any case."""
         term = self.term
         if term is None:
             return None
-        self.active.append(term)
+        self.active.add(entry)
         # Work that is running calls other guarded functions: a drain lets it come to its end.
         if (not self.draining or term in CURRENT_TERMS.get()) and term.is_valid:
             return term
-        self.exit()
+        self.exit(entry)
         return None
 
-    def exit(self) -> None:
-        """End a piece of guarded work."""
-        self.active.pop()
+    def exit(self, entry: object) -> None:
+        """End a piece of guarded work; once is enough."""
+        if entry not in self.active:
+            return
+        self.active.discard(entry)
         if not self.active and (self._leaving is not None or self.term is None):
             self.work_ended()
 
     # What the program asks for; from any thread
 
-    def start(self) -> None:
-        """Compete from now on; the first answer is due within one request timeout."""
+    def start(self, unless: Callable[[], bool] = bool) -> bool:
+        """Compete from now on, ``unless`` says otherwise; the first answer is due within one request timeout."""
         with self._mutex:
+            if unless():
+                return False
             now = self.clock.now()
             self.draining = self.ending = False
             self._leaving = None
             self.error = None
             self._candidate.start(now)
             self.settled = self._candidate.answer is not None
-            self.answered_by = self.due = now + self.config.request_timeout
+            self.answered_by = now + self.config.request_timeout
         self._driver.wake(self)
+        return True
 
     def reopen(self) -> None:
         """Forget that the candidacy was ended, so that the next guarded call starts it again."""
@@ -183,6 +195,8 @@ class Candidacy:
     def drain(self, *, again: bool, rest: float = 0.0, release: bool = True) -> None:
         """Refuse new work now; once the running work has ended, end the term and (``release``) free the lease."""
         with self._mutex:
+            if self.ending:
+                return
             self.draining = True
             self.ending = not again
             self._leaving = _Leaving(again, rest, release)
@@ -207,6 +221,15 @@ class Candidacy:
 
         return await self.changed.wait(left, until, block=block)
 
+    async def wait_released(self, until: float, *, block: bool) -> bool:
+        """Wait until the release under way is through."""
+
+        def through() -> bool:
+            with self._mutex:
+                return not self._candidate.releasing
+
+        return await self.changed.wait(through, until, block=block)
+
     def work_ended(self) -> None:
         """The last running piece of guarded work has ended."""
         leaving = self._leaving
@@ -228,10 +251,8 @@ class Candidacy:
             self._settle(lost=True)
         self.changed.notify()
         if isinstance(action, Wait):
-            self.due = action.until
             return action.until
         sent_at = self.clock.now()
-        self.due = sent_at + self.config.request_timeout
         outcome = await self._request(action, self._candidate.patience(sent_at))
         with self._mutex:
             now = self.clock.now()
@@ -261,10 +282,16 @@ class Candidacy:
         except StoreError as error:
             return error
         except TimeoutError:
-            return StoreError(f"{self._lock.describe()}: no answer within {patience:.2f} s")
+            what = f"no answer within {patience:.2f} s"
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            what = "the store cancelled the request"
         except Exception as error:  # a store of somebody else's making
             logger.exception("%s: the store failed unexpectedly", self._lock.describe())
-            return StoreError(f"{self._lock.describe()}: {error!r}")
+            what = repr(error)
+        return StoreError(f"{self._lock.describe()}: {what}")
 
     def _contact(self, outcome: Stored | StoreError | None, now: float) -> None:
         if isinstance(outcome, StoreError) and outcome.outcome != "conflict":
@@ -331,7 +358,7 @@ class Candidacy:
             self.term = None
             if lost and not self._sticky:
                 self._candidate.abandon(self.clock.now(), "")
-            if lost or self._sticky:
+            if lost or self._sticky or len(self.active) > 1:  # other work runs under a lock that is given back
                 term._lose()
             self._emit(TermEnded(self.lease, self.identity, term.fencing_token, lost, term.ending))
         if hold and self.term is None:

@@ -144,7 +144,8 @@ class Candidate:
         if self.releasing:
             if self._ours:
                 self._doing = "freeing"
-                return self._writer.release(self._ours, now, wall)
+                ledger = self.claims.ledger(self._ours, self.store_time(now, wall))  # ended runs; nothing else is open
+                return self._writer.release(self._ours, ledger, now, wall)
             return Read() if now >= self._next else Wait(self._next)
         if not self._wanted:
             return Wait(math.inf)
@@ -210,6 +211,7 @@ class Candidate:
         self._observe(stored, now)
         self._conflicts = 0
         if not stored.record.holder_identity:
+            self.claims.wrote(stored, now)
             self._leave(released=True, now=now)
             return
         self._unjudged = False

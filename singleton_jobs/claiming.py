@@ -49,6 +49,10 @@ class ClaimingCandidacy(Candidacy):
         except UnreadableLedger:
             return None  # an event says so when something is claimed
 
+    def know(self, jobs: set[str]) -> None:
+        """Keep the marks of ``jobs``, a set that may grow, however old they get."""
+        self._candidate.claims.known = jobs
+
     def done(self, job: str, nonce: str) -> None:
         """The run that was claimed under ``nonce`` has ended; the next renewal tells the ledger."""
         with self._mutex:

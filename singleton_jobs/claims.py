@@ -21,7 +21,7 @@ class Claims:
         self.lowered: dict[str, Mark] = {}  # marks found in the future, as they were
         self._open: list[Claim] = []
         self._done: dict[str, str] = {}
-        self._known: set[str] = set()
+        self.known: set[str] = set()  # jobs of this program: their marks are kept however old they get
         self._telling: dict[str, str] = {}  # what of it rides in the write under way
         self._lowering: dict[str, Mark] = {}
         self._from = math.inf
@@ -35,7 +35,7 @@ class Claims:
 
     def add(self, claim: Claim, now: float) -> None:
         """Have ``claim`` written as soon as possible."""
-        self._known.add(claim.job)
+        self.known.add(claim.job)
         self._open.append(claim)
         self._from = min(self._from, now)
 
@@ -110,7 +110,7 @@ class Claims:
         self._open, self._from = [], math.inf
 
     def _advance(self, marks: dict[str, Mark], time: datetime) -> str:
-        return advance(marks, self._open, self._done, self._known, time)
+        return advance(marks, self._open, self._done, self.known, time)
 
     def _refuse(self, fresh: Iterable[Claim], which: Callable[[Claim], bool]) -> None:
         """Refuse such of the claims that were never sent; any other may have been granted already."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import ConfigError
 
@@ -56,6 +57,11 @@ class Config(_Timing):
     """
 
     __slots__ = ()
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Config:  # type: ignore[override]
+        """``_replace`` makes its copies here: they are checked like any other."""
+        return cls(*iterable)
 
     def __new__(
         cls,

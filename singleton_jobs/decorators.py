@@ -110,7 +110,8 @@ def leader_only(
 
     ``at_most_every`` (seconds, or a timedelta) runs it no more often than that, start to start, whichever replicas lead
     meanwhile and whatever their clocks say: the run is claimed in the lease first, so failures count too, and a call
-    that comes earlier is ``Skipped("too-soon")``. ``job`` is its name there; by default the function's own.
+    that comes earlier is ``Skipped("too-soon")``. ``job`` is its name there; by default the function's own. A claim
+    waits for the store's answer: on an event loop, guard coroutine functions.
 
     Raises ConfigError for a lease name that cannot be used, and TypeError for what cannot be guarded: generators,
     classes, Celery tasks (put this decorator under ``@app.task``).

@@ -1,6 +1,6 @@
 """What can go wrong, as people meet it: every message says what happened, to which lease, and what to do."""
 
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = [
     "AccessDenied",
@@ -60,6 +60,9 @@ class LeaseBusy(SingletonJobsError):
         self.lease = lease
         self.holder = holder
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.lease, self.holder)
+
 
 class LeadershipLost(SingletonJobsError):
     """The term this work was started under has ended; nothing more may be done in its name."""
@@ -68,6 +71,9 @@ class LeadershipLost(SingletonJobsError):
         super().__init__(f"lease {lease!r} is no longer held here: {detail}")
         self.lease = lease
         self.detail = detail
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.lease, self.detail)
 
 
 class LeaseExpired(LeadershipLost):
@@ -82,3 +88,6 @@ class NotLeader(SingletonJobsError):
         self.lease = lease
         self.reason = reason
         self.holder = holder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.lease, self.reason, self.holder)

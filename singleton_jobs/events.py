@@ -75,7 +75,7 @@ class LedgerUnreadable(Event):
 
 @dataclass(frozen=True, slots=True)
 class LedgerLarge(Event):
-    """The lease's ledger has grown to ``size`` characters; past 200 KiB claims are refused."""
+    """The lease's ledger has grown to ``size`` bytes; past 200 KiB claims are refused."""
 
     size: int
 

@@ -3,6 +3,9 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from importlib import import_module
+from operator import attrgetter
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -33,22 +36,27 @@ class Guard(ABC):
         self.subject = subject
         self.strict = strict
         self.every = every
+        if every:
+            subject.jobs.add(every.key)
 
     @abstractmethod
-    def enter(self) -> Term | None:
-        """The term to run under, if that is known without waiting."""
+    def enter(self, entry: object) -> Term | None:
+        """The term to run under, if that is known without waiting; ``entry`` stands for the call."""
 
     @abstractmethod
-    async def admit(self, *, block: bool) -> Term | Reason:
+    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
         """The term to run under, or why not."""
 
-    def exit(self, term: Term) -> None:
-        """The call that ran under ``term`` has ended."""
-        term._exit()
+    def exit(self, entry: object, term: Term | None) -> None:
+        """The call has ended, or was interrupted while it entered."""
+        if term is not None:
+            term._exit(entry)
+        elif self.subject.candidacy is not None:
+            self.subject.candidacy.exit(entry)
 
-    async def aexit(self, term: Term) -> None:
-        """The coroutine that ran under ``term`` has ended."""
-        term._exit()
+    async def aexit(self, entry: object, term: Term | None) -> None:
+        """The coroutine has ended."""
+        self.exit(entry, term)
 
     async def claim(self, term: Term, every: Every, *, block: bool) -> Run | Reason:
         """The run to do under ``term``, of a function that runs at most every so often; or why not."""
@@ -79,12 +87,12 @@ class LeaderGuard(Guard):
 
     subject: Leadership
 
-    def enter(self) -> Term | None:
+    def enter(self, entry: object) -> Term | None:
         candidacy = self.subject.candidacy
-        return candidacy.enter() if candidacy else None
+        return candidacy.enter(entry) if candidacy else None
 
-    async def admit(self, *, block: bool) -> Term | Reason:
-        return await self.subject.admit(block=block, wait=not (block and on_event_loop()))
+    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
+        return await self.subject.admit(entry, block=block, wait=not (block and on_event_loop()))
 
 
 class HeldGuard(Guard):
@@ -95,10 +103,10 @@ class HeldGuard(Guard):
     def __init__(self, locker: LeaseLocker) -> None:
         super().__init__(locker, strict=False)
 
-    def enter(self) -> Term | None:
-        return self.subject.enter()
+    def enter(self, entry: object) -> Term | None:
+        return self.subject.enter(entry)
 
-    async def admit(self, *, block: bool) -> Term | Reason:
+    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
         return self.subject.pretended() or ("draining" if self.subject.replica.closed else "not-leader")
 
 
@@ -111,17 +119,19 @@ class ExclusiveGuard(Guard):
         super().__init__(locker, strict=strict, every=every)
         self._wait = wait
 
-    def enter(self) -> Term | None:
+    def enter(self, entry: object) -> Term | None:
         return None
 
-    async def admit(self, *, block: bool) -> Term | Reason:
+    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
         return self.subject.pretended() or await self.subject.acquire(self._wait, block=block)
 
-    def exit(self, term: Term) -> None:
-        run_blocking(self.subject.free(term, block=True))
+    def exit(self, entry: object, term: Term | None) -> None:
+        if term is not None:
+            run_blocking(self.subject.free(term, block=True))
 
-    async def aexit(self, term: Term) -> None:
-        await self.subject.free(term, block=False)
+    async def aexit(self, entry: object, term: Term | None) -> None:
+        if term is not None:
+            await self.subject.free(term, block=False)
 
     def refusal(self, skipped: Skipped) -> Exception:
         error = self.subject.candidacy.error if self.subject.candidacy else None
@@ -150,62 +160,71 @@ def guard(function: Callable[..., Any], by: Guard) -> Any:
 
 def _wrapper(by: Guard) -> Callable[..., Any]:
     enter, leave = by.enter, by.exit
-    get_terms, set_terms, reset_terms = CURRENT_TERMS.get, CURRENT_TERMS.set, CURRENT_TERMS.reset
+    get_terms, set_terms = CURRENT_TERMS.get, CURRENT_TERMS.set
 
     def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
-        term = enter()
-        if term is None:
-            outcome = run_blocking(by.admit(block=True))
-            if not isinstance(outcome, Term):
-                return by.skip(wrapped, outcome)
-            term = outcome
-        token = set_terms((*get_terms(), term))
-        try:
-            return wrapped(*args, **kwargs)
+        entry, term, outer = object(), None, get_terms()
+        try:  # whatever a signal handler raises between here and the end, the entry is taken back
+            term = enter(entry)
+            if term is None:
+                outcome = run_blocking(by.admit(entry, block=True))
+                if not isinstance(outcome, Term):
+                    return by.skip(wrapped, outcome)
+                term = outcome
+            set_terms((*outer, term))
+            result = wrapped(*args, **kwargs)
         finally:
-            reset_terms(token)
-            leave(term)
+            set_terms(outer)
+            leave(entry, term)
+        if result.__class__ is CoroutineType:
+            result.close()
+            raise TypeError(f"{wrapped!r} returns a coroutine, which would run unguarded: make it an async function")
+        return result
 
     return wrapper
 
 
 def _claiming_wrapper(by: Guard, every: Every) -> Callable[..., Any]:
     def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
-        outcome = by.enter() or run_blocking(by.admit(block=True))
-        if not isinstance(outcome, Term):
-            return by.skip(wrapped, outcome)
-        token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), outcome))
+        entry, term, outer = object(), None, CURRENT_TERMS.get()
         try:
-            run = run_blocking(by.claim(outcome, every, block=True))
+            outcome = by.enter(entry) or run_blocking(by.admit(entry, block=True))
+            if not isinstance(outcome, Term):
+                return by.skip(wrapped, outcome)
+            term = outcome
+            CURRENT_TERMS.set((*outer, term))
+            run = run_blocking(by.claim(term, every, block=True))
             if not isinstance(run, Run):
                 return by.skip(wrapped, run)
             with run:
                 return wrapped(*args, **kwargs)
         finally:
-            CURRENT_TERMS.reset(token)
-            by.exit(outcome)
+            CURRENT_TERMS.set(outer)
+            by.exit(entry, term)
 
     return wrapper
 
 
 def _async_wrapper(by: Guard) -> Callable[..., Any]:
     async def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
-        outcome = by.enter() or await by.admit(block=False)
-        if not isinstance(outcome, Term):
-            return by.skip(wrapped, outcome)
-        token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), outcome))
+        entry, term, outer = object(), None, CURRENT_TERMS.get()
         try:
-            with Cancellation(outcome):
+            outcome = by.enter(entry) or await by.admit(entry, block=False)
+            if not isinstance(outcome, Term):
+                return by.skip(wrapped, outcome)
+            term = outcome
+            CURRENT_TERMS.set((*outer, term))
+            with Cancellation(term):
                 if by.every is None:
                     return await wrapped(*args, **kwargs)
-                run = await by.claim(outcome, by.every, block=False)
+                run = await by.claim(term, by.every, block=False)
                 if not isinstance(run, Run):
                     return by.skip(wrapped, run)
                 with run:
                     return await wrapped(*args, **kwargs)
         finally:
-            CURRENT_TERMS.reset(token)
-            await by.aexit(outcome)
+            CURRENT_TERMS.set(outer)
+            await by.aexit(entry, term)
 
     return wrapper
 
@@ -240,7 +259,9 @@ class BoundGuardedFunction(_Parts, _BoundFunctionWrapper):
         return guard
 
     def __reduce_ex__(self, protocol: object) -> Any:
-        return getattr, (self.__self__, self.__name__)
+        if self._self_instance is None:  # reached through its class
+            return _find, (self.__module__, self.__qualname__)
+        return getattr, (self._self_instance, self.__name__)
 
 
 class GuardedFunction(_Parts, _FunctionWrapper):
@@ -254,3 +275,7 @@ class GuardedFunction(_Parts, _FunctionWrapper):
 
     def __reduce_ex__(self, protocol: object) -> Any:
         return self.__qualname__
+
+
+def _find(module: str, name: str) -> Any:
+    return attrgetter(name)(import_module(module))

@@ -11,7 +11,7 @@ from .config import Config, Seconds, seconds
 from .errors import AccessDenied, LeadershipLost, SingletonJobsError
 from .process import default_replica
 from .replica import Replica
-from .signals import run_blocking
+from .signals import on_event_loop, run_blocking
 from .skipped import Reason
 from .term import CURRENT_TERMS, Term
 from .threads import new_lock
@@ -26,11 +26,12 @@ __all__ = ["Leadership", "leadership"]
 
 T = TypeVar("T")
 
+OTHERS = 10.0  # seconds that the end of a main waits for other work under its lease
 STEP_DOWN_REST = 2  # retry periods during which a replica that stepped down does not compete
 
 
 class Leadership:
-    """ClaimingCandidacy of one replica for one lease; made by `leadership`, `Replica.leadership` and the guards.
+    """Candidacy of one replica for one lease; made by `leadership`, `Replica.leadership` and the guards.
 
     Inert until `start`, a wait, or the first call of a guard.
     """
@@ -40,6 +41,7 @@ class Leadership:
         self.name = lease
         self.candidacy: ClaimingCandidacy | None = None
         self.callbacks: list[Callable[[Event], object]] = []
+        self.jobs: set[str] = set()
         self.config = config
         self._stops: list[Callable[[], object]] = []
         self._mutex = new_lock()
@@ -120,7 +122,8 @@ class Leadership:
 
     def step_down(self, drain: Seconds = 10) -> None:
         """Let another replica lead: finish the running work (up to ``drain`` seconds), release, and compete again
-        after two retry periods. Called by that work itself, it returns at once and happens when the work has ended.
+        after two retry periods. Called by that work itself, or on a running event loop, it returns at once and happens
+        when the work has ended.
         """
         if self.candidacy and self.candidacy.started:
             rest = STEP_DOWN_REST * self.candidacy.config.retry_period
@@ -148,9 +151,9 @@ class Leadership:
             except BaseException as error:
                 if isinstance(error, LeadershipLost) and (cancellation.called or not term.is_valid):
                     continue
-                await self._leave(0, 0, again=False, block=False)
+                await self._leave(OTHERS, 0, again=False, block=False)
                 raise
-            await self._leave(0, 0, again=False, block=False)
+            await self._leave(OTHERS, 0, again=False, block=False)
             return result
         return None
 
@@ -168,16 +171,16 @@ class Leadership:
             except BaseException as error:
                 if isinstance(error, LeadershipLost) and term.lost.is_set():
                     continue
-                run_blocking(self._leave(0, 0, again=False, block=True))
+                run_blocking(self._leave(OTHERS, 0, again=False, block=True))
                 raise
             if not term.lost.is_set():
-                run_blocking(self._leave(0, 0, again=False, block=True))
+                run_blocking(self._leave(OTHERS, 0, again=False, block=True))
                 return result
         return None
 
     # What guards and the replica use
 
-    async def admit(self, *, block: bool, wait: bool = True) -> Term | Reason:
+    async def admit(self, entry: object, *, block: bool, wait: bool = True) -> Term | Reason:
         """The term to run under now, entered; or why not. The first call may ``wait`` for the first answer."""
         if self.replica.mode == "never":
             return "mode"
@@ -189,7 +192,7 @@ class Leadership:
         first_answer_due = candidacy.answered_by
         if wait and first_answer_due is not None and not candidacy.settled:
             await candidacy.changed.wait(lambda: candidacy.settled, first_answer_due, block=block)
-        return candidacy.enter() or self.reason()
+        return candidacy.enter(entry) or self.reason()
 
     def reason(self) -> Reason:
         """Why guarded work does not run here now."""
@@ -204,7 +207,7 @@ class Leadership:
 
     def begin_close(self) -> None:
         """Refuse new work, and leave once what runs has ended."""
-        if self.candidacy and self.candidacy.started:
+        if self.candidacy:
             self.candidacy.drain(again=False, release=self.candidacy.config.release_on_cancel)
             self._stop_mains()
 
@@ -228,7 +231,7 @@ class Leadership:
                 candidacy.pretend()
             else:
                 self.replica.announce(candidacy)
-                candidacy.start()
+                candidacy.start(unless=lambda: self.replica.closed)
             return candidacy
 
     async def _claim(self, job: str, fire_time: datetime, *, block: bool) -> bool:
@@ -263,7 +266,7 @@ class Leadership:
         """The next term to run a main under, entered; None once the candidacy is ended."""
         while candidacy and not candidacy.ending:
             await candidacy.changed.wait(lambda: candidacy.admits or candidacy.ending, math.inf, block=block)
-            if term := candidacy.enter():
+            if term := candidacy.enter(self):
                 return term
         return None
 
@@ -276,7 +279,7 @@ class Leadership:
         finally:
             self._stops.remove(stop)
             CURRENT_TERMS.reset(token)
-            term._exit()
+            term._exit(self)
 
     def _stop_mains(self) -> None:
         for stop in tuple(self._stops):
@@ -288,8 +291,8 @@ class Leadership:
             return
         candidacy.drain(again=again, rest=rest, release=again or candidacy.config.release_on_cancel)
         self._stop_mains()
-        if candidacy.last_term in CURRENT_TERMS.get():
-            return  # called by the work itself: it happens when that has ended
+        if candidacy.last_term in CURRENT_TERMS.get() or (block and on_event_loop()):
+            return  # called by the work itself, or on its loop: it happens when that has ended
         now = candidacy.clock.now
         if not await candidacy.wait_idle(now() + drain, block=block):
             candidacy.cut_drain()

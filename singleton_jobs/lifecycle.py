@@ -53,8 +53,12 @@ class running:  # noqa: N801 (read as a verb: with running(...))
             self._leaving = False
             self._previous = signal.signal(signal.SIGTERM, self._exit_on_sigterm)
         self._replica.enter_running()
-        for leadership in self._leaderships:
-            leadership.start()
+        try:
+            for leadership in self._leaderships:
+                leadership.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(

@@ -58,10 +58,12 @@ class LeaseLocker:
         self.name = lease
         self.candidacy: ClaimingCandidacy | None = None
         self.callbacks: list[Callable[[Event], object]] = []
+        self.jobs: set[str] = set()
         self._config = config
         self._term: Term | None = None  # of the lock that was taken and not yet unlocked
         self._taken = False
-        self._taker: int | None = None
+        self._taker: object = None
+        self._ousted: set[object] = set()  # threads and tasks that lost the lock, and do not know yet
         self._unlocked_lost = ThreadEvent()
         self._blocks: set[Term] = set()
         self._mutex = new_lock()
@@ -143,7 +145,7 @@ class LeaseLocker:
         try:
             yield term
         finally:
-            run_blocking(self._exit_block(block=True))
+            run_blocking(self._exit_block(term, block=True))
 
     @asynccontextmanager
     async def ahold(self, timeout: Seconds | None = None) -> AsyncIterator[Term]:
@@ -155,19 +157,19 @@ class LeaseLocker:
             with Cancellation(term):
                 yield term
         finally:
-            await self._exit_block(block=False)
+            await self._exit_block(term, block=False)
 
     def __enter__(self) -> Term:
         return self._enter_block(run_blocking(self._held(None, block=True)))
 
     def __exit__(self, *_: object) -> None:
-        run_blocking(self._exit_block(block=True))
+        run_blocking(self._exit_block(self._block_term(), block=True))
 
     async def __aenter__(self) -> Term:
         return self._enter_block(await self._held(None, block=False))
 
     async def __aexit__(self, *_: object) -> None:
-        await self._exit_block(block=False)
+        await self._exit_block(self._block_term(), block=False)
 
     @property
     def leader_only(self) -> Decorator:
@@ -178,16 +180,16 @@ class LeaseLocker:
 
     # What guards and the replica use
 
-    def enter(self) -> Term | None:
+    def enter(self, entry: object) -> Term | None:
         """Start a piece of work under the held lock; None if it is not held."""
-        return self.candidacy.enter() if self.candidacy and self._term else None
+        return self.candidacy.enter(entry) if self.candidacy and self._term else None
 
     def pretended(self) -> Term | Reason | None:
         """What a guard goes by in a fixed mode: a term for ever, or none; None in mode auto."""
         mode = self.replica.mode
         if mode == "auto":
             return None
-        return "mode" if mode == "never" else self.replica.pretended(self.name).enter() or "mode"
+        return "mode" if mode == "never" else self.replica.pretended(self.name).enter(self) or "mode"
 
     async def free(self, term: Term, *, block: bool) -> None:
         """Unlock what `acquire` locked."""
@@ -195,6 +197,8 @@ class LeaseLocker:
 
     async def acquire(self, wait: float | None, *, block: bool) -> Term | Reason:
         """The term of a lock taken for one call (None: wait without limit), or why there is none."""
+        if self.replica.closed:
+            return "draining"
         try:
             taken = await (self._try_lock(block=block) if wait == 0 else self._lock(wait, block=block))
         except AccessDenied:
@@ -207,7 +211,7 @@ class LeaseLocker:
 
     def begin_close(self) -> None:
         """Refuse new locks; a held one counts as work until it is unlocked."""
-        if self.candidacy and self.candidacy.started:
+        if self.candidacy:
             self.candidacy.drain(again=False, release=self.candidacy.config.release_on_cancel)
 
     def after_fork(self) -> None:
@@ -228,13 +232,17 @@ class LeaseLocker:
         CURRENT_TERMS.set((*CURRENT_TERMS.get(), term))
         return term
 
-    async def _exit_block(self, *, block: bool) -> None:
+    def _block_term(self) -> Term | None:
+        """The term of the ``with`` block that ends here; a block may end on another thread than it began on."""
+        here = [term for term in CURRENT_TERMS.get() if term in self._blocks]
+        return here[-1] if here else self._term if self._term in self._blocks else next(iter(self._blocks), None)
+
+    async def _exit_block(self, mine: Term | None, *, block: bool) -> None:
         """Unlock what this very block locked: after a loss, another thread may hold the same locker."""
-        terms = CURRENT_TERMS.get()
-        mine = next(term for term in reversed(terms) if term in self._blocks)
-        self._blocks.remove(mine)
-        CURRENT_TERMS.set(tuple(term for term in terms if term is not mine))
-        await self._unlock_with_retry(mine, None, block=block)
+        if mine is not None:
+            self._blocks.discard(mine)
+            CURRENT_TERMS.set(tuple(term for term in CURRENT_TERMS.get() if term is not mine))
+            await self._unlock_with_retry(mine, None, block=block)
 
     def _open(self) -> ClaimingCandidacy:
         if self.replica.closed:
@@ -251,23 +259,27 @@ class LeaseLocker:
             if self._taken and (self._term is None or self._term.is_valid):
                 return False
             lost, self._term = self._term, None
+            if lost is not None:
+                self._ousted.add(self._taker)
             self._taken, self._taker = True, None
+            self.replica.taken.add(self)
         if lost is not None:
-            lost._exit()
+            lost._exit(self)
         return True
 
     def _let_go(self) -> None:
         with self._mutex:
             self._taken = False
+            self.replica.taken.discard(self)
         if self.candidacy:
             self.candidacy.changed.notify()
 
     async def _lock(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
         candidacy = self._open()
-        if block and self.is_held and self._taker == _thread.get_ident():
+        if self.is_held and self._taker == _caller(block=block):
             raise SingletonJobsError(
-                f"lease {self.lease!r} is held by this very locker and thread: it is not re-entrant"
+                f"lease {self.lease!r} is held by this very locker and thread or task: it is not re-entrant"
             )
         until = candidacy.clock.now() + limit
         if not await candidacy.changed.wait(self._take, until, block=block):
@@ -290,11 +302,18 @@ class LeaseLocker:
     ) -> bool:
         try:
             while True:
-                candidacy.start()
+                if not candidacy.start(unless=lambda: self.replica.closed):
+                    return False
                 taken = await candidacy.changed.wait(decided, until, block=block) and candidacy.term is not None
-                term = candidacy.enter()
+                if (
+                    not candidacy.settled and not candidacy.draining
+                ):  # the limit is short: one attempt is made all the same
+                    first = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
+                    await candidacy.changed.wait(lambda: candidacy.settled or candidacy.draining, first, block=block)
+                term = candidacy.enter(self)
                 if term is not None:
-                    self._term, self._taker = term, _thread.get_ident() if block else None
+                    self._term, self._taker = term, _caller(block=block)
+                    self._ousted.discard(self._taker)
                     return True
                 if not taken or candidacy.draining:  # else it was lost again before it was looked at
                     break
@@ -310,9 +329,12 @@ class LeaseLocker:
 
     async def _unlock(self, only: Term | None, *, block: bool) -> bool | None:
         """Whether the lease was freed; None if there is nothing of ours (or of ``only``) to free."""
-        candidacy = self.candidacy
+        candidacy, caller = self.candidacy, _caller(block=block)
         with self._mutex:
             term = self._term
+            if only is None and caller in self._ousted:
+                self._ousted.discard(caller)
+                return None
             others = self._taken and (term is None or only not in (None, term))
             if candidacy is None or others or not (term or candidacy.unsettled):
                 return None
@@ -321,11 +343,11 @@ class LeaseLocker:
                 self._unlocked_lost = term.lost
         candidacy.release()
         until = candidacy.clock.now() + RELEASE * candidacy.config.request_timeout
+        if term:
+            term._exit(self)  # a drain waits for that
         try:
-            return await candidacy.wait_left(until, block=block) and candidacy.released
+            return await candidacy.wait_released(until, block=block) and candidacy.released
         finally:
-            if term:
-                term._exit()
             self._let_go()
 
     async def _unlock_with_retry(self, only: Term | None, timeout: Seconds | None, *, block: bool) -> bool:
@@ -341,3 +363,12 @@ class LeaseLocker:
             pause = min(until, now + candidacy.config.retry_period / RETRIES)
             await candidacy.changed.wait(lambda: False, pause, block=block)
         return bool(freed)
+
+
+def _caller(*, block: bool) -> object:
+    """The thread or task that calls."""
+    if block:
+        return _thread.get_ident()
+    from asyncio import current_task
+
+    return current_task()

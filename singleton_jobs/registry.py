@@ -14,7 +14,7 @@ __all__ = ["Registry"]
 
 class _Use(NamedTuple):
     role: str
-    config: Config
+    config: Config | None
     owners: WeakSet[object]
 
 
@@ -25,7 +25,7 @@ class Registry:
         self._uses: dict[object, _Use] = {}
         self._mutex = new_lock()
 
-    def claim(self, key: object, lease: str, role: str, config: Config, owner: object) -> None:
+    def claim(self, key: object, lease: str, role: str, config: Config | None, owner: object) -> None:
         """Note that ``owner`` uses the lease; ConfigError if others use it in another role or with another timing."""
         with self._mutex:
             use = self._uses.get(key)
@@ -36,7 +36,7 @@ class Registry:
                     f"lease {lease!r} is used by {use.role} in this process and cannot be used by {role} too: "
                     "each would wait for the other; give them different leases"
                 )
-            if use.config != config:
+            if None not in (use.config, config) and use.config != config:
                 raise ConfigError(
                     f"lease {lease!r} is used in this process with another Config: {use.config}, {config}"
                 )

@@ -37,6 +37,10 @@ class Renewer:
         self._timers: dict[Candidacy, TimerHandle] = {}
         self._tasks: dict[Candidacy, Task[None]] = {}
         self._again: set[Candidacy] = set()
+        self._holding: set[Candidacy] = set()
+        self._sweep: TimerHandle | None = None
+        self._sweep_at = math.inf
+        self._asked_at: float | None = None
         self._early: list[Candidacy] = []
         self._mutex = new_lock()
 
@@ -53,11 +57,26 @@ class Renewer:
             task.cancel()
         for timer in self._timers.values():
             timer.cancel()
+        if self._sweep:
+            self._sweep.cancel()
 
     def stop(self) -> None:
         """End `run`; from any thread."""
         if self._loop and self._stopped:
             self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def unanswered(self) -> float:
+        """Seconds since the loop was last asked for a sign of life, if it has given none; asks for the next."""
+        now, asked_at = self._clock.now(), self._asked_at
+        if asked_at is not None:
+            return now - asked_at
+        if self._loop and not self._loop.is_closed():
+            self._asked_at = now
+            self._loop.call_soon_threadsafe(self._answer)
+        return 0.0
+
+    def _answer(self) -> None:
+        self._asked_at = None
 
     def wake(self, candidacy: Candidacy) -> None:
         """Ask ``candidacy`` for its next decision soon; from any thread."""
@@ -85,6 +104,7 @@ class Renewer:
                 self._again.discard(candidacy)
                 async with slots:
                     due = await candidacy.step()
+                self._watch_deadline(candidacy, loop)
                 if due > self._clock.now() and candidacy not in self._again:
                     break
         except Exception:
@@ -95,6 +115,31 @@ class Renewer:
         if due < math.inf:
             delay = due - self._clock.now()
             self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy)
+
+    def _watch_deadline(self, candidacy: Candidacy, loop: AbstractEventLoop) -> None:
+        """A hold ends in time, also while its next step waits for the requests of others."""
+        until = candidacy.held_until
+        if until > -math.inf:
+            self._holding.add(candidacy)
+            if self._sweep is None or until < self._sweep_at:
+                self._sweep_by(until, loop)
+
+    def _sweep_by(self, until: float, loop: AbstractEventLoop) -> None:
+        if self._sweep:
+            self._sweep.cancel()
+        self._sweep_at = until
+        self._sweep = loop.call_at(loop.time() + until - self._clock.now(), self._end_overdue, loop)
+
+    def _end_overdue(self, loop: AbstractEventLoop) -> None:
+        self._sweep = None
+        now = self._clock.now()
+        for candidacy in tuple(self._holding):
+            if candidacy.held_until <= now:
+                candidacy.expire()
+            if candidacy.held_until == -math.inf:
+                self._holding.discard(candidacy)
+        if self._holding:
+            self._sweep_by(min(candidacy.held_until for candidacy in self._holding), loop)
 
 
 class _BootClockLoop(asyncio.SelectorEventLoop):
@@ -130,12 +175,21 @@ class RenewerThread(Renewer):
     def wake(self, candidacy: Candidacy) -> None:
         with self._mutex:
             start, self._started = not self._started, True
-        if start:
-            start_thread(self._run_thread, "singleton-jobs-renewer")
         super().wake(candidacy)
+        if start:
+            try:
+                start_thread(self._run_thread, "singleton-jobs-renewer")
+            except RuntimeError:
+                self._started = False
+                raise
 
     def _run_thread(self) -> None:
-        loop = _BootClockLoop(self._clock)
+        try:
+            loop = _BootClockLoop(self._clock)
+        except OSError:
+            logger.exception("the renewal thread cannot start; the next call tries again")
+            self._started = False
+            return
         loop.run_until_complete(self.run())
 
 

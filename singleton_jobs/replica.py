@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from weakref import WeakSet
 
 from .clock import SYSTEM_CLOCK, Clock
-from .config import Config, Seconds
+from .config import Config, Seconds, seconds
 from .errors import ConfigError
 from .health import Health, LeaseHealth
 from .identity import identity_prefix, new_identity, new_nonce, secure_random
@@ -17,6 +17,7 @@ from .names import lease_name
 from .registry import Registry
 from .settings import Mode, Settings
 from .signals import run_blocking
+from .term import CURRENT_TERMS
 from .threads import new_lock
 
 if TYPE_CHECKING:  # what is needed from the first use on is imported then
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # what is needed from the first use on is imported then
 __all__ = ["Participant", "Replica"]
 
 EXIT_LIMIT = 2.0  # seconds that the interpreter's exit may wait for releases
+STUCK_AFTER = 10.0  # seconds without a sign of life from the renewal thread
 FLUSH_LIMIT = 0.5  # seconds that it may wait for the last log lines
 RELEASE_LIMIT = 10.0  # seconds that a close may wait for them
 
@@ -42,6 +44,7 @@ class Participant(Protocol):
 
     candidacy: ClaimingCandidacy | None
     callbacks: list[Callable[[Event], object]]
+    jobs: set[str]
 
     def begin_close(self) -> None:
         """Refuse new work, and leave once what runs has ended."""
@@ -82,6 +85,7 @@ class Replica:
         self._declared = Registry()
         self._leaderships: dict[str, Leadership] = {}
         self._lockers: WeakSet[LeaseLocker] = WeakSet()
+        self.taken: set[LeaseLocker] = set()  # a lock that was taken outlives whoever forgot it
         self.closed = False
         self._running = 0
         _replicas.add(self)
@@ -172,7 +176,7 @@ class Replica:
         """How the started candidacies are; starts none itself."""
         wiring = self._wire()
         now = self.clock.now()
-        leases, overdue = [], False
+        leases = []
         for candidacy in self._candidacies():
             if not candidacy.started:
                 continue
@@ -186,12 +190,12 @@ class Replica:
                     error=str(candidacy.error) if candidacy.error else None,
                 )
             )
-            overdue = overdue or now - candidacy.due > candidacy.config.renew_deadline
-        return Health(not overdue, wiring.identity, wiring.described_store(), tuple(leases))
+        stuck = wiring.driver.unanswered() > STUCK_AFTER
+        return Health(not stuck, wiring.identity, wiring.described_store(), tuple(leases))
 
-    def close(self, drain: float = 10) -> None:
+    def close(self, drain: Seconds = 10) -> None:
         """Refuse new work, wait up to ``drain`` seconds for what runs, release everything; then stay closed."""
-        run_blocking(self._close(drain, block=True))
+        run_blocking(self._close(seconds("drain", drain, zero=True), block=True))
 
     def __enter__(self) -> Replica:
         return self
@@ -226,19 +230,21 @@ class Replica:
         """A candidacy of ``owner`` for ``lease``, not yet started."""
         name, wiring, timing = self.full_name(lease), self._wire(), config or self.default_config()
         if sticky and self.mode != "auto":  # no store is asked, so none has to be there
-            return wiring.pretended(name, timing)
+            return wiring.storeless(name, timing)
         with self._mutex:
             _uses.claim((wiring.store_key(), name), name, role, timing, owner)
         identity = wiring.identity if sticky else new_identity(wiring.pod, self._rng)
-        return wiring.candidacy(name, identity, timing, owner.callbacks, sticky=sticky)
+        return wiring.candidacy(name, identity, timing, owner.callbacks, owner.jobs, sticky=sticky)
 
     def nonce(self) -> str:
         """A new nonce for a claim."""
         return new_nonce(self._rng)
 
     def declare(self, lease: str, role: str, config: Config | None, owner: object) -> None:
-        """Refuse a bad name, and a second role or timing for one lease."""
-        self._declared.claim(lease.lower(), self.full_name(lease), role, config or self.default_config(), owner)
+        """Refuse a bad name or timing, and a second role or timing for one lease."""
+        if config is not None and not isinstance(config, Config):
+            raise ConfigError(f"config must be a Config, not {config!r}")
+        self._declared.claim(lease.lower(), self.full_name(lease), role, config, owner)
 
     def add_locker(self, locker: LeaseLocker, lease: str, config: Config | None) -> None:
         """Note a locker, so that it is closed with the replica."""
@@ -247,7 +253,9 @@ class Replica:
 
     def pretended(self, lease: str) -> ClaimingCandidacy:
         """What guards go by in mode always."""
-        return self._wire().pretended(self.full_name(lease), self.default_config())
+        made = self._wire().storeless(self.full_name(lease), self.default_config())
+        made.pretend()
+        return made
 
     def announce(self, candidacy: ClaimingCandidacy) -> None:
         """Tell hooks of the first candidacy, with all that was declared."""
@@ -315,7 +323,8 @@ class Replica:
         participants = self._participants()
         for participant in participants:
             participant.begin_close()
-        leaving = [candidacy for candidacy in self._candidacies() if candidacy.draining]
+        own = CURRENT_TERMS.get()  # work that closes the replica it runs under: that happens when it has ended
+        leaving = [each for each in self._candidacies() if each.ending and each.last_term not in own]
         until = self.clock.now() + drain
         for candidacy in leaving:
             await candidacy.wait_idle(until, block=block)

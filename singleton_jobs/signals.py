@@ -107,7 +107,7 @@ def _async_event() -> tuple[Callable[[float], Coroutine[Any, Any, None]], Callab
             pass
 
     def wake() -> None:
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop was closed
             loop.call_soon_threadsafe(event.set)
 
     return changed, wake

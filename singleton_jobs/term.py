@@ -25,7 +25,7 @@ class TermOwner(Protocol):
     def expire(self) -> None:
         """The clock has ended the term."""
 
-    def exit(self) -> None:
+    def exit(self, entry: object) -> None:
         """A piece of guarded work has ended."""
 
 
@@ -73,8 +73,7 @@ class Term:
         """Whether the lease is held at this instant; computed from the clock, without a lock or I/O."""
         if self._now() < self._hold.until and os.getpid() == self._pid:
             return True
-        self._latch()
-        return False
+        return self._outlived()
 
     @property
     def remaining(self) -> float:
@@ -85,8 +84,8 @@ class Term:
         """Raise LeadershipLost unless the lease is held at this instant; call it before every effect."""
         if self._now() < self._hold.until and os.getpid() == self._pid:
             return
-        self._latch()
-        raise LeadershipLost(self.lease, self.ending)
+        if not self._outlived():
+            raise LeadershipLost(self.lease, self.ending)
 
     @property
     def ending(self) -> str:
@@ -103,14 +102,17 @@ class Term:
         ended_at = self._hold.ended_at
         return 0.0 if ended_at is None else max(0.0, self._now() - ended_at)
 
-    def _latch(self) -> None:
-        if os.getpid() == self._pid:
-            self._owner.expire()
+    def _outlived(self) -> bool:
+        """Latch the loss under the lock that renewals extend under; True if one of them came first."""
+        if os.getpid() != self._pid:
+            return False
+        self._owner.expire()
+        return self._now() < self._hold.until
 
-    def _exit(self) -> None:
+    def _exit(self, entry: object) -> None:
         """End a piece of guarded work; in a forked child it is the parent's, and not to be touched."""
         if os.getpid() == self._pid:
-            self._owner.exit()
+            self._owner.exit(entry)
 
     def _call_when_lost(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call ``callback`` (quick, any thread) when the term is lost, at once if it is; the result takes it back."""

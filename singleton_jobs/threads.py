@@ -8,9 +8,11 @@ import sys
 import threading
 from _queue import SimpleQueue  # the C one: never a cooperative stand-in
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 __all__ = ["Worker", "new_lock", "patched_by", "start_thread"]
 
@@ -62,15 +64,22 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._pid = 0
+        self._start_anew()
+        _workers.add(self)
+
+    def _start_anew(self) -> None:
         self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lock = new_lock()
+        self._started = False
 
     def submit(self, task: Callable[[], None]) -> None:
         """Run ``task`` after all that was submitted before; it must not raise."""
-        if self._pid != os.getpid():
-            self._start()
         self._tasks.put(task)
+        if not self._started:
+            with self._lock:
+                start, self._started = not self._started, True
+            if start:
+                start_thread(partial(self._run, self._tasks), self._name)
 
     async def call(self, function: Callable[[], T]) -> T:
         """The result of ``function()``, awaited on any event loop; a caller that gives up leaves it running."""
@@ -92,20 +101,25 @@ class Worker:
                 outcome: tuple[T | None, BaseException | None] = function(), None
             except Exception as error:  # handed to the caller, who awaits it
                 outcome = None, error
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(settle, *outcome)
 
         self.submit(task)
         return await future
 
-    def _start(self) -> None:
-        if self._pid:  # in a forked child: the thread stayed with the parent, perhaps inside these
-            self._tasks, self._lock = SimpleQueue(), new_lock()
-        with self._lock:
-            if self._pid != os.getpid():
-                self._pid = os.getpid()
-                start_thread(partial(self._run, self._tasks), self._name)
-
     def _run(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
         while True:
             tasks.get()()
+
+
+_workers: WeakSet[Worker] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """The threads stayed with the parent, perhaps in the middle of something."""
+    for worker in tuple(_workers):
+        worker._start_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -68,16 +68,23 @@ class Wiring:
         return describe() if describe else repr(self._store)
 
     def candidacy(
-        self, name: str, identity: str, config: Config, callbacks: Iterable[Callback], *, sticky: bool
+        self,
+        name: str,
+        identity: str,
+        config: Config,
+        callbacks: Iterable[Callback],
+        jobs: set[str],
+        *,
+        sticky: bool,
     ) -> ClaimingCandidacy:
-        """A candidacy for the lease called ``name`` in the store."""
-        return self._candidacy(self.store(), name, identity, config, callbacks, sticky=sticky)
-
-    def pretended(self, name: str, config: Config) -> ClaimingCandidacy:
-        """A candidacy that leads without asking any store."""
-        made = self._candidacy(SPACE, name, self.identity, config, (), sticky=True)
-        made.pretend()
+        """A candidacy for the lease called ``name`` in the store; ``jobs``: the ledger's keys of this program's own."""
+        made = self._candidacy(self.store(), name, identity, config, callbacks, sticky=sticky)
+        made.know(jobs)
         return made
+
+    def storeless(self, name: str, config: Config) -> ClaimingCandidacy:
+        """A candidacy that asks no store, and leads only if it is told to pretend."""
+        return self._candidacy(SPACE, name, self.identity, config, (), sticky=True)
 
     def _candidacy(
         self, store: Store, name: str, identity: str, config: Config, callbacks: Iterable[Callback], *, sticky: bool

@@ -61,10 +61,11 @@ class Writer:
         record = LockRecord(self._identity, self._duration, hold.acquire_time, time, hold.transitions)
         return self._write(record, over, ledger)
 
-    def release(self, over: Stored, now: float, wall: float) -> Write:
-        """Hand the lease back."""
+    def release(self, over: Stored, ledger: str | None, now: float, wall: float) -> Write:
+        """Hand the lease back, and bring its ledger up to date unless None."""
         time = self._new_time(over, now, wall)
-        return self._write(replace(over.record, holder_identity="", lease_duration_seconds=1, renew_time=time), over)
+        record = replace(over.record, holder_identity="", lease_duration_seconds=1, renew_time=time)
+        return self._write(record, over, ledger)
 
     def wrote(self, stored: Stored) -> bool:
         """Whether ``stored`` is exactly one of our writes."""

@@ -45,7 +45,7 @@ def log_events(event: Event) -> None:  # noqa: C901 (a table of cases)
         case LedgerUnreadable(lease=lease, reason=reason):
             logger.error("lease %s: its ledger cannot be read, so nothing can be claimed: %s", lease, printable(reason))
         case LedgerLarge(lease=lease, size=size):
-            logger.warning("lease %s: its ledger has %d characters; past 200 KiB claims are refused", lease, size)
+            logger.warning("lease %s: its ledger has %d bytes; past 200 KiB claims are refused", lease, size)
         case MarkLowered(lease=lease, job=job, time=time):
             logger.warning("lease %s: %s was claimed for %s, which is yet to come; marked as now", lease, job, time)
         case StoreFailed(lease=lease, error=AccessDenied() as error):

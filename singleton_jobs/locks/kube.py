@@ -58,6 +58,7 @@ class ApiServer:
         self._access: Access | None = None
         self._refused = False
         self._fresh_until = 0.0
+        self._retired: set[asyncio.Task[None]] = set()
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
     async def request(self, method: str, path: str, body: object = None, *, timeout: float) -> Answer:
@@ -102,25 +103,41 @@ class ApiServer:
         except aiohttp.ClientConnectorError as error:  # before anything was sent
             if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
                 self._refused = True  # the authority may have been renewed
-                await self.aclose()
+                self._retire_session()
             raise StoreError(f"{access.address} cannot be reached: {error}", outcome="not done") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise StoreError(f"{method} {path}: {type(error).__name__}: {error}") from error
+
+    def _retire_session(self) -> None:
+        """Leave the session to the requests that are still using it, and close it when they have ended."""
+        loop = asyncio.get_running_loop()
+        session = self._sessions.pop(loop, None)
+        if session:
+            self._retired.add(task := loop.create_task(_close_later(session)))
+            task.add_done_callback(self._retired.discard)
 
     async def _load(self) -> Access:
         now = SYSTEM_CLOCK.now()
         if self._access is not None and not self._refused and now < self._fresh_until:
             return self._access
-        anew, self._refused = self._refused, False
         self._fresh_until = now + TOKEN_REFRESH  # others go on with what there is meanwhile
         try:
             async with asyncio.timeout(CREDENTIALS_TIMEOUT):
-                self._access = await self._worker.call(partial(self._credentials.load, anew=anew))
+                return await self._worker.call(partial(self._load_now, self._access))
         except Exception as error:
             self._fresh_until = 0.0
-            self._refused = anew
             why = f"no answer within {CREDENTIALS_TIMEOUT:g} s" if isinstance(error, TimeoutError) else str(error)
             raise StoreError(f"cannot get Kubernetes credentials: {why}", outcome="not done") from error
+
+    def _load_now(self, instead_of: Access | None) -> Access:
+        """On the worker, one after the other: who comes later, or gave up waiting, finds what was loaded before."""
+        if self._access is None or self._access is instead_of:
+            anew, self._refused = self._refused, False
+            try:
+                self._access = self._credentials.load(anew=anew)
+            except BaseException:
+                self._refused = anew
+                raise
         return self._access
 
     def _session(self, access: Access) -> aiohttp.ClientSession:
@@ -183,6 +200,11 @@ class _RememberingResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+async def _close_later(session: aiohttp.ClientSession) -> None:
+    await asyncio.sleep(CREDENTIALS_TIMEOUT)
+    await session.close()
 
 
 def _answer(response: aiohttp.ClientResponse, data: bytes) -> Answer:

@@ -85,6 +85,23 @@ def test_a_store_that_hangs_for_many_leases_delays_no_other_store(simulation):
     assert all(len(cell.writes) == pytest.approx(330, abs=4) for cell in cells)
 
 
+def test_losses_are_told_in_time_though_requests_queue_behind_a_hanging_store(simulation):
+    renewer, cells = simulation.renewer(), [Cell() for _ in range(50)]
+    candidacies = [simulation.candidacy(renewer, cell) for cell in cells]
+
+    async def scenario():
+        for candidacy in candidacies:
+            candidacy.start()
+        await asyncio.sleep(60)
+        for cell in cells:
+            cell.silent = True
+        await asyncio.sleep(CONFIG.renew_deadline + 0.1)
+        assert not any(candidacy.term for candidacy in candidacies)
+
+    simulation.run(scenario())
+    assert sum(isinstance(event, TermEnded) for _, event in simulation.events) == 50
+
+
 def test_a_leader_that_is_cut_off_is_replaced_only_after_its_hold_has_ended(simulation):
     cell = Cell()
     first, second = (simulation.candidacy(simulation.renewer(), cell, f"me_{n}") for n in (1, 2))

@@ -220,7 +220,6 @@ def test_an_exclusive_coroutine_runs_at_most_every_so_often(replica):
     assert second.reason == TOO_SOON
 
 
-@pytest.mark.xfail(strict=True, reason="a release does not tell the ledger of finished runs")
 def test_the_end_of_an_exclusive_run_is_told_with_the_release(replica, space):
     replica.exclusive(lease="nightly", at_most_every=HOUR, job="report")(lambda: None)()
     assert space.marks()["fn:report"].state == "d"

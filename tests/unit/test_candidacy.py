@@ -77,30 +77,30 @@ def test_nobody_sees_an_answer_before_what_came_of_it(bench):
 
 def test_work_is_entered_and_left(bench):
     term = bench.lead()
-    assert bench.candidacy.enter() is term
+    assert bench.candidacy.enter("work") is term
     assert len(bench.candidacy.active) == 1
-    bench.candidacy.exit()
-    assert bench.candidacy.active == []
+    bench.candidacy.exit("work")
+    assert bench.candidacy.active == set()
 
 
 def test_no_work_is_entered_while_draining(bench):
     bench.lead()
     bench.candidacy.drain(again=False)
-    assert bench.candidacy.enter() is None
-    assert bench.candidacy.active == []
+    assert bench.candidacy.enter("work") is None
+    assert bench.candidacy.active == set()
 
 
 def test_no_work_is_entered_after_the_deadline_though_no_thread_noticed(bench, clock):
     term = bench.lead()
     clock.push(QUICK.renew_deadline + 1)
     assert bench.candidacy.term is term
-    assert bench.candidacy.enter() is None
+    assert bench.candidacy.enter("work") is None
     assert term.lost.is_set()
 
 
 def test_renewals_go_on_while_a_drain_waits_for_work(bench, clock):
     bench.lead()
-    bench.candidacy.enter()
+    bench.candidacy.enter("work")
     bench.candidacy.drain(again=False)
     version = bench.space.leases["nightly"][1]
     clock.push(QUICK.retry_period)
@@ -110,12 +110,12 @@ def test_renewals_go_on_while_a_drain_waits_for_work(bench, clock):
 
 def test_the_last_work_to_end_starts_the_release(bench):
     bench.lead()
-    bench.candidacy.enter()
-    bench.candidacy.enter()
+    bench.candidacy.enter("one")
+    bench.candidacy.enter("two")
     bench.candidacy.drain(again=False)
-    bench.candidacy.exit()
+    bench.candidacy.exit("one")
     assert not bench.candidacy._candidate.releasing
-    bench.candidacy.exit()
+    bench.candidacy.exit("two")
     assert bench.candidacy._candidate.releasing
     bench.steps(2)
     assert bench.space.holder("nightly") == ""
@@ -123,7 +123,7 @@ def test_the_last_work_to_end_starts_the_release(bench):
 
 def test_at_the_drain_limit_the_term_is_lost_and_the_lease_runs_out(bench):
     term = bench.lead()
-    bench.candidacy.enter()
+    bench.candidacy.enter("work")
     bench.candidacy.drain(again=False)
     bench.candidacy.cut_drain()
     bench.steps(2)
@@ -220,8 +220,3 @@ def test_a_lockers_candidacy_ends_with_its_hold(clock):
     clock.push(QUICK.renew_deadline + 1)
     bench.steps(3)
     assert (bench.candidacy.term, bench.space.leases["nightly"][1]) == (None, version)
-
-
-def test_health_is_told_by_when_the_next_step_was_due(bench):
-    bench.candidacy.start()
-    assert bench.candidacy.due <= PUSHED.clock.now() + QUICK.request_timeout

@@ -130,7 +130,7 @@ def test_a_fork_inside_guarded_work_ends_it_in_neither(replica):
         return current_term().is_valid
 
     assert work()
-    assert work.leadership.candidacy.active == []
+    assert work.leadership.candidacy.active == set()
 
 
 def test_a_child_that_goes_on_after_the_guarded_function_disturbs_nobody(tmp_path):

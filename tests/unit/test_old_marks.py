@@ -27,7 +27,6 @@ def test_a_job_that_runs_seldom_is_not_run_early(replica, space):
     assert job(replica, "rare", days=60)().reason == "too-soon"
 
 
-@pytest.mark.xfail(strict=True, reason="only jobs that were claimed here count as known here")
 def test_a_job_that_runs_seldom_is_not_forgotten_for_the_claims_of_others(replica, space):
     put(space, {"fn:rare": datetime.now(UTC) - 40 * DAY})
     often, rare = job(replica, "often", days=1), job(replica, "rare", days=60)

@@ -22,7 +22,7 @@ from .writer import Writer
 __all__ = ["Answer", "Candidate", "Chance"]
 
 HERD_SPREAD = 0.05  # seconds over which followers spread after a seen release
-DENIED_RETRY = 30.0  # seconds between tries while access is denied
+DENIED_RETRY = 30.0  # seconds between tries while access is denied to a follower
 PATIENT_CONFLICTS = 2  # met in a row before renewals give way a little
 
 Answer = Literal["held", "busy", "failed"]
@@ -259,7 +259,9 @@ class Candidate:
             self._take_at = None
             self._unjudged = False
             self.answer = self.answer or "failed"
-            self._next = now + (DENIED_RETRY if isinstance(error, AccessDenied) else self._delay(error, now))
+            # A holder goes on trying: a server that has just started denies everything before it knows its roles.
+            denied = isinstance(error, AccessDenied) and not self.hold
+            self._next = now + (DENIED_RETRY if denied else self._delay(error, now))
             self.claims.delay(self._next)
 
     # How it comes to that

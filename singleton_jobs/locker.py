@@ -104,7 +104,7 @@ class LeaseLocker:
             raise LeaseExpired(self.lease, f"{term.ending}, {ago:.1f} s ago" if math.isfinite(ago) else term.ending)
 
     def lock(self, timeout: Seconds | None = None) -> bool:
-        """Wait for the lease and take it; False after ``timeout`` seconds (None: no limit).
+        """Wait for the lease and take it; False after ``timeout`` seconds (None: no limit), but not before one attempt.
 
         Raises AccessDenied at once if the store refuses, StoreError at the limit if it does not answer.
         """
@@ -294,8 +294,7 @@ class LeaseLocker:
         candidacy = self._open()
         if not self._take():
             return False
-        until = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
-        return await self._attempt(candidacy, lambda: candidacy.settled, until, block=block)
+        return await self._attempt(candidacy, lambda: candidacy.settled, _one_attempt(candidacy), block=block)
 
     async def _attempt(
         self, candidacy: ClaimingCandidacy, decided: Callable[[], bool], until: float, *, block: bool
@@ -305,11 +304,10 @@ class LeaseLocker:
                 if not candidacy.start(unless=lambda: self.replica.closed):
                     return False
                 taken = await candidacy.changed.wait(decided, until, block=block) and candidacy.term is not None
-                if (
-                    not candidacy.settled and not candidacy.draining
-                ):  # the limit is short: one attempt is made all the same
-                    first = candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
-                    await candidacy.changed.wait(lambda: candidacy.settled or candidacy.draining, first, block=block)
+                # However short the limit is, one attempt is made; a settled one waits for nothing here.
+                await candidacy.changed.wait(
+                    lambda: candidacy.settled or candidacy.draining, _one_attempt(candidacy), block=block
+                )
                 term = candidacy.enter(self)
                 if term is not None:
                     self._term, self._taker = term, _caller(block=block)
@@ -363,6 +361,11 @@ class LeaseLocker:
             pause = min(until, now + candidacy.config.retry_period / RETRIES)
             await candidacy.changed.wait(lambda: False, pause, block=block)
         return bool(freed)
+
+
+def _one_attempt(candidacy: ClaimingCandidacy) -> float:
+    """When an attempt that begins now must have been answered."""
+    return candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
 
 
 def _caller(*, block: bool) -> object:

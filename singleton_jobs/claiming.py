@@ -22,13 +22,22 @@ class ClaimingCandidacy(Candidacy):
 
     async def claim(self, term: Term, claim: Claim, *, block: bool) -> bool:
         """Whether ``claim`` was granted to ``term``. Raises LeadershipLost when the term ends before that is known."""
+        self.ask(term, claim)
+        return await self.decision(term, claim, block=block)
+
+    def ask(self, term: Term, claim: Claim) -> None:
+        """Have ``claim`` sent with the next write, in the order of asking; `decision` tells what came of it."""
         term.check()
         if self._pretending:
-            return True
+            claim.outcome = "granted"
+            return
         with self._mutex:
             if self.term is term:
                 self._candidate.claims.add(claim, self.clock.now())
         self._driver.wake(self)
+
+    async def decision(self, term: Term, claim: Claim, *, block: bool) -> bool:
+        """Whether ``claim``, asked under ``term``, was granted. Raises LeadershipLost if the term ended before."""
         try:
             await self.changed.wait(lambda: claim.outcome is not None or self.term is not term, math.inf, block=block)
         finally:
@@ -40,14 +49,23 @@ class ClaimingCandidacy(Candidacy):
             raise LeadershipLost(self.lease, "its term ended before a claim was decided")
         return claim.outcome == "granted"
 
+    def marks(self) -> dict[str, Mark]:
+        """The last claimed fire of every job, as far as they were seen here, and what is about to be introduced."""
+        with self._mutex:
+            seen, introduced = self._candidate.seen, dict(self._candidate.claims.introduced)
+        try:
+            return introduced | read_ledger(seen.ledger if seen else None)
+        except UnreadableLedger:
+            return introduced  # an event says so when something is claimed
+
     def mark(self, job: str) -> Mark | None:
         """The last claimed fire of ``job``, as far as it was seen here."""
+        return self.marks().get(job)
+
+    def introduce(self, marks: dict[str, datetime]) -> None:
+        """Give jobs that have no mark one, with the next write: only later fires of theirs are due."""
         with self._mutex:
-            seen = self._candidate.seen
-        try:
-            return read_ledger(seen.ledger).get(job) if seen else None
-        except UnreadableLedger:
-            return None  # an event says so when something is claimed
+            self._candidate.claims.introduce(marks)
 
     def know(self, jobs: set[str]) -> None:
         """Keep the marks of ``jobs``, a set that may grow, however old they get."""

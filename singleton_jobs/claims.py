@@ -21,6 +21,7 @@ class Claims:
         self.lowered: dict[str, Mark] = {}  # marks found in the future, as they were
         self._open: list[Claim] = []
         self._done: dict[str, str] = {}
+        self.introduced: dict[str, Mark] = {}  # jobs that were seen for the first time, and are not yet in the ledger
         self.known: set[str] = set()  # jobs of this program: their marks are kept however old they get
         self._telling: dict[str, str] = {}  # what of it rides in the write under way
         self._lowering: dict[str, Mark] = {}
@@ -38,6 +39,10 @@ class Claims:
         self.known.add(claim.job)
         self._open.append(claim)
         self._from = min(self._from, now)
+
+    def introduce(self, marks: dict[str, datetime]) -> None:
+        """Have jobs that have no mark get one with the next write; none is sent for that alone."""
+        self.introduced |= {job: Mark(time, "", "d") for job, time in marks.items() if job not in self._marks}
 
     def withdraw(self, claim: Claim) -> None:
         """Nobody waits for ``claim`` any more."""
@@ -63,16 +68,19 @@ class Claims:
         if self.unreadable:
             return None
         future = lower(self._marks, time)
-        marks = {**self._marks, **future}
+        marks = {**self.introduced, **self._marks, **future}
         for claim in self._open:
             claim.outcome = judge(claim, marks)
         fresh = [claim for claim in self._open if not claim.carried]
         self._refuse(fresh, lambda claim: claim.fire > time + AHEAD)
-        if not (self._open or self._done or future):
+        if not (self._open or self._done or self.introduced or future):
             return None
         text = self._advance(marks, time)
         room = min(LIMIT, ANNOTATIONS - _others(seen))
         if size(text) > room:
+            for job in self.introduced:
+                del marks[job]
+            self.introduced = {}
             self._refuse(fresh, lambda claim: claim.job not in marks)  # the ones that would make it grow
             text = self._advance(marks, time)
         if size(text) > room:
@@ -90,6 +98,7 @@ class Claims:
             self.unreadable = None
         except UnreadableLedger as error:
             self._marks, self.unreadable = {}, str(error)
+        self.introduced = {job: mark for job, mark in self.introduced.items() if job not in self._marks}
         for claim in self._open:
             if self.unreadable:
                 claim.outcome = "refused"
@@ -107,7 +116,7 @@ class Claims:
 
     def end(self) -> None:
         """The term has ended: claims without an outcome stay without one."""
-        self._open, self._from = [], math.inf
+        self._open, self._from, self.introduced = [], math.inf, {}
 
     def _advance(self, marks: dict[str, Mark], time: datetime) -> str:
         return advance(marks, self._open, self._done, self.known, time)

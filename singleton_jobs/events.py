@@ -5,6 +5,8 @@ from typing import Protocol
 
 __all__ = [
     "Event",
+    "FireInterrupted",
+    "FireSkipped",
     "HolderChanged",
     "Hook",
     "LedgerLarge",
@@ -64,6 +66,29 @@ class RunSkipped(Event):
 
     function: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FireSkipped(Event):
+    """A scheduled fire of ``job``, due at ``time`` (ISO 8601, UTC), does not run here.
+
+    ``reason``: ``"refused"`` (it, or a later one, was claimed before), or why there is no leadership, as in
+    `singleton_jobs.Skipped`: another replica then runs it.
+    """
+
+    job: str
+    time: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FireInterrupted(Event):
+    """The fire of ``job`` at ``time`` (ISO 8601, UTC) was claimed and not reported done: it may have run, in part or
+    not at all. Nobody runs it again.
+    """
+
+    job: str
+    time: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,7 @@ class Leadership:
 
     def start(self) -> None:
         """Compete for the lease from now on. Raises ConfigError if there is no store to compete in."""
-        if self.replica.closed:
-            raise SingletonJobsError(f"the replica is closed: it cannot compete for lease {self.lease!r} any more")
+        self.prepare()
         self._begin()
 
     @property
@@ -178,7 +177,14 @@ class Leadership:
                 return result
         return None
 
-    # What guards and the replica use
+    # What guards, schedulers and the replica use
+
+    def prepare(self) -> ClaimingCandidacy:
+        """Find the store without asking it anything. Raises ConfigError if there is none."""
+        if self.replica.closed:
+            raise SingletonJobsError(f"the replica is closed: it cannot compete for lease {self.lease!r} any more")
+        with self._mutex:
+            return self._open()
 
     async def admit(self, entry: object, *, block: bool, wait: bool = True) -> Term | Reason:
         """The term to run under now, entered; or why not. The first call may ``wait`` for the first answer."""
@@ -221,10 +227,7 @@ class Leadership:
 
     def _begin(self) -> ClaimingCandidacy:
         with self._mutex:
-            candidacy = self.candidacy
-            if candidacy is None:
-                candidacy = self.replica.open(self.name, "a leadership", self.config, self, sticky=True)
-                self.candidacy = candidacy
+            candidacy = self._open()
             if candidacy.started or self.replica.mode == "never":
                 return candidacy
             if self.replica.mode == "always":
@@ -233,6 +236,11 @@ class Leadership:
                 self.replica.announce(candidacy)
                 candidacy.start(unless=lambda: self.replica.closed)
             return candidacy
+
+    def _open(self) -> ClaimingCandidacy:
+        if self.candidacy is None:
+            self.candidacy = self.replica.open(self.name, "a leadership", self.config, self, sticky=True)
+        return self.candidacy
 
     async def _claim(self, job: str, fire_time: datetime, *, block: bool) -> bool:
         from .ledger import Claim

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from .clock import SYSTEM_CLOCK
 from .errors import LeadershipLost
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ class Term:
         ended_at = self._hold.ended_at
         return 0.0 if ended_at is None else max(0.0, self._now() - ended_at)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """A copy in another process of this machine passes its checks until the present hold would end unrenewed."""
+        until = self._hold.until if self.is_valid else -math.inf
+        return _copied, (self.lease, self.identity, self.fencing_token, self.uid, self.acquired_at, until)
+
     def _outlived(self) -> bool:
         """Latch the loss under the lock that renewals extend under; True if one of them came first."""
         if os.getpid() != self._pid:
@@ -129,6 +135,25 @@ class Term:
         self.lost.set()
         for callback in tuple(self._on_lost):
             callback()
+
+
+class _Nobody:
+    """Owner of a term's copies."""
+
+    def expire(self) -> None:
+        """Nothing is held here."""
+
+    def exit(self, entry: object) -> None:
+        """Nothing was entered here."""
+
+
+def _copied(
+    lease: str, identity: str, token: int, uid: str, acquired_at: datetime | None, until: float
+) -> Term:
+    from .actions import Hold
+
+    hold = Hold(until, token, uid, acquired_at, 0, ending="this process has a copy, which no renewal reaches")
+    return Term(lease, identity, hold, SYSTEM_CLOCK.now, _Nobody())
 
 
 class Fire(NamedTuple):

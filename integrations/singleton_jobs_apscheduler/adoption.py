@@ -1,0 +1,113 @@
+"""What a guarded scheduler does differently: all it takes on is guarded, and its thread outlives a store's errors."""
+
+from __future__ import annotations
+
+import re
+import threading
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from apscheduler.executors.base import BaseExecutor
+from apscheduler.job import Job
+from apscheduler.jobstores.base import BaseJobStore
+from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
+
+from singleton_jobs import ConfigError
+
+from .executor import SingletonExecutor
+
+__all__ = ["Guarded", "GuardedStore", "adopt", "refuse_generated_id"]
+
+GENERATED = re.compile("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}")  # what uuid4().hex looks like
+
+
+class GuardedStore(BaseJobStore):
+    """A job store that has a say in the jobs that are added to it."""
+
+    @abstractmethod
+    def prepare(self, job: Job, *, replace: bool) -> None:
+        """``job`` is about to be added, in place of another if ``replace``."""
+
+
+class Guarded(BaseScheduler):
+    """Mixed into the class of a scheduler that has a singleton job store."""
+
+    cover: Callable[[BaseJobStore], GuardedStore] | None = None  # guards a store; set if all of them are to be
+    passing: int | None = None  # the thread that looks for due jobs at this moment
+
+    def add_jobstore(self, jobstore: BaseJobStore | str, alias: str = "default", **options: Any) -> None:
+        """Guard the store if all are guarded."""
+        if self.cover and isinstance(jobstore, str):
+            jobstore, options = self._create_plugin_instance("jobstore", jobstore, options), {}
+        if self.cover and isinstance(jobstore, BaseJobStore):
+            jobstore = self.cover(jobstore)
+        super().add_jobstore(jobstore, alias, **options)
+
+    def add_executor(self, executor: BaseExecutor | str, alias: str = "default", **options: Any) -> None:
+        """Guard the executor."""
+        if isinstance(executor, str):
+            executor, options = self._create_plugin_instance("executor", executor, options), {}
+        if isinstance(executor, BaseExecutor) and not isinstance(executor, SingletonExecutor):
+            executor = SingletonExecutor(executor)
+        super().add_executor(executor, alias, **options)
+
+    def add_job(
+        self,
+        func: Any,
+        trigger: Any = None,
+        args: Any = None,
+        kwargs: Any = None,
+        id: str | None = None,
+        *more: Any,
+        **options: Any,
+    ) -> Job:
+        """Refuse a job without an id of its own, if all are guarded."""
+        if self.cover:
+            refuse_generated_id(id, func)
+        return super().add_job(func, trigger, args, kwargs, id, *more, **options)
+
+    def _real_add_job(self, job: Job, jobstore_alias: str, replace_existing: bool) -> None:
+        store = self._lookup_jobstore(jobstore_alias)
+        if isinstance(store, GuardedStore):
+            store.prepare(job, replace=replace_existing)
+        super()._real_add_job(job, jobstore_alias, replace_existing)
+
+    def _process_jobs(self) -> float | None:
+        if self.state == STATE_STOPPED:  # the loop's last pass would advance jobs without running them
+            return None
+        self.passing = threading.get_ident()
+        try:
+            wait: float | None = super()._process_jobs()
+            return wait
+        finally:
+            self.passing = None
+
+
+def adopt(scheduler: BaseScheduler) -> Guarded:
+    """Turn ``scheduler`` into a guarded one, with the executors that it has."""
+    if not isinstance(scheduler, Guarded):
+        kind = type(scheduler)
+        if kind not in _guarded:
+            _guarded[kind] = type(kind.__name__, (Guarded, kind), {"__module__": kind.__module__})
+        scheduler.__class__ = _guarded[kind]
+    for alias, executor in scheduler._executors.items():
+        if not isinstance(executor, SingletonExecutor):
+            scheduler._executors[alias] = guarded = SingletonExecutor(executor)
+            if executor._scheduler is not None:
+                guarded.attach(scheduler, alias)
+    guarded_scheduler: Guarded = scheduler
+    return guarded_scheduler
+
+
+_guarded: dict[type[BaseScheduler], type[Guarded]] = {}
+
+
+def refuse_generated_id(id: str | None, func: Any) -> None:
+    """Raise ConfigError if ``id`` is none, or one that each replica would make up for itself."""
+    if id is None or GENERATED.fullmatch(id):
+        name = func if isinstance(func, str) else getattr(func, "__name__", "job")
+        raise ConfigError(
+            f"the job {name!r} needs an id that is the same on every replica: "
+            f'scheduler.add_job({name.rpartition(":")[2]}, …, id="{name.rpartition(":")[2]}")'
+        )

@@ -1,0 +1,169 @@
+"""SingletonExecutor: claims each fire of a guarded job, then has another executor run it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+from apscheduler.events import JobExecutionEvent
+from apscheduler.executors.base import BaseExecutor
+from apscheduler.executors.pool import ProcessPoolExecutor
+from apscheduler.job import Job
+from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.util import iscoroutinefunction_partial
+
+from singleton_jobs import Config, Replica
+from singleton_jobs.process import default_replica
+
+from .plan import Plan, clone
+from .runs import Run, Runs, guarded, run_in_process
+from .submission import Submission, SubmittedId
+
+__all__ = ["SingletonExecutor"]
+
+
+class SingletonExecutor(BaseExecutor):
+    """Runs the jobs of singleton job stores on ``inner``, each fire once; other jobs as ``inner`` always did.
+
+    Plugin alias: ``singleton``. ``inner``: an executor, or the alias of one, with its ``options``; by default what
+    the scheduler uses by default. With ``lease``, the whole scheduler is guarded as by `guard`.
+
+    A fire is claimed when the scheduler submits it, and runs once the claim is granted; a refused one is told as
+    `singleton_jobs.events.FireSkipped` and to no listener of the scheduler.
+    """
+
+    def __init__(
+        self,
+        inner: str | BaseExecutor | None = None,
+        lease: str | None = None,
+        *,
+        config: Config | None = None,
+        replica: Replica | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self._inner: Any = inner
+        if isinstance(inner, str):
+            self._inner = BaseScheduler._executor_plugins[inner].load()(**options)
+        self._leadership = (replica or default_replica()).leadership(lease, config) if lease else None
+        self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._waiter: threading.Thread | None = None
+        self._closed = False
+
+    def start(self, scheduler: BaseScheduler, alias: str) -> None:
+        """Start with the scheduler."""
+        if self._leadership:
+            from .guarding import cover
+
+            cover(scheduler, self._leadership)
+        if self._inner is None:
+            self._inner = scheduler._create_default_executor()
+        self._inner.start(scheduler, alias)
+        self.attach(scheduler, alias)
+
+    def attach(self, scheduler: BaseScheduler, alias: str) -> None:
+        """Take the place of ``inner``, which was started already."""
+        super().start(scheduler, alias)
+        self._closed = False
+        self._inner._run_job_success = self._run_job_success
+        self._inner._run_job_error = self._run_job_error
+
+    def shutdown(self, wait: bool = True) -> None:
+        """Run what was submitted, then shut ``inner`` down; ``wait`` for that, except on an event loop."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is None:
+            self._inner.shutdown(wait)
+        elif self._loop() is not None:
+            self._closed = True
+            self._waiting.put(None)
+            self._inner.shutdown(wait)
+        else:
+            self._waiting.put(partial(self._inner.shutdown, wait))
+            self._waiting.put(None)
+            if wait:
+                waiter.join()
+
+    def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
+        plan = job.trigger
+        if not isinstance(plan, Plan):
+            self._inner._do_submit_job(job, run_times)
+            return
+        if iscoroutinefunction_partial(job.func) and self._loop() is None:
+            raise TypeError(f"{self._inner!r} never awaits: the coroutine function of {job} needs an AsyncIOExecutor")
+        submission = Submission(plan, job, run_times, self._hand_over)
+        self._waiting.put(submission.decide)
+        if self._waiter is None:
+            self._waiter = threading.Thread(target=self._wait, name="singleton-jobs-claims", daemon=True)
+            self._waiter.start()
+
+    def _wait(self) -> None:
+        while task := self._waiting.get():
+            task()
+
+    def _loop(self) -> Callable[..., object] | None:
+        """How to call something on the event loop that ``inner`` lives on, if it does."""
+        loop = getattr(self._inner, "_eventloop", None)
+        if loop is not None:
+            call: Callable[..., object] = loop.call_soon_threadsafe
+            return call
+        ioloop = getattr(self._inner, "_ioloop", None)
+        return ioloop and ioloop.add_callback
+
+    def _hand_over(self, submission: Submission, runs: list[Run]) -> None:
+        """Have ``inner`` do ``runs``; without any, the submission is over."""
+        if not runs:
+            self._end(submission)
+        elif self._closed:
+            submission.interrupted()
+            self._end(submission)
+        elif (call := self._loop()) is None:
+            self._submit(submission, runs)
+        else:
+            try:
+                call(self._submit, submission, runs)
+            except RuntimeError:  # the loop was closed
+                submission.interrupted()
+                self._end(submission)
+
+    def _submit(self, submission: Submission, runs: list[Run]) -> None:
+        times = Runs(runs)
+        try:
+            self._inner._do_submit_job(self._prepared(submission, times), times)
+        except Exception:
+            self._logger.exception('Error submitting job "%s" to executor %r', submission.job, self._inner)
+            submission.interrupted()
+            self._end(submission)
+
+    def _end(self, submission: Submission) -> None:
+        super()._run_job_success(submission.job.id, [])
+
+    def _prepared(self, submission: Submission, runs: Runs) -> Job:
+        """The job to submit, once, for ``runs``."""
+        job = clone(submission.job, id=SubmittedId(submission), trigger=submission.plan.job.trigger)
+        if isinstance(self._inner, ProcessPoolExecutor):
+            state = job.__getstate__()
+            job.func_ref = f"{run_in_process.__module__}:{run_in_process.__qualname__}"
+            job.args = (runs, state["func"], *state["args"])
+            job.func = run_in_process
+        else:
+            job.func = guarded(job.func, runs)
+        return job
+
+    def _run_job_success(self, job_id: str, events: list[JobExecutionEvent]) -> None:
+        if isinstance(job_id, SubmittedId):
+            events, again = job_id.submission.ended(events)
+            if again:
+                self._hand_over(job_id.submission, again)
+                for event in events:
+                    self._scheduler._dispatch_event(event)
+                return
+        super()._run_job_success(str(job_id), events)
+
+    def _run_job_error(self, job_id: str, exc: BaseException, traceback: Any = None) -> None:
+        if isinstance(job_id, SubmittedId):
+            job_id.submission.interrupted()
+        super()._run_job_error(str(job_id), exc, traceback)

@@ -1,0 +1,65 @@
+"""guard: the one line that makes a scheduler fire on one replica."""
+
+from __future__ import annotations
+
+from apscheduler.jobstores.base import BaseJobStore
+from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
+
+from singleton_jobs import Config, ConfigError, Leadership, Replica
+from singleton_jobs.config import Seconds
+from singleton_jobs.process import default_replica
+
+from .adoption import Guarded, adopt, refuse_generated_id
+from .jobstore import SingletonJobStore
+
+__all__ = ["cover", "guard"]
+
+
+def guard(
+    scheduler: BaseScheduler,
+    lease: str,
+    *,
+    config: Config | None = None,
+    replica: Replica | None = None,
+    poll: Seconds = 1.0,
+) -> Leadership:
+    """Have every job of ``scheduler`` fire on the replica that holds ``lease``, each fire once.
+
+    To be called before ``scheduler.start()``, before or after jobs, job stores and executors are added; it covers all
+    of them. Candidacy starts with the scheduler and ends with its shutdown. ``poll``, ``config`` and ``replica`` as
+    for `SingletonJobStore`. Gives the `Leadership`, to look at or to subscribe to.
+
+    Raises ConfigError if the scheduler runs already or is guarded, for a bad lease name, and, here or in ``add_job``,
+    for a job without an id of its own: replicas know a job by its id.
+    """
+    if not isinstance(scheduler, BaseScheduler):
+        raise TypeError(f"guard() takes a scheduler of APScheduler 3, not {scheduler!r}")
+    if scheduler.state != STATE_STOPPED:
+        raise ConfigError("the scheduler runs already: call guard(scheduler, lease=…) before scheduler.start()")
+    leadership = (replica or default_replica()).leadership(lease, config)
+    cover(scheduler, leadership, poll)
+    return leadership
+
+
+def cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0) -> None:
+    """Guard all job stores and executors of ``scheduler``, present and later."""
+    if isinstance(scheduler, Guarded) and scheduler.cover:
+        raise ConfigError("the scheduler is guarded already: one guard() covers all its jobs")
+
+    def guarded(store: BaseJobStore) -> SingletonJobStore:
+        if not isinstance(store, SingletonJobStore):
+            return SingletonJobStore(
+                store, leadership.name, config=leadership.config, replica=leadership.replica, poll=poll
+            )
+        if store.leadership is not leadership:
+            raise ConfigError(
+                f"one scheduler, one lease: it is guarded by {leadership.lease!r}, "
+                f"and a job store of it by {store.leadership.lease!r}"
+            )
+        return store
+
+    for job, _, _ in scheduler._pending_jobs:
+        refuse_generated_id(job.id, job.func)
+    stores = {alias: guarded(store) for alias, store in scheduler._jobstores.items()}
+    adopt(scheduler).cover = guarded
+    scheduler._jobstores.update(stores)

@@ -1,0 +1,74 @@
+"""What stands in for a due job's trigger, from the job store to the executor: it knows which fire each run is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from apscheduler.job import Job
+from apscheduler.triggers.base import BaseTrigger
+
+from .schedule import Schedule
+
+if TYPE_CHECKING:
+    from .jobstore import SingletonJobStore
+
+__all__ = ["Plan", "clone"]
+
+
+class Plan(BaseTrigger):
+    """The trigger of a job that was handed out as due; never stored.
+
+    ``job`` is the job as it is stored, ``key`` its name in the ledger. ``resume_after``: where its schedule goes on
+    after a run that is off schedule. ``run_now``: it was told to run at once.
+    """
+
+    __slots__ = ("_fires", "_resume_after", "_run_now", "job", "key", "schedule", "store")
+
+    def __init__(
+        self,
+        store: SingletonJobStore,
+        job: Job,
+        key: str,
+        schedule: Schedule,
+        resume_after: datetime,
+        *,
+        run_now: bool,
+    ) -> None:
+        self.store = store
+        self.job = job
+        self.key = key
+        self.schedule = schedule
+        self._resume_after = resume_after
+        self._run_now = run_now
+        self._fires: dict[datetime, datetime] = {}
+
+    def __str__(self) -> str:
+        return str(self.job.trigger)
+
+    def nominal(self, run_time: datetime) -> datetime | None:
+        """The nominal time of the fire that runs at ``run_time``; None for a run that is off schedule."""
+        run_time = run_time.astimezone(UTC)
+        fire = self._fires.get(run_time)
+        if fire is None:
+            fire = (self.schedule.scheduled if self._run_now else self.schedule.nominal)(run_time)
+        return fire
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """The next run after that of ``previous_fire_time``, jitter included."""
+        last = self.nominal(previous_fire_time) if previous_fire_time else None
+        fire = self.schedule.first(self._resume_after if last is None else last)
+        if fire is None:
+            return None
+        run_time = self.schedule.with_jitter(fire)
+        self._fires[run_time] = fire
+        return run_time.astimezone(now.tzinfo)
+
+
+def clone(job: Job, **changes: object) -> Job:
+    """A copy of ``job``, also of one that could not be stored."""
+    copy = Job.__new__(Job)
+    for name in Job.__slots__:
+        if name != "__weakref__" and hasattr(job, name):
+            setattr(copy, name, changes.get(name, getattr(job, name)))
+    return copy

@@ -1,0 +1,229 @@
+"""When a job is due: the nominal times of its trigger, counted from its mark in the ledger. No clock, no I/O.
+
+Replicas never agree on what a trigger alone says: an interval begins when its process began, and jitter is drawn by
+each. So fires are named by their nominal time. A cron's nominal times are its own; an interval's are its mark plus
+whole intervals, whoever leads; jitter moves a run, not its name.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import BaseCombiningTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from singleton_jobs.ledger import Mark
+
+__all__ = ["Schedule", "Start", "begin", "same_schedule"]
+
+INSTANT = timedelta(microseconds=1)
+STEPS = 10_000  # of a trigger that can only be asked for one time after the other
+FIRST_WINDOW = timedelta(minutes=1)  # in which the latest missed fire is looked for, before wider ones
+LAST_WINDOW = timedelta(days=366)
+
+
+class Schedule:
+    """The nominal times of ``trigger``, seen at ``now``, for a job whose last fire is ``mark``."""
+
+    def __init__(self, trigger: BaseTrigger, mark: Mark | None, now: datetime) -> None:
+        self.jitter = timedelta(seconds=_jitter(trigger))
+        self._trigger = _exact(trigger)
+        self._mark = mark
+        self._now = now.astimezone(UTC)
+
+    def first(self, after: datetime) -> datetime | None:
+        """The first nominal time later than ``after``, in UTC; None if there is none."""
+        trigger = self._trigger
+        if isinstance(trigger, IntervalTrigger):
+            return self._first_interval(trigger, after)
+        if isinstance(trigger, DateTrigger):
+            only = trigger.run_date.astimezone(UTC)
+            return only if only > after else None
+        if _jumps(trigger):
+            return _utc(trigger.get_next_fire_time(None, after + INSTANT))
+        return self._first_of_chain(trigger, after)
+
+    def latest(self, after: datetime, until: datetime) -> datetime | None:
+        """The last nominal time later than ``after`` and not later than ``until``."""
+        window = FIRST_WINDOW
+        while True:
+            start = max(after, until - window)
+            fire = self.first(start)
+            if fire is not None and fire <= until:
+                while (following := self.first(fire)) is not None and following <= until:
+                    fire = following
+                return fire
+            if start == after or window > LAST_WINDOW:
+                return None
+            window *= 4
+
+    def nominal(self, run_time: datetime) -> datetime | None:
+        """The nominal time of the fire that is due at ``run_time``; None if that is off schedule."""
+        fire = self.scheduled(run_time)
+        if fire is not None or _is_fixed(self._trigger):
+            return fire
+        return run_time.astimezone(UTC)  # each of its times follows from the last: it was moved, and goes on from there
+
+    def scheduled(self, run_time: datetime) -> datetime | None:
+        """The nominal time that a run at ``run_time`` may belong to by the trigger, and by its jitter."""
+        run_time = run_time.astimezone(UTC)
+        return self.latest(run_time - self.jitter - INSTANT, run_time)
+
+    def with_jitter(self, fire: datetime) -> datetime:
+        """When to run ``fire``."""
+        return fire + self.jitter * random.random() if self.jitter else fire
+
+    def latest_plan(self, upcoming: datetime | None, *, shared: bool) -> datetime:
+        """The latest time that the trigger itself may have planned, ``upcoming`` being its next fire."""
+        if upcoming is None:
+            return self._now
+        if isinstance(self._trigger, IntervalTrigger) and not shared:  # it began with its process
+            upcoming = self._now + self._trigger.interval
+        return upcoming + self.jitter
+
+    def _first_interval(self, trigger: IntervalTrigger, after: datetime) -> datetime | None:
+        step, start = trigger.interval, trigger.start_date.astimezone(UTC)
+        if start > self._now + step:  # asked for: by itself a trigger starts one interval after its making
+            base, after = start, max(after, start - INSTANT)
+        else:
+            base = self._mark.fire if self._mark else start
+        fire = base + ((after - base) // step + 1) * step
+        end = trigger.end_date
+        return fire if end is None or fire <= end else None
+
+    def _first_of_chain(self, trigger: BaseTrigger, after: datetime) -> datetime | None:
+        claimed = self._mark.fire if self._mark and self._mark.nonce else None  # a mark that was introduced is no fire
+        fire = claimed
+        for _ in range(STEPS):
+            following = _utc(trigger.get_next_fire_time(_local(trigger, fire), after + INSTANT))
+            if following is None or following > after:
+                return following
+            if fire is not None and following <= fire:
+                return None  # it does not move on
+            fire = following
+        return _utc(trigger.get_next_fire_time(_local(trigger, after), after + INSTANT))
+
+
+class Start(NamedTuple):
+    """How a new leader goes on with a job: when it runs next (None: never again), and a mark to introduce."""
+
+    next_run_time: datetime | None
+    mark: datetime | None = None
+
+
+def begin(
+    trigger: BaseTrigger,
+    mark: Mark | None,
+    planned: datetime,
+    now: datetime,
+    grace: timedelta | None,
+    *,
+    shared: bool,
+    asked: bool,
+) -> Start:
+    """When the job that is ``planned`` for then is to run next, by its ``mark`` in the ledger.
+
+    It goes on with the first fire after its mark that is no older than ``grace`` (None: however old); if all that was
+    missed is older, with the latest of that, so that it is reported. ``shared``: what is planned comes from a store
+    that all replicas see. ``asked``: the program itself named the first run.
+    """
+    planned, now = planned.astimezone(UTC), now.astimezone(UTC)
+    if mark is None:
+        if isinstance(trigger, DateTrigger):
+            return Start(planned)
+        trusted = asked or (shared and (grace is None or planned >= now - grace))
+        mark = Mark(_first_mark(trigger, planned, now, trusted=trusted), "", "d")
+        if asked or (trusted and planned <= now):
+            return Start(planned, mark.fire)
+        return Start(_go_on(Schedule(trigger, mark, now), mark, planned, now, grace, shared=shared), mark.fire)
+    return Start(_go_on(Schedule(trigger, mark, now), mark, planned, now, grace, shared=shared))
+
+
+def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
+    """Whether two triggers mean the same times; an interval's default start, which differs each time, aside."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, IntervalTrigger):
+        return _interval(one) == _interval(other)
+    if isinstance(one, BaseCombiningTrigger):
+        pairs = zip(one.triggers, other.triggers, strict=False)
+        alike = len(one.triggers) == len(other.triggers) and one.jitter == other.jitter
+        return alike and all(same_schedule(*pair) for pair in pairs)
+    state = getattr(one, "__getstate__", None)
+    return state is not None and one.__getstate__() == other.__getstate__()
+
+
+def _go_on(
+    schedule: Schedule, mark: Mark, planned: datetime, now: datetime, grace: timedelta | None, *, shared: bool
+) -> datetime | None:
+    upcoming = schedule.first(now)
+    if planned > schedule.latest_plan(upcoming, shared=shared):
+        return planned  # somebody has put it off
+    floor = mark.fire if grace is None else max(mark.fire, now - grace)
+    due = schedule.first(floor)
+    if due is not None and due <= now:
+        return schedule.with_jitter(due)
+    missed = schedule.latest(mark.fire, floor)
+    if missed is not None:
+        return missed
+    if shared and planned > now:
+        return planned
+    return upcoming and schedule.with_jitter(upcoming)
+
+
+def _first_mark(trigger: BaseTrigger, planned: datetime, now: datetime, *, trusted: bool) -> datetime:
+    if not isinstance(trigger, IntervalTrigger):
+        return min(now, planned - INSTANT) if trusted else now
+    step: timedelta = trigger.interval
+    before = planned - step
+    if not trusted and planned <= now:
+        before = planned + (now - planned) // step * step
+    return min(now, before)
+
+
+def _interval(trigger: IntervalTrigger) -> tuple[object, ...]:
+    return trigger.interval, trigger.end_date, trigger.jitter, trigger.timezone
+
+
+def _jitter(trigger: BaseTrigger) -> float:
+    own: float = getattr(trigger, "jitter", None) or 0
+    inner = trigger.triggers if isinstance(trigger, BaseCombiningTrigger) else ()
+    return own + max(map(_jitter, inner), default=0)
+
+
+def _exact(trigger: BaseTrigger) -> BaseTrigger:
+    """``trigger`` without jitter."""
+    if not _jitter(trigger):
+        return trigger
+    exact = copy.copy(trigger)
+    exact.jitter = None
+    if isinstance(exact, BaseCombiningTrigger):
+        exact.triggers = [_exact(inner) for inner in exact.triggers]
+    return exact
+
+
+def _jumps(trigger: BaseTrigger) -> bool:
+    """Whether the trigger tells its first time after any other at once."""
+    if isinstance(trigger, BaseCombiningTrigger):
+        return all(map(_jumps, trigger.triggers))
+    return isinstance(trigger, CronTrigger)
+
+
+def _is_fixed(trigger: BaseTrigger) -> bool:
+    """Whether its times follow from the trigger alone."""
+    return isinstance(trigger, DateTrigger) or _jumps(trigger)
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(UTC)
+
+
+def _local(trigger: BaseTrigger, time: datetime | None) -> datetime | None:
+    """``time`` where the trigger reckons: some count days of the month."""
+    return None if time is None else time.astimezone(getattr(trigger, "timezone", UTC))

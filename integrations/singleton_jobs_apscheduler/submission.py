@@ -1,0 +1,139 @@
+"""One submission of a due job: the claims for its runs, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from apscheduler.events import JobExecutionEvent
+from apscheduler.job import Job
+
+from singleton_jobs import Fire, LeadershipLost, Term
+from singleton_jobs.ledger import Claim
+from singleton_jobs.signals import run_blocking
+
+from .plan import Plan
+from .runs import NOT_RUN, Run
+
+__all__ = ["Submission", "SubmittedId"]
+
+
+class _Planned(NamedTuple):
+    run_time: datetime
+    claim: Claim | None  # None: off schedule
+
+
+class Submission:
+    """Guarded work from the moment the scheduler submits it: a drain waits for it.
+
+    Its claims are sent at once, in nominal order. `decide` waits for them and gives ``hand_over`` what may run.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        job: Job,
+        run_times: list[datetime],
+        hand_over: Callable[[Submission, list[Run]], None],
+    ) -> None:
+        self.plan = plan
+        self.job = job
+        self._candidacy = plan.store.candidacy
+        self._hand_over = hand_over
+        self._term = self._candidacy.enter(self)
+        self._planned = [self._plan(run_time) for run_time in run_times]
+        if self._term:
+            self._ask(self._term)
+
+    def decide(self) -> None:
+        """Wait for the claims, and hand over what was granted."""
+        term = self._term
+        runs = [self._run(planned, term) for planned in self._planned if self._is_granted(planned, term)]
+        if not runs:
+            self._leave()
+        self._hand_over(self, runs)
+
+    def ended(self, events: list[JobExecutionEvent]) -> tuple[list[JobExecutionEvent], list[Run]]:
+        """The events to tell the scheduler's listeners, and the runs that must be handed over again."""
+        not_run = {event.scheduled_run_time for event in events if event.retval is NOT_RUN}
+        told = [event for event in events if event.retval is not NOT_RUN]
+        for event in told:
+            event.job_id = str(event.job_id)
+        term = self._term
+        left = [planned for planned in self._planned if planned.run_time in not_run]
+        if left and term and term.is_valid:  # a process had an outdated copy of the term
+            return told, [self._run(planned, term) for planned in left]
+        for planned in left:
+            self._keep(planned)
+        for planned in self._planned:
+            if planned.claim and planned.claim.outcome == "granted" and planned not in left:
+                self._candidacy.done(planned.claim.job, planned.claim.nonce)
+        self._leave()
+        return told, []
+
+    def interrupted(self) -> None:
+        """Claimed runs were cut short, or could not be started; nobody runs them again."""
+        for _, claim in self._planned:
+            if claim and claim.outcome == "granted":
+                self._candidacy.interrupted(claim.job, claim.fire, claim.nonce)
+        self._leave()
+
+    def _plan(self, run_time: datetime) -> _Planned:
+        fire = self.plan.nominal(run_time)
+        return _Planned(run_time, None if fire is None else self.plan.store.claim(self.plan.key, fire))
+
+    def _ask(self, term: Term) -> None:
+        try:
+            for _, claim in self._planned:
+                if claim:
+                    self._candidacy.ask(term, claim)
+        except LeadershipLost:
+            return  # so none of them will be granted
+
+    def _is_granted(self, planned: _Planned, term: Term | None) -> bool:
+        claim = planned.claim
+        if term is None:
+            self.plan.store.skipped(self.plan.key, planned.run_time, "not-leader")
+            return False
+        if claim is None:
+            return True
+        try:
+            granted = run_blocking(self._candidacy.decision(term, claim, block=True))
+        except LeadershipLost:
+            self._keep(planned)
+            return False
+        if not granted:
+            self.plan.store.skipped(claim.job, claim.fire, "refused")
+        return granted
+
+    def _run(self, planned: _Planned, term: Term | None) -> Run:
+        claim = planned.claim
+        assert term is not None  # noqa: S101
+        return Run(planned.run_time, term, Fire(claim.job, claim.fire, term) if claim else None)
+
+    def _keep(self, planned: _Planned) -> None:
+        """The term has ended: if the claim landed, the fire may still run under the next term of this process."""
+        if planned.claim:
+            self.plan.store.keep(planned.claim)
+        self.plan.store.skipped(self.plan.key, planned.claim.fire if planned.claim else planned.run_time, "not-leader")
+
+    def _leave(self) -> None:
+        if self._term:
+            self._term._exit(self)
+
+
+class SubmittedId(str):
+    """A job's id that leads an executor's answer back to its submission."""
+
+    __slots__ = ("submission",)
+
+    submission: Submission
+
+    def __new__(cls, submission: Submission) -> SubmittedId:
+        made = super().__new__(cls, submission.job.id)
+        made.submission = submission
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return str, (str(self),)

@@ -255,10 +255,17 @@ class SingletonJobStore(GuardedStore):
             key = self._key(job)
             self.leadership.jobs.add(key)
             self._check_grace(job)
-            mark = self._reclaimable(key, marks.get(key))
+            mark = marks.get(key)
             grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
             start = begin(
-                job.trigger, mark, job.next_run_time, now, grace, shared=self._shared, asked=job.id in self._asked
+                job.trigger,
+                mark,
+                job.next_run_time,
+                now,
+                grace,
+                shared=self._shared,
+                asked=job.id in self._asked,
+                since=self._unrun_since(key, mark),
             )
             if start.mark:
                 new_marks[key] = start.mark
@@ -266,18 +273,17 @@ class SingletonJobStore(GuardedStore):
         self._asked.clear()
         self.candidacy.introduce(new_marks)
 
-    def _reclaimable(self, key: str, mark: Mark | None) -> Mark | None:
-        """The mark, set back if it stands for fires that were claimed here and have not run."""
-        for claim in sorted(
-            (c for (job, _), c in self._unrun.items() if job == key), key=lambda c: c.fire, reverse=True
-        ):
+    def _unrun_since(self, key: str, mark: Mark | None) -> datetime | None:
+        """Just before the first of the fires that ``mark`` stands for, were claimed here and have not run."""
+        since = None
+        for claim in [claim for (job, _), claim in self._unrun.items() if job == key]:
             if mark and mark.state == "c" and mark.nonce in claim.carried:
-                mark = mark._replace(fire=claim.fire - timedelta(microseconds=1))
-            else:
-                del self._unrun[(key, claim.fire)]
-                if claim.outcome == "granted":
-                    self.candidacy.interrupted(key, claim.fire, claim.nonce)
-        return mark
+                since = min(since or claim.fire, claim.fire - timedelta(microseconds=1))
+                continue
+            del self._unrun[(key, claim.fire)]
+            if claim.outcome == "granted":
+                self.candidacy.interrupted(key, claim.fire, claim.nonce)
+        return since
 
     def _move(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:

@@ -126,12 +126,14 @@ def begin(
     *,
     shared: bool,
     asked: bool,
+    since: datetime | None = None,
 ) -> Start:
     """When the job that is ``planned`` for then is to run next, by its ``mark`` in the ledger.
 
     It goes on with the first fire after its mark that is no older than ``grace`` (None: however old); if all that was
     missed is older, with the latest of that, so that it is reported. ``shared``: what is planned comes from a store
-    that all replicas see. ``asked``: the program itself named the first run.
+    that all replicas see. ``asked``: the program itself named the first run. ``since``: fires after that, up to the
+    mark, were claimed here and have not run.
     """
     planned, now = planned.astimezone(UTC), now.astimezone(UTC)
     if mark is None:
@@ -141,8 +143,8 @@ def begin(
         mark = Mark(_first_mark(trigger, planned, now, trusted=trusted), "", "d")
         if asked or (trusted and planned <= now):
             return Start(planned, mark.fire)
-        return Start(_go_on(Schedule(trigger, mark, now), mark, planned, now, grace, shared=shared), mark.fire)
-    return Start(_go_on(Schedule(trigger, mark, now), mark, planned, now, grace, shared=shared))
+        return Start(_go_on(Schedule(trigger, mark, now), mark.fire, planned, now, grace, shared=shared), mark.fire)
+    return Start(_go_on(Schedule(trigger, mark, now), since or mark.fire, planned, now, grace, shared=shared))
 
 
 def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
@@ -160,16 +162,16 @@ def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
 
 
 def _go_on(
-    schedule: Schedule, mark: Mark, planned: datetime, now: datetime, grace: timedelta | None, *, shared: bool
+    schedule: Schedule, done: datetime, planned: datetime, now: datetime, grace: timedelta | None, *, shared: bool
 ) -> datetime | None:
     upcoming = schedule.first(now)
     if planned > schedule.latest_plan(upcoming, shared=shared):
         return planned  # somebody has put it off
-    floor = mark.fire if grace is None else max(mark.fire, now - grace)
+    floor = done if grace is None else max(done, now - grace)
     due = schedule.first(floor)
     if due is not None and due <= now:
         return schedule.with_jitter(due)
-    missed = schedule.latest(mark.fire, floor)
+    missed = schedule.latest(done, floor)
     if missed is not None:
         return missed
     if shared and planned > now:

@@ -18,8 +18,8 @@ def main() -> None:
 def demo(*, kubernetes: bool, seconds: int, plain: bool) -> None:
     """Start three replicas, kill the one that leads, twice, and count who ran what.
 
-    Fails if any tick ran twice. Everything is kept in a temporary folder, or, with --kubernetes, in one Lease that
-    is deleted at the end.
+    Fails if any tick ran twice or was missed. Everything is kept in a temporary folder, or, with --kubernetes, in one
+    Lease that is deleted at the end.
     """
     from .demo import run_demo
 

@@ -45,6 +45,13 @@ def test_the_demo_on_a_cluster_says_where_it_is_and_tidies_up(
         assert f"context test, namespace {namespace}, lease {name}" in " ".join(demo.output.split())
         assert demo.wait() == 0, demo.output
         assert "with SIGKILL" in demo.output
+        caught_up = re.findall(
+            r"ran on demo-\d  \(token \d+\), caught up: due \S+, (\d+\.\d) s late$", demo.output, re.M
+        )
+        assert caught_up  # nobody can see there that a process is dead, so its lease has to run out
+        assert re.search(rf"^ longest delay +{max(map(float, caught_up))} s", demo.output, re.M), demo.output
+        for row in ("doubled", "missed"):
+            assert re.search(rf"^ {row} +0 ", demo.output, re.M), demo.output
         assert "Traceback" not in demo.output
     assert leases(admin, namespace) == []
 

@@ -15,6 +15,8 @@ def runs(*moments: tuple[int, str]) -> list[Run]:
 def test_every_tick_once_is_good():
     verdict = judge(runs((10, "a"), (11, "a"), (12, "b"), (13, "b")), first=10, last=13)
     assert (verdict.ticks, verdict.runs, verdict.doubled, verdict.missed) == (4, 4, 0, 0)
+    assert (verdict.interrupted, verdict.caught_up) == (0, 0)
+    assert verdict.longest_delay == pytest.approx(0.05)
     assert verdict.longest_gap == pytest.approx(1.0)
     assert verdict.good
 
@@ -33,7 +35,22 @@ def test_a_gap_is_timed_between_runs_and_its_ticks_are_missed():
     verdict = judge(runs((10, "a"), (14, "b"), (15, "b")), first=10, last=15)
     assert verdict.missed == 3
     assert verdict.longest_gap == pytest.approx(4.0)
+    assert not verdict.good
+
+
+def test_ticks_that_were_caught_up_are_neither_missed_nor_doubled():
+    late = [Run(tick, "b_abc", 13.2, 9) for tick in (11, 12, 13)]
+    verdict = judge([*runs((10, "a")), *late], first=10, last=13)
+    assert (verdict.doubled, verdict.missed, verdict.caught_up) == (0, 0, 2)
+    assert verdict.longest_delay == pytest.approx(2.2)
     assert verdict.good
+
+
+def test_a_tick_that_was_claimed_and_never_ran_is_interrupted_and_not_missed():
+    verdict = judge(runs((10, "a"), (13, "b")), first=10, last=13, claimed={10, 11})
+    assert (verdict.interrupted, verdict.missed) == (1, 1)
+    assert not verdict.good
+    assert judge(runs((10, "a"), (12, "b")), first=10, last=12, claimed={11}).good
 
 
 def test_a_job_that_nobody_took_over_shows_as_a_gap():

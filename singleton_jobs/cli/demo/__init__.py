@@ -31,7 +31,7 @@ class Unusable(click.ClickException):
 
 
 def run_demo(seconds: int, *, kubernetes: bool, plain: bool) -> int:
-    """Play the demo on standard output; the exit status: 0 only if the job ran, and no tick of it twice."""
+    """Play the demo on standard output; the exit status: 0 only if the job ran, no tick twice, and none was missed."""
     signal.signal(signal.SIGTERM, _exit)
     console = Console(highlight=False)
     try:
@@ -61,7 +61,7 @@ def _header(seconds: int, cluster: Cluster | None) -> str:
     where = str(cluster) if cluster else "a SQLite file in a temporary folder"
     kills = " and with ".join(kill.name for kill in KILLS)
     return (
-        "Three replicas call the same job every second; @leader_only lets one run it.\n"
+        "Three replicas tick every second. The leader claims each tick, then runs it.\n"
         f"In {seconds} seconds the leader is killed twice, with {kills}.\n"
         f"The lease: {where}."
     )
@@ -71,13 +71,20 @@ def _conclude(console: Console, verdict: Verdict, killed: list[signal.Signals]) 
     console.print(verdict_table(verdict))
     mode = os.environ.get("SINGLETON_JOBS_MODE")
     if not verdict.good:
-        what = f"{verdict.doubled} of {verdict.ticks} ticks ran more than once" if verdict.doubled else "nothing ran"
         why = f" SINGLETON_JOBS_MODE={mode} is set, so no lease was asked." if mode in ("always", "never") else ""
-        console.print(f"FAILED: {what}.{why}", style="red", soft_wrap=True)
+        console.print(f"FAILED: {_fault(verdict)}.{why}", style="red", soft_wrap=True)
         return
     times = {1: "once", 2: "twice"}.get(len(killed), "not at all, as nobody led")
-    missed = f"; {verdict.missed} fell between two leaders" if verdict.missed else " and none was missed"
-    console.print(f"No tick ran twice{missed}. The leader was killed {times}.", style="green", soft_wrap=True)
+    lost = f", {verdict.interrupted} interrupted" if verdict.interrupted else ""
+    text = f"No tick ran twice and none was missed{lost}. The leader was killed {times}."
+    console.print(text, style="green", soft_wrap=True)
+
+
+def _fault(verdict: Verdict) -> str:
+    if not verdict.runs:
+        return "nothing ran"
+    faults = ((verdict.doubled, "ran more than once"), (verdict.missed, "ran nowhere"))
+    return " and ".join(f"{number} of {verdict.ticks} ticks {what}" for number, what in faults if number)
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:

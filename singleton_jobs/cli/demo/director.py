@@ -4,9 +4,10 @@ import signal
 import time
 from collections.abc import Callable
 
+from .replica import GRACE
 from .runs import Run, Verdict, judge
 from .stage import Actor, Stage, StageError
-from .views import View
+from .views import View, clock_time
 
 __all__ = ["KILLS", "Director"]
 
@@ -15,7 +16,7 @@ READY_LIMIT = 30.0  # seconds until all replicas must have started
 LEADER_LIMIT = 3.0  # seconds that the first tick waits for a leader
 REST = 2.0  # seconds that a killed replica stays away
 POLL = 0.05
-MIDDLE = (0.4, 0.6)  # of a second; ticks run at its start
+MIDDLE = (0.4, 0.6)  # of a second: its tick, due at its start, has ended
 
 
 class Director:
@@ -27,6 +28,9 @@ class Director:
         self._ticks = stage.ticks
         self._seconds = seconds
         self._runs: list[Run] = []
+        self._ran: set[int] = set()
+        self._claimed: set[int] = set()  # as new leaders found them
+        self._interrupted: set[int] = set()
         self.killed: list[signal.Signals] = []
 
     def perform(self) -> Verdict:
@@ -39,24 +43,26 @@ class Director:
         first = int(ticks.now() + 1)
         last = first + self._seconds - 1
         self._view.begin(first, last)
-        stage.go(first)
+        stage.go(first, last)
         kills = [(first + self._seconds * (number + 1) // (len(KILLS) + 1), kill) for number, kill in enumerate(KILLS)]
 
         def next_scene() -> bool:
             now = ticks.now()
-            if kills and now > kills[0][0] and MIDDLE[0] < now % 1 < MIDDLE[1] and (leader := stage.leader):
+            between_ticks = int(now) in self._ran and MIDDLE[0] < now % 1 < MIDDLE[1]
+            if kills and now > kills[0][0] and between_ticks and (leader := stage.leader):
                 self._kill(leader, kills.pop(0)[1])
             for actor in stage.actors.values():
                 if actor.state == "down" and now > actor.down_since + REST and stage.start_again(actor):
-                    stage.go(first, actor.name)
+                    stage.go(first, last, actor.name)
                     self._view.say(now, f"started {actor.name} again")
-            return now > last + MIDDLE[0]
+            over = last in self._ran or not self._ran or now > last + GRACE  # a last leader may have to catch up
+            return over and now > last + MIDDLE[0]
 
         self._watch(self._seconds + READY_LIMIT, next_scene)
         stage.stop()
         self._look_at_runs()
         self._view.refresh(stage)
-        return judge(self._runs, first, last)
+        return judge(self._runs, first, last, self._claimed)
 
     def _kill(self, leader: Actor, number: signal.Signals) -> None:
         self._view.say(self._ticks.now(), f"killed the leader, {leader.name}, with {number.name}", "red")
@@ -77,18 +83,31 @@ class Director:
     def _look(self) -> None:
         for event in self._stage.events:
             actor = self._stage.actors[event["replica"]]
+            if event["event"] == "begins" and event["mark"] is not None:
+                self._claimed.add(event["mark"])
             if event["pid"] == actor.process.pid and actor.state != "down":
                 self._note(actor, **event)
         self._look_at_runs()
+        for tick in sorted(self._claimed - self._ran - self._interrupted):
+            self._interrupted.add(tick)
+            text = f"interrupted: due {clock_time(tick)}, claimed by a leader that was killed"
+            self._view.say(self._ticks.now(), text, "yellow")
 
     def _look_at_runs(self) -> None:
         for run in self._stage.new_runs():
-            again = any(run.tick == earlier.tick for earlier in self._runs)
+            how, style = ("ran AGAIN", "bold red") if run.tick in self._ran else ("ran", "green")
             self._runs.append(run)
-            how, style = ("ran AGAIN", "bold red") if again else ("ran", "green")
-            self._view.say(run.tick, f"{how} on {run.replica}  (token {run.token})", style)
+            self._ran.add(run.tick)
+            where = f"on {run.replica}  (token {run.token})"
+            if run.caught_up:
+                text = f"{how} {where}, caught up: due {clock_time(run.tick)}, {run.delay:.1f} s late"
+                self._view.say(run.time, text, style)
+            else:
+                self._view.say(run.tick, f"{how} {where}", style)
 
-    def _note(self, actor: Actor, event: str, time: float, token: int = 0, error: str = "", **_: object) -> None:
+    def _note(
+        self, actor: Actor, event: str, time: float, token: int = 0, error: str = "", tick: int = 0, **_: object
+    ) -> None:
         match event:
             case "leads":
                 actor.state, actor.token = "leads", token
@@ -98,5 +117,7 @@ class Director:
                 self._view.say(time, f"{actor.name} leads no more", "yellow")
             case "ready" if actor.state == "starting":
                 actor.state = "follows"
+            case "refused":
+                self._view.say(time, f"{actor.name} was refused {clock_time(tick)}", "yellow")
             case "failed":
                 self._view.say(time, f"{actor.name}: {error.splitlines()[0]}", "yellow")

@@ -8,21 +8,23 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any
 
-from ... import Config, configure, current_term, leader_only, running
+from ... import Config, Term, configure, leadership, running
 from ...events import Event, StoreFailed, TermEnded, TermStarted
 from .runs import Run, append
 from .ticks import Ticks
 
-__all__ = ["EVENTS", "RUNS", "Part", "main"]
+__all__ = ["EVENTS", "GRACE", "RUNS", "Part", "main"]
 
 RUNS = "runs.jsonl"
 EVENTS = "events.jsonl"
 CONFIG = Config(lease_duration=3)  # the shortest: a killed leader is replaced while people watch
-DELAY = 0.05  # seconds after the start of its second at which a tick is due
-TOO_LATE = 0.25  # seconds after which it is left out: by then the next leader may have taken over
+JOB = "tick"
+GRACE = 15.0  # seconds that a tick may wait for a new leader: much longer than one takes to come
 LEAVE_LIMIT = 5.0  # seconds that a replica may take to leave when the demo is gone
 
 
@@ -57,10 +59,9 @@ class Diary:
         self._ticks = ticks
         self._runs, self._events = Path(part.folder, RUNS), Path(part.folder, EVENTS)
 
-    def ran(self, tick: int, identity: str) -> None:
+    def ran(self, tick: int, identity: str, token: int) -> None:
         """A tick runs."""
-        term = current_term()
-        append(self._runs, asdict(Run(tick, identity, self._ticks.now(), term.fencing_token if term else 0)))
+        append(self._runs, asdict(Run(tick, identity, self._ticks.now(), token)))
 
     def tell(self, event: str, **more: Any) -> None:
         """Anything else happens."""
@@ -79,30 +80,38 @@ class Diary:
 
 
 def perform(part: Part, ticks: Ticks) -> None:
-    """Call the guarded job once for each tick, from the one that is read from stdin."""
+    """While this replica leads, claim and run each tick of those that are read from stdin."""
     diary = Diary(part, ticks)
     replica = configure(store=part.store, identity=part.name, config=CONFIG)
-
-    @leader_only(lease=part.lease)
-    def job(tick: int) -> None:
-        diary.ran(tick, replica.identity)
-
-    job.leadership.subscribe(diary.on_event)
+    group = leadership(part.lease)
+    group.subscribe(diary.on_event)
     with running(part.lease, sigterm="exit"):
         if replica.mode == "always":  # asks nobody, so nothing tells that it leads
             diary.tell("leads", token=0)
         diary.tell("ready")
-        first = os.read(0, 100)
-        if not first:
+        line = os.read(0, 100)
+        if not line:
             return
         threading.Thread(target=_end_with_demo, daemon=True).start()
-        tick = int(first)
-        while True:
-            tick = max(tick, int(ticks.now() + 1 - TOO_LATE))
-            ticks.sleep_until(tick + DELAY)
-            if ticks.now() < tick + TOO_LATE:
-                job(tick)
-            tick += 1
+        first, last = map(int, line.split())
+
+        def lead(term: Term) -> None:
+            fire = group.last_fire(JOB)
+            mark = int(fire.timestamp()) if fire else None
+            diary.tell("begins", mark=mark)
+            start = max(first if mark is None else mark + 1, ceil(ticks.now() - GRACE))
+            for tick in range(start, last + 1):
+                if term.lost.wait(max(0.0, tick - ticks.now())):
+                    return
+                if group.claim(JOB, datetime.fromtimestamp(tick, UTC)):
+                    diary.ran(tick, replica.identity, term.fencing_token)
+                elif term.is_valid:
+                    diary.tell("refused", tick=tick)
+            term.lost.wait()
+
+        group.run_sync(lead)
+        while replica.mode == "never":  # leads nowhere
+            time.sleep(1)
 
 
 def _end_with_demo() -> None:

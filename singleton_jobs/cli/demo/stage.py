@@ -33,6 +33,7 @@ class Actor:
     state: Literal["starting", "follows", "leads", "down"] = "starting"
     token: int = 0
     ran: list[int] = field(default_factory=list)
+    caught_up: set[int] = field(default_factory=set)
     killed: list[int] = field(default_factory=list)
     down_since: float = 0.0
 
@@ -69,12 +70,12 @@ class Stage:
         leading = [actor for actor in self.actors.values() if actor.state == "leads"]
         return max(leading, key=lambda actor: actor.token, default=None)
 
-    def go(self, first: int, *names: str) -> None:
-        """Have these replicas (or all) call their job from tick ``first`` on."""
+    def go(self, first: int, last: int, *names: str) -> None:
+        """Have these replicas (or all) run the ticks from ``first`` to ``last``."""
         for name in names or self.actors:
             stdin = self.actors[name].process.stdin
             if stdin is not None:
-                stdin.write(f"{first}\n".encode())
+                stdin.write(f"{first} {last}\n".encode())
                 stdin.flush()
 
     def kill(self, actor: Actor, number: signal.Signals) -> None:
@@ -96,7 +97,10 @@ class Stage:
         """What ran since the last time, in order."""
         runs = sorted((Run(**entry) for entry in self.runs), key=lambda run: run.time)
         for run in runs:
-            self.actors[run.replica].ran.append(run.tick)
+            actor = self.actors[run.replica]
+            actor.ran.append(run.tick)
+            if run.caught_up:
+                actor.caught_up.add(run.tick)
         return runs
 
     def check(self) -> None:

@@ -1,6 +1,5 @@
 """The one clock that all replicas of the demo share, and how they name its seconds."""
 
-import time
 from dataclasses import dataclass
 
 from ...clock import SYSTEM_CLOCK
@@ -25,8 +24,3 @@ class Ticks:
     def now(self) -> float:
         """The time, in seconds."""
         return SYSTEM_CLOCK.now() + self.offset
-
-    def sleep_until(self, moment: float) -> None:
-        """Return once the clock shows ``moment``."""
-        while (left := moment - self.now()) > 0:
-            time.sleep(left)

@@ -15,11 +15,12 @@ from rich.text import Text
 from .runs import Verdict
 from .stage import Stage
 
-__all__ = ["LiveView", "PlainView", "View", "make_view", "verdict_table"]
+__all__ = ["LiveView", "PlainView", "View", "clock_time", "make_view", "verdict_table"]
 
 LINES = 6  # of the latest events, under the live table
 REFRESH = 0.1  # seconds
 LIVE_WIDTH = 60  # columns that the live table needs at least
+LEGEND = "█ ran  ▒ caught up  ✗ killed"
 
 
 class View(Protocol):
@@ -116,7 +117,7 @@ class LiveView:
             strip = Text()
             for tick in shown:
                 if tick in actor.ran:
-                    strip.append("█", "red" if ran[tick] > 1 else "green")
+                    strip.append("▒" if tick in actor.caught_up else "█", "red" if ran[tick] > 1 else "green")
                 elif tick in actor.killed:
                     strip.append("✗", "bold red")
                 else:
@@ -125,7 +126,7 @@ class LiveView:
                     strip.right_crop(1)
                     strip.append("✗", "bold red")
             table.add_row(actor.name, Text(state, style), str(len(actor.ran)), strip)
-        return Group(table, *self._lines, *([Text()] * (LINES - len(self._lines))))
+        return Group(table, Text(LEGEND, "dim"), Text(), *self._lines, *([Text()] * (LINES - len(self._lines))))
 
 
 def make_view(console: Console, *, plain: bool) -> View:
@@ -138,17 +139,26 @@ def make_view(console: Console, *, plain: bool) -> View:
 
 
 def verdict_table(verdict: Verdict) -> Table:
-    """The verdict in four rows."""
+    """The verdict in a few rows."""
     table = Table(box=SIMPLE_HEAD, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("ticks", str(verdict.ticks))
     table.add_row("runs", str(verdict.runs))
-    table.add_row("doubled", Text(str(verdict.doubled), "bold red" if verdict.doubled else "bold green"))
+    for name, number in (("doubled", verdict.doubled), ("missed", verdict.missed)):
+        table.add_row(name, Text(str(number), "bold red" if number else "bold green"))
+    if verdict.interrupted:
+        table.add_row("interrupted", Text(str(verdict.interrupted), "bold yellow"))
+    table.add_row("caught up", str(verdict.caught_up))
+    table.add_row("longest delay", f"{verdict.longest_delay:.1f} s")
     table.add_row("longest gap", f"{verdict.longest_gap:.1f} s")
     return table
 
 
+def clock_time(at: float) -> str:
+    """The time of day, to the second."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
 def _line(at: float, text: str, style: str) -> Text:
-    line = Text(time.strftime("%H:%M:%S", time.localtime(at)), "dim" if style else "")
-    return line.append("  ").append(text, style)
+    return Text(clock_time(at), "dim" if style else "").append("  ").append(text, style)

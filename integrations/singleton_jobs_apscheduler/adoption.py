@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from apscheduler.events import EVENT_JOB_SUBMITTED, SchedulerEvent
 from apscheduler.executors.base import BaseExecutor
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore
@@ -66,6 +67,11 @@ class Guarded(BaseScheduler):
         if self.cover:
             refuse_generated_id(id, func)
         return super().add_job(func, trigger, args, kwargs, id, *more, **options)
+
+    def _dispatch_event(self, event: SchedulerEvent) -> None:
+        in_pass = event.code == EVENT_JOB_SUBMITTED and self.passing == threading.get_ident()
+        if not in_pass or not isinstance(self._jobstores.get(event.jobstore), GuardedStore):
+            super()._dispatch_event(event)  # of a guarded job it is told once its claim is granted
 
     def _real_add_job(self, job: Job, jobstore_alias: str, replace_existing: bool) -> None:
         store = self._lookup_jobstore(jobstore_alias)

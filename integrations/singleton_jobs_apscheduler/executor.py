@@ -9,7 +9,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from apscheduler.events import JobExecutionEvent
+from apscheduler.events import EVENT_JOB_SUBMITTED, JobExecutionEvent, JobSubmissionEvent
 from apscheduler.executors.base import BaseExecutor
 from apscheduler.executors.pool import ProcessPoolExecutor
 from apscheduler.job import Job
@@ -20,6 +20,7 @@ from singleton_jobs import Config, Replica
 from singleton_jobs.process import default_replica
 
 from .plan import Plan, clone
+from .plugins import plugin
 from .runs import Run, Runs, guarded, run_in_process
 from .submission import Submission, SubmittedId
 
@@ -48,7 +49,7 @@ class SingletonExecutor(BaseExecutor):
         super().__init__()
         self._inner: Any = inner
         if isinstance(inner, str):
-            self._inner = BaseScheduler._executor_plugins[inner].load()(**options)
+            self._inner = plugin("executor", inner)(**options)
         self._leadership = (replica or default_replica()).leadership(lease, config) if lease else None
         self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._waiter: threading.Thread | None = None
@@ -102,7 +103,10 @@ class SingletonExecutor(BaseExecutor):
 
     def _wait(self) -> None:
         while task := self._waiting.get():
-            task()
+            try:
+                task()
+            except Exception:  # the claims of other jobs wait behind this one
+                self._logger.exception("Error in the executor %r", self)
 
     def _loop(self) -> Callable[..., object] | None:
         """How to call something on the event loop that ``inner`` lives on, if it does."""
@@ -113,11 +117,17 @@ class SingletonExecutor(BaseExecutor):
         ioloop = getattr(self._inner, "_ioloop", None)
         return ioloop and ioloop.add_callback
 
-    def _hand_over(self, submission: Submission, runs: list[Run]) -> None:
+    def _hand_over(self, submission: Submission, runs: list[Run], *, again: bool = False) -> None:
         """Have ``inner`` do ``runs``; without any, the submission is over."""
         if not runs:
             self._end(submission)
-        elif self._closed:
+            return
+        if not again:
+            times = [run.run_time for run in runs]
+            job = submission.job
+            event = JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, job._jobstore_alias, times)
+            self._scheduler._dispatch_event(event)
+        if self._closed:
             submission.interrupted()
             self._end(submission)
         elif (call := self._loop()) is None:
@@ -157,7 +167,7 @@ class SingletonExecutor(BaseExecutor):
         if isinstance(job_id, SubmittedId):
             events, again = job_id.submission.ended(events)
             if again:
-                self._hand_over(job_id.submission, again)
+                self._hand_over(job_id.submission, again, again=True)
                 for event in events:
                     self._scheduler._dispatch_event(event)
                 return

@@ -11,28 +11,30 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED, SchedulerEvent
 from apscheduler.job import Job
-from apscheduler.jobstores.base import BaseJobStore, JobLookupError
+from apscheduler.jobstores.base import BaseJobStore
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.base import STATE_RUNNING, BaseScheduler
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
-from singleton_jobs.config import JITTER, Seconds, seconds
+from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.events import FireSkipped
 from singleton_jobs.ledger import Claim, Mark
 from singleton_jobs.process import default_replica
 from singleton_jobs.signals import run_blocking
 
 from .adoption import GuardedStore, adopt, refuse_generated_id
+from .grace import Grace
 from .parking import Parking
 from .plan import Plan, clone
+from .plugins import plugin
+from .rows import Rows
 from .schedule import Schedule, begin, same_schedule
 
 __all__ = ["SingletonJobStore"]
 
 logger = logging.getLogger("singleton_jobs")
 
-SPARE = 10.0  # seconds of grace beyond the longest take-over
-UNSET = 1  # seconds of grace that APScheduler gives a job for which nobody has asked for any
+INSTANT = timedelta(microseconds=1)
 
 
 class SingletonJobStore(GuardedStore):
@@ -58,19 +60,21 @@ class SingletonJobStore(GuardedStore):
         if not lease:
             raise ConfigError('a singleton job store needs the name of its lease: lease="jobs"')
         if isinstance(inner, str):
-            inner = BaseScheduler._jobstore_plugins[inner].load()(**options)
+            inner = plugin("job store", inner)(**options)
         self.leadership: Leadership = (replica or default_replica()).leadership(lease, config)
         self._inner = inner
         self._shared = not isinstance(inner, MemoryJobStore)
         self._poll = timedelta(seconds=seconds("poll", poll))
         self._parking = Parking(inner)
+        self._rows = Rows(inner, shared=self._shared)
+        self._grace = Grace(self.leadership)
         self._begun: Term | None = None  # the term under which the schedules were taken over
         self._fresh: set[str] = set()  # jobs added since
         self._asked: set[str] = set()  # jobs whose first run the program has named
         self._run_now: dict[str, datetime] = {}
-        self._unwritten: dict[str, Job | None] = {}  # what the inner store has failed to take; None: a removal
+        self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
+        self._replacing: dict[str, Job] = {}  # jobs that are added in place of these
         self._unrun: dict[tuple[str, datetime], Claim] = {}  # claims whose term ended before their fire ran
-        self._warned: set[str] = set()
         self._stopped = threading.Event()
 
     def __repr__(self) -> str:
@@ -112,7 +116,9 @@ class SingletonJobStore(GuardedStore):
         term = self._leading()
         if term is None:
             return []
-        self._catch_up()
+        if term is not self._begun:
+            self._rows.forget()
+        self._rows.catch_up()
         marks: dict[str, Mark] | None = None
         if term is not self._begun or self._fresh:
             marks = self.candidacy.marks()
@@ -120,6 +126,7 @@ class SingletonJobStore(GuardedStore):
             self._begun = term
             self._fresh = set()
         due = self._parking.known(self._inner.get_due_jobs(now), self._scheduler._executors)
+        self._handed_out = {job.id: job for job in due}
         if not due:
             return []
         marks = self.candidacy.marks()
@@ -136,9 +143,7 @@ class SingletonJobStore(GuardedStore):
         except Exception as error:
             self._logger.warning("Error getting the next run time from job store %r: %s", self._alias, error)
             return now + timedelta(seconds=self._scheduler.jobstore_retry_interval)
-        if self._unwritten:
-            return later
-        if upcoming is not None and upcoming <= now and self._parking.has_due:
+        if upcoming is not None and upcoming <= now and (self._parking.has_due or self._rows.behind):
             return later
         return min(upcoming or later, later) if self._shared else upcoming
 
@@ -153,20 +158,19 @@ class SingletonJobStore(GuardedStore):
     def prepare(self, job: Job, *, replace: bool) -> None:
         """Give a job that is added its grace, and the schedule of the one it replaces if that is the same."""
         refuse_generated_id(job.id, job.func)
-        self._check_grace(job)
+        self._grace.settle(job, self._scheduler._job_defaults)
         if hasattr(job, "next_run_time") and job.next_run_time is not None:
             self._asked.add(job.id)
-        known = self._parking.one(self._inner.lookup_job(job.id)) if replace else None
-        if known is None:
+        known = self._inner.lookup_job(job.id) if replace else None
+        if not isinstance(known, Job):
             self._fresh.add(job.id)
         elif same_schedule(known.trigger, job.trigger):
-            job._modify(trigger=known.trigger, next_run_time=known.next_run_time)
             self._asked.discard(job.id)
-        else:
+            self._replacing[job.id] = known
+            job._modify(trigger=known.trigger, next_run_time=known.next_run_time)
+        elif not hasattr(job, "next_run_time") and (mark := self.candidacy.mark(self._key(job))):
             now = datetime.now(UTC)
-            mark = self.candidacy.mark(self._key(job))
-            if mark and not hasattr(job, "next_run_time"):
-                job._modify(next_run_time=Schedule(job.trigger, mark, now).first(max(now, mark.fire)))
+            job._modify(next_run_time=Schedule(job.trigger, mark, now).first(max(now, mark.fire)))
 
     def add_job(self, job: Job) -> None:
         """Store a new job."""
@@ -176,18 +180,20 @@ class SingletonJobStore(GuardedStore):
         """Store a changed job; in a pass of the scheduler, an error of the store is made good later."""
         plan = job.trigger
         if isinstance(plan, Plan):
-            plan.job._modify(next_run_time=job.next_run_time)
-            self._write(job.id, plan.job)
+            self._move(plan.job, job.next_run_time)
             return
+        replaced = self._replacing.pop(job.id, None)
+        if self._shared and replaced is not None and replaced.__getstate__() == job.__getstate__():
+            return  # the row is left to the leader
         self._inner.update_job(job)
-        now = datetime.now(UTC)
-        if job.next_run_time is not None and job.next_run_time <= now:
+        if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC):
             self._run_now[job.id] = job.next_run_time
 
     def remove_job(self, job_id: str) -> None:
         """Remove a job; in a pass of the scheduler, because its schedule has come to its end."""
-        if self._scheduler.passing == threading.get_ident():
-            self._write(job_id, None)
+        job = self._handed_out.get(job_id) if self._scheduler.passing == threading.get_ident() else None
+        if job:
+            self._move(job, None)
         else:
             self._inner.remove_job(job_id)
 
@@ -254,7 +260,7 @@ class SingletonJobStore(GuardedStore):
                 continue
             key = self._key(job)
             self.leadership.jobs.add(key)
-            self._check_grace(job)
+            self._grace.settle(job, self._scheduler._job_defaults)
             mark = marks.get(key)
             grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
             start = begin(
@@ -269,7 +275,10 @@ class SingletonJobStore(GuardedStore):
             )
             if start.mark:
                 new_marks[key] = start.mark
-            self._move(job, start.next_run_time, now)
+            if start.next_run_time != job.next_run_time:
+                if job.next_run_time <= now and Schedule(job.trigger, mark, now).nominal(job.next_run_time) is None:
+                    logger.info("job %s: a run off schedule, asked for at %s, is dropped", job.id, job.next_run_time)
+                self._go_on(job, start.next_run_time, now)
         self._asked.clear()
         self.candidacy.introduce(new_marks)
 
@@ -278,19 +287,23 @@ class SingletonJobStore(GuardedStore):
         since = None
         for claim in [claim for (job, _), claim in self._unrun.items() if job == key]:
             if mark and mark.state == "c" and mark.nonce in claim.carried:
-                since = min(since or claim.fire, claim.fire - timedelta(microseconds=1))
+                since = min(since or claim.fire, claim.fire - INSTANT)
                 continue
             del self._unrun[(key, claim.fire)]
             if claim.outcome == "granted":
                 self.candidacy.interrupted(key, claim.fire, claim.nonce)
         return since
 
-    def _move(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
+    def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:
+            self._handed_out[job.id] = job
             self._scheduler.remove_job(job.id, self._alias)
-        elif next_run_time != job.next_run_time:
-            job._modify(next_run_time=next_run_time.astimezone(now.tzinfo))
-            self._write(job.id, job)
+        else:
+            self._move(job, next_run_time.astimezone(now.tzinfo))
+
+    def _move(self, job: Job, next_run_time: datetime | None) -> None:
+        if not self._shared or self._leading():  # else the row is another leader's by now
+            self._rows.move(job, next_run_time)
 
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:
         key = self._key(job)
@@ -302,45 +315,6 @@ class SingletonJobStore(GuardedStore):
             resume_after = now - grace
         run_now = self._run_now.pop(job.id, None) == job.next_run_time
         return clone(job, trigger=Plan(self, job, key, schedule, resume_after, run_now=run_now))
-
-    def _write(self, job_id: str, job: Job | None) -> None:
-        """Write through to the inner store; what it does not take now is kept for the next pass."""
-        if self._shared and self._leading() is None:
-            return  # the row is another leader's by now
-        self._unwritten[job_id] = job
-        try:
-            self._catch_up()
-        except Exception as error:
-            self._logger.warning("Error updating job %r in job store %r, trying again: %s", job_id, self._alias, error)
-
-    def _catch_up(self) -> None:
-        for job_id, job in tuple(self._unwritten.items()):
-            try:
-                if job is None:
-                    self._inner.remove_job(job_id)
-                else:
-                    self._inner.update_job(job)
-            except JobLookupError:
-                self._logger.info("Job %r was removed from job store %r meanwhile", job_id, self._alias)
-            del self._unwritten[job_id]
-
-    def _check_grace(self, job: Job) -> None:
-        config = self.leadership.config or self.leadership.replica.default_config()
-        needed = math.ceil(config.lease_duration + JITTER * config.retry_period + SPARE)
-        if not hasattr(job, "misfire_grace_time") and self._scheduler._job_defaults["misfire_grace_time"] == UNSET:
-            job._modify(misfire_grace_time=needed)
-            logger.info(
-                "job %s: no misfire_grace_time was given, %d s it is: a fire outlives a take-over", job.id, needed
-            )
-        grace = getattr(job, "misfire_grace_time", self._scheduler._job_defaults["misfire_grace_time"])
-        if grace is not None and grace < needed and job.id not in self._warned:
-            self._warned.add(job.id)
-            logger.warning(
-                "job %s: a misfire_grace_time of %d s loses fires whenever another replica takes over; set it to %d",
-                job.id,
-                grace,
-                needed,
-            )
 
 
 _users: WeakKeyDictionary[Leadership, WeakSet[SingletonJobStore]] = WeakKeyDictionary()

@@ -52,6 +52,8 @@ class Plan(BaseTrigger):
         fire = self._fires.get(run_time)
         if fire is None:
             fire = (self.schedule.scheduled if self._run_now else self.schedule.nominal)(run_time)
+            if fire is not None:
+                self._fires[run_time] = fire
         return fire
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:

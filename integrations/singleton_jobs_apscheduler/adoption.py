@@ -15,12 +15,15 @@ from apscheduler.jobstores.base import BaseJobStore
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import ConfigError
+from singleton_jobs.runs import app_key
 
 from .executor import SingletonExecutor
 
-__all__ = ["Guarded", "GuardedStore", "adopt", "refuse_generated_id"]
+__all__ = ["Guarded", "GuardedStore", "adopt", "refuse_bad_id"]
 
-GENERATED = re.compile("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}")  # what uuid4().hex looks like
+GENERATED = re.compile(
+    "[0-9a-f]{8}(-?)[0-9a-f]{4}\\1[0-9a-f]{4}\\1[0-9a-f]{4}\\1[0-9a-f]{12}"
+)  # what a UUID looks like
 
 
 class GuardedStore(BaseJobStore):
@@ -65,7 +68,7 @@ class Guarded(BaseScheduler):
     ) -> Job:
         """Refuse a job without an id of its own, if all are guarded."""
         if self.cover:
-            refuse_generated_id(id, func)
+            refuse_bad_id(id, func)
         return super().add_job(func, trigger, args, kwargs, id, *more, **options)
 
     def _dispatch_event(self, event: SchedulerEvent) -> None:
@@ -109,11 +112,12 @@ def adopt(scheduler: BaseScheduler) -> Guarded:
 _guarded: dict[type[BaseScheduler], type[Guarded]] = {}
 
 
-def refuse_generated_id(id: str | None, func: Any) -> None:
-    """Raise ConfigError if ``id`` is none, or one that each replica would make up for itself."""
+def refuse_bad_id(id: str | None, func: Any) -> None:
+    """Raise ConfigError unless ``id`` is one that all replicas can know the job by."""
     if id is None or GENERATED.fullmatch(id):
         name = func if isinstance(func, str) else getattr(func, "__name__", "job")
+        name = name.rpartition(":")[2].strip("<>")
         raise ConfigError(
-            f"the job {name!r} needs an id that is the same on every replica: "
-            f'scheduler.add_job({name.rpartition(":")[2]}, …, id="{name.rpartition(":")[2]}")'
+            f'the job {name!r} needs an id that is the same on every replica: scheduler.add_job({name}, …, id="{name}")'
         )
+    app_key(id)  # the same limits as for jobs that people claim themselves

@@ -16,7 +16,7 @@ from apscheduler.job import Job
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.util import iscoroutinefunction_partial
 
-from singleton_jobs import Config, Replica
+from singleton_jobs import Config, ConfigError, Replica
 from singleton_jobs.process import default_replica
 
 from .plan import Plan, clone
@@ -50,6 +50,10 @@ class SingletonExecutor(BaseExecutor):
         self._inner: Any = inner
         if isinstance(inner, str):
             self._inner = plugin("executor", inner)(**options)
+        if not (self._inner is None or isinstance(self._inner, BaseExecutor)) or isinstance(
+            self._inner, SingletonExecutor
+        ):
+            raise ConfigError(f"a singleton executor goes round another executor, or the alias of one, not {inner!r}")
         self._leadership = (replica or default_replica()).leadership(lease, config) if lease else None
         self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._waiter: threading.Thread | None = None

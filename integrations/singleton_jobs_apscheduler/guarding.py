@@ -6,10 +6,10 @@ from apscheduler.jobstores.base import BaseJobStore
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica
-from singleton_jobs.config import Seconds
+from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.process import default_replica
 
-from .adoption import Guarded, adopt, refuse_generated_id
+from .adoption import Guarded, adopt, refuse_bad_id
 from .jobstore import SingletonJobStore
 
 __all__ = ["cover", "guard"]
@@ -33,9 +33,11 @@ def guard(
     for a job without an id of its own: replicas know a job by its id.
     """
     if not isinstance(scheduler, BaseScheduler):
-        raise TypeError(f"guard() takes a scheduler of APScheduler 3, not {scheduler!r}")
+        hint = "; of an extension, pass its .scheduler" if hasattr(scheduler, "scheduler") else ""
+        raise TypeError(f"guard() takes a scheduler of APScheduler 3, not {scheduler!r}{hint}")
     if scheduler.state != STATE_STOPPED:
         raise ConfigError("the scheduler runs already: call guard(scheduler, lease=…) before scheduler.start()")
+    seconds("poll", poll)
     leadership = (replica or default_replica()).leadership(lease, config)
     cover(scheduler, leadership, poll)
     return leadership
@@ -59,7 +61,7 @@ def cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0)
         return store
 
     for job, _, _ in scheduler._pending_jobs:
-        refuse_generated_id(job.id, job.func)
+        refuse_bad_id(job.id, job.func)
     stores = {alias: guarded(store) for alias, store in scheduler._jobstores.items()}
     adopt(scheduler).cover = guarded
     scheduler._jobstores.update(stores)

@@ -22,7 +22,7 @@ from singleton_jobs.ledger import Claim, Mark
 from singleton_jobs.process import default_replica
 from singleton_jobs.signals import run_blocking
 
-from .adoption import GuardedStore, adopt, refuse_generated_id
+from .adoption import GuardedStore, adopt, refuse_bad_id
 from .grace import Grace
 from .parking import Parking
 from .plan import Plan, clone
@@ -61,6 +61,8 @@ class SingletonJobStore(GuardedStore):
             raise ConfigError('a singleton job store needs the name of its lease: lease="jobs"')
         if isinstance(inner, str):
             inner = plugin("job store", inner)(**options)
+        if not isinstance(inner, BaseJobStore) or isinstance(inner, SingletonJobStore):
+            raise ConfigError(f"a singleton job store goes round another job store, or the alias of one, not {inner!r}")
         self.leadership: Leadership = (replica or default_replica()).leadership(lease, config)
         self._inner = inner
         self._shared = not isinstance(inner, MemoryJobStore)
@@ -157,7 +159,7 @@ class SingletonJobStore(GuardedStore):
 
     def prepare(self, job: Job, *, replace: bool) -> None:
         """Give a job that is added its grace, and the schedule of the one it replaces if that is the same."""
-        refuse_generated_id(job.id, job.func)
+        refuse_bad_id(job.id, job.func)
         self._grace.settle(job, self._scheduler._job_defaults)
         if hasattr(job, "next_run_time") and job.next_run_time is not None:
             self._asked.add(job.id)

@@ -59,7 +59,7 @@ class Plan(BaseTrigger):
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
         """The next run after that of ``previous_fire_time``, jitter included."""
         last = self.nominal(previous_fire_time) if previous_fire_time else None
-        fire = self.schedule.first(self._resume_after if last is None else last)
+        fire = self.schedule.first(self._resume_after) if last is None else self.schedule.following(last)
         if fire is None:
             return None
         run_time = self.schedule.with_jitter(fire)

@@ -41,7 +41,7 @@ class Schedule:
         """The first nominal time later than ``after``, in UTC; None if there is none."""
         trigger = self._trigger
         if isinstance(trigger, IntervalTrigger):
-            return self._first_interval(trigger, after)
+            return self._first_interval(trigger, self._mark.fire if self._mark else None, after)
         if isinstance(trigger, DateTrigger):
             only = trigger.run_date.astimezone(UTC)
             return only if only > after else None
@@ -70,6 +70,13 @@ class Schedule:
             return fire
         return run_time.astimezone(UTC)  # each of its times follows from the last: it was moved, and goes on from there
 
+    def following(self, fire: datetime) -> datetime | None:
+        """The nominal time after that of ``fire``, wherever that was."""
+        trigger = self._trigger
+        if isinstance(trigger, IntervalTrigger):
+            return self._first_interval(trigger, fire, fire)
+        return self.first(fire)
+
     def scheduled(self, run_time: datetime) -> datetime | None:
         """The nominal time that a run at ``run_time`` may belong to by the trigger, and by its jitter."""
         run_time = run_time.astimezone(UTC)
@@ -87,12 +94,12 @@ class Schedule:
             upcoming = self._now + self._trigger.interval
         return upcoming + self.jitter
 
-    def _first_interval(self, trigger: IntervalTrigger, after: datetime) -> datetime | None:
+    def _first_interval(self, trigger: IntervalTrigger, last: datetime | None, after: datetime) -> datetime | None:
         step, start = trigger.interval, trigger.start_date.astimezone(UTC)
         if start > self._now + step:  # asked for: by itself a trigger starts one interval after its making
             base, after = start, max(after, start - INSTANT)
         else:
-            base = self._mark.fire if self._mark else start
+            base = last or start
         fire = base + ((after - base) // step + 1) * step
         end = trigger.end_date
         return fire if end is None or fire <= end else None

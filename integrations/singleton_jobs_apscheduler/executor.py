@@ -121,36 +121,37 @@ class SingletonExecutor(BaseExecutor):
         ioloop = getattr(self._inner, "_ioloop", None)
         return ioloop and ioloop.add_callback
 
-    def _hand_over(self, submission: Submission, runs: list[Run], *, again: bool = False) -> None:
+    def _hand_over(self, submission: Submission, runs: list[Run]) -> None:
         """Have ``inner`` do ``runs``; without any, the submission is over."""
+        call = self._loop()
         if not runs:
             self._end(submission)
-            return
-        if not again:
-            times = [run.run_time for run in runs]
-            job = submission.job
-            event = JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, job._jobstore_alias, times)
-            self._scheduler._dispatch_event(event)
-        if self._closed:
-            submission.interrupted()
-            self._end(submission)
-        elif (call := self._loop()) is None:
+        elif call is None:
             self._submit(submission, runs)
+        elif self._closed:
+            self._give_up(submission)
         else:
             try:
                 call(self._submit, submission, runs)
             except RuntimeError:  # the loop was closed
-                submission.interrupted()
-                self._end(submission)
+                self._give_up(submission)
 
     def _submit(self, submission: Submission, runs: list[Run]) -> None:
-        times = Runs(runs)
+        job, times = submission.job, Runs(runs)
         try:
             self._inner._do_submit_job(self._prepared(submission, times), times)
         except Exception:
-            self._logger.exception('Error submitting job "%s" to executor %r', submission.job, self._inner)
-            submission.interrupted()
-            self._end(submission)
+            self._logger.exception('Error submitting job "%s" to executor %r', job, self._inner)
+            self._give_up(submission)
+            return
+        if not submission.told:
+            submission.told = True
+            event = JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, job._jobstore_alias, [run.run_time for run in runs])
+            self._scheduler._dispatch_event(event)
+
+    def _give_up(self, submission: Submission) -> None:
+        submission.interrupted()
+        self._end(submission)
 
     def _end(self, submission: Submission) -> None:
         super()._run_job_success(submission.job.id, [])
@@ -171,7 +172,7 @@ class SingletonExecutor(BaseExecutor):
         if isinstance(job_id, SubmittedId):
             events, again = job_id.submission.ended(events)
             if again:
-                self._hand_over(job_id.submission, again, again=True)
+                self._hand_over(job_id.submission, again)
                 for event in events:
                     self._scheduler._dispatch_event(event)
                 return

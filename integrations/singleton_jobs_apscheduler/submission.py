@@ -39,6 +39,7 @@ class Submission:
     ) -> None:
         self.plan = plan
         self.job = job
+        self.told = False  # whether listeners know of it
         self._candidacy = plan.store.candidacy
         self._hand_over = hand_over
         self._term = self._candidacy.enter(self)

@@ -99,10 +99,12 @@ class SingletonJobStore(GuardedStore):
 
     def shutdown(self) -> None:
         """Stop with the scheduler, and give the lease back once what runs has ended."""
+        self._inner.shutdown()
+        if self._scheduler is None:  # it was removed before the start
+            return
         self._stopped.set()
         self.candidacy.changed.notify()
         self._scheduler.remove_listener(self._on_running)
-        self._inner.shutdown()
         self._begun = None
         users = _users[self.leadership]
         users.discard(self)
@@ -171,7 +173,7 @@ class SingletonJobStore(GuardedStore):
             self._replacing[job.id] = known
             job._modify(trigger=known.trigger, next_run_time=known.next_run_time)
         elif not hasattr(job, "next_run_time") and (mark := self.candidacy.mark(self._key(job))):
-            now = datetime.now(UTC)
+            now = datetime.now(self._scheduler.timezone)
             job._modify(next_run_time=Schedule(job.trigger, mark, now).first(max(now, mark.fire)))
 
     def add_job(self, job: Job) -> None:
@@ -258,10 +260,10 @@ class SingletonJobStore(GuardedStore):
         """Go on with each job (or those of ``ids``) where its mark says."""
         new_marks: dict[str, datetime] = {}
         for job in self.get_all_jobs():
-            if job.next_run_time is None or (ids is not None and job.id not in ids):
-                continue
             key = self._key(job)
             self.leadership.jobs.add(key)
+            if job.next_run_time is None or (ids is not None and job.id not in ids):
+                continue
             self._grace.settle(job, self._scheduler._job_defaults)
             mark = marks.get(key)
             grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
@@ -287,7 +289,9 @@ class SingletonJobStore(GuardedStore):
     def _unrun_since(self, key: str, mark: Mark | None) -> datetime | None:
         """Just before the first of the fires that ``mark`` stands for, were claimed here and have not run."""
         since = None
-        for claim in [claim for (job, _), claim in self._unrun.items() if job == key]:
+        for claim in list(self._unrun.values()):
+            if claim.job != key:
+                continue
             if mark and mark.state == "c" and mark.nonce in claim.carried:
                 since = min(since or claim.fire, claim.fire - INSTANT)
                 continue

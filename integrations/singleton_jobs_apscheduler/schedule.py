@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import random
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from apscheduler.triggers.base import BaseTrigger
@@ -23,6 +24,8 @@ from singleton_jobs.ledger import Mark
 __all__ = ["Schedule", "Start", "begin", "same_schedule"]
 
 INSTANT = timedelta(microseconds=1)
+SECOND = timedelta(seconds=1)
+SHIFT = timedelta(hours=2)  # no zone leaves out more
 STEPS = 10_000  # of a trigger that can only be asked for one time after the other
 FIRST_WINDOW = timedelta(minutes=1)  # in which the latest missed fire is looked for, before wider ones
 LAST_WINDOW = timedelta(days=366)
@@ -46,7 +49,8 @@ class Schedule:
             only = trigger.run_date.astimezone(UTC)
             return only if only > after else None
         if _jumps(trigger):
-            return _utc(trigger.get_next_fire_time(None, after + INSTANT))
+            fires = (_utc(trigger.get_next_fire_time(None, start)) for start in _starts(trigger, after))
+            return min((fire for fire in fires if fire is not None and fire > after), default=None)
         return self._first_of_chain(trigger, after)
 
     def latest(self, after: datetime, until: datetime) -> datetime | None:
@@ -171,7 +175,7 @@ def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
 def _go_on(
     schedule: Schedule, done: datetime, planned: datetime, now: datetime, grace: timedelta | None, *, shared: bool
 ) -> datetime | None:
-    upcoming = schedule.first(now)
+    upcoming = schedule.first(max(now, done))  # a clock may be behind the mark
     if planned > schedule.latest_plan(upcoming, shared=shared):
         return planned  # somebody has put it off
     floor = done if grace is None else max(done, now - grace)
@@ -222,6 +226,32 @@ def _jumps(trigger: BaseTrigger) -> bool:
     if isinstance(trigger, BaseCombiningTrigger):
         return all(map(_jumps, trigger.triggers))
     return isinstance(trigger, CronTrigger)
+
+
+def _starts(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:
+    """Where to ask a cron for its first time later than ``after``.
+
+    A time in the hour that summer time leaves out runs later, but only a cron that is asked from before that hour
+    knows of it.
+    """
+    yield after + INSTANT
+    for zone in _zones(trigger):
+        early, late = after - SHIFT, after + INSTANT
+        if _offset(zone, early) < _offset(zone, late):
+            while late - early > SECOND:
+                middle = early + (late - early) / 2
+                early, late = (middle, late) if _offset(zone, middle) == _offset(zone, early) else (early, middle)
+            yield early - SECOND
+
+
+def _zones(trigger: BaseTrigger) -> set[tzinfo]:
+    if isinstance(trigger, BaseCombiningTrigger):
+        return set().union(*map(_zones, trigger.triggers))
+    return {trigger.timezone}
+
+
+def _offset(zone: tzinfo, time: datetime) -> timedelta:
+    return time.astimezone(zone).utcoffset() or timedelta(0)
 
 
 def _is_fixed(trigger: BaseTrigger) -> bool:

@@ -71,7 +71,7 @@ class SingletonJobStore(GuardedStore):
         self._rows = Rows(inner, shared=self._shared)
         self._grace = Grace(self.leadership)
         self._begun: Term | None = None  # the term under which the schedules were taken over
-        self._fresh: set[str] = set()  # jobs added since
+        self._fresh: dict[str, datetime | None] = {}  # when jobs that were added here since were planned to run
         self._asked: set[str] = set()  # jobs whose first run the program has named
         self._run_now: dict[str, datetime] = {}
         self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
@@ -126,9 +126,9 @@ class SingletonJobStore(GuardedStore):
         marks: dict[str, Mark] | None = None
         if term is not self._begun or self._fresh:
             marks = self.candidacy.marks()
-            self._begin(None if term is not self._begun else self._fresh, marks, now)
+            self._begin(None if term is not self._begun else set(self._fresh), marks, now)
             self._begun = term
-            self._fresh = set()
+            self._fresh = {}
         due = self._parking.known(self._inner.get_due_jobs(now), self._scheduler._executors)
         self._handed_out = {job.id: job for job in due}
         if not due:
@@ -166,19 +166,22 @@ class SingletonJobStore(GuardedStore):
         if hasattr(job, "next_run_time") and job.next_run_time is not None:
             self._asked.add(job.id)
         known = self._inner.lookup_job(job.id) if replace else None
-        if not isinstance(known, Job):
-            self._fresh.add(job.id)
-        elif same_schedule(known.trigger, job.trigger):
+        if isinstance(known, Job) and same_schedule(known.trigger, job.trigger):
             self._asked.discard(job.id)
             self._replacing[job.id] = known
             job._modify(trigger=known.trigger, next_run_time=known.next_run_time)
-        elif not hasattr(job, "next_run_time") and (mark := self.candidacy.mark(self._key(job))):
+            return
+        mark = self.candidacy.mark(self._key(job.id))
+        if mark and not hasattr(job, "next_run_time"):
             now = datetime.now(self._scheduler.timezone)
-            job._modify(next_run_time=Schedule(job.trigger, mark, now).first(max(now, mark.fire)))
+            upcoming = Schedule(job.trigger, mark, now).first(max(now, mark.fire))
+            if upcoming:
+                job._modify(next_run_time=upcoming)
 
     def add_job(self, job: Job) -> None:
         """Store a new job."""
         self._inner.add_job(job)
+        self._fresh[job.id] = job.next_run_time
 
     def update_job(self, job: Job) -> None:
         """Store a changed job; in a pass of the scheduler, an error of the store is made good later."""
@@ -200,10 +203,12 @@ class SingletonJobStore(GuardedStore):
             self._move(job, None)
         else:
             self._inner.remove_job(job_id)
+        self.leadership.jobs.discard(self._key(job_id))
 
     def remove_all_jobs(self) -> None:
         """Remove every job, also what cannot be restored."""
         self._inner.remove_all_jobs()
+        self._know([])
 
     # What executors call
 
@@ -227,8 +232,14 @@ class SingletonJobStore(GuardedStore):
 
     # Inner parts
 
-    def _key(self, job: Job) -> str:
-        return f"aps:{self._alias}:{job.id}"
+    def _key(self, job_id: str) -> str:
+        return f"aps:{self._alias}:{job_id}"
+
+    def _know(self, jobs: list[Job]) -> None:
+        """The marks of ``jobs`` are kept however old they get; those of jobs that are gone are not."""
+        jobs_here = {self._key(job.id) for job in jobs}
+        self.leadership.jobs -= {key for key in self.leadership.jobs if key.startswith(self._key(""))} - jobs_here
+        self.leadership.jobs |= jobs_here
 
     def _leading(self) -> Term | None:
         return self.candidacy.term if self._scheduler.state == STATE_RUNNING and self.candidacy.admits else None
@@ -259,9 +270,10 @@ class SingletonJobStore(GuardedStore):
     def _begin(self, ids: set[str] | None, marks: dict[str, Mark], now: datetime) -> None:
         """Go on with each job (or those of ``ids``) where its mark says."""
         new_marks: dict[str, datetime] = {}
-        for job in self.get_all_jobs():
-            key = self._key(job)
-            self.leadership.jobs.add(key)
+        jobs = self.get_all_jobs()
+        self._know(jobs)
+        for job in jobs:
+            key = self._key(job.id)
             if job.next_run_time is None or (ids is not None and job.id not in ids):
                 continue
             self._grace.settle(job, self._scheduler._job_defaults)
@@ -273,7 +285,7 @@ class SingletonJobStore(GuardedStore):
                 job.next_run_time,
                 now,
                 grace,
-                shared=self._shared,
+                shared=self._shared and self._fresh.get(job.id) != job.next_run_time,
                 asked=job.id in self._asked,
                 since=self._unrun_since(key, mark),
             )
@@ -302,6 +314,7 @@ class SingletonJobStore(GuardedStore):
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:
+            self.skipped(self._key(job.id), job.next_run_time, "refused")
             self._handed_out[job.id] = job
             self._scheduler.remove_job(job.id, self._alias)
         else:
@@ -312,7 +325,7 @@ class SingletonJobStore(GuardedStore):
             self._rows.move(job, next_run_time)
 
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:
-        key = self._key(job)
+        key = self._key(job.id)
         mark = marks.get(key)
         schedule = Schedule(job.trigger, mark, now)
         grace = timedelta.max if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)

@@ -14,7 +14,7 @@ from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
-from singleton_jobs import ConfigError
+from singleton_jobs import ConfigError, Leadership
 from singleton_jobs.runs import app_key
 
 from .executor import SingletonExecutor
@@ -38,6 +38,7 @@ class Guarded(BaseScheduler):
     """Mixed into the class of a scheduler that has a singleton job store."""
 
     cover: Callable[[BaseJobStore], GuardedStore] | None = None  # guards a store; set if all of them are to be
+    covered_by: Leadership | None = None
     passing: int | None = None  # the thread that looks for due jobs at this moment
 
     def add_jobstore(self, jobstore: BaseJobStore | str, alias: str = "default", **options: Any) -> None:

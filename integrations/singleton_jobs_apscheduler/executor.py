@@ -62,9 +62,9 @@ class SingletonExecutor(BaseExecutor):
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Start with the scheduler."""
         if self._leadership:
-            from .guarding import cover
+            from .guarding import cover_once
 
-            cover(scheduler, self._leadership)
+            cover_once(scheduler, self._leadership)
         if self._inner is None:
             self._inner = scheduler._create_default_executor()
         self._inner.start(scheduler, alias)

@@ -46,7 +46,7 @@ def guard(
 def cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0) -> None:
     """Guard all job stores and executors of ``scheduler``, present and later."""
     if isinstance(scheduler, Guarded) and scheduler.cover:
-        raise ConfigError("the scheduler is guarded already: one guard() covers all its jobs")
+        raise ConfigError("the scheduler is guarded already: one guard() covers all its jobs, in all its job stores")
 
     def guarded(store: BaseJobStore) -> SingletonJobStore:
         if not isinstance(store, SingletonJobStore):
@@ -63,5 +63,17 @@ def cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0)
     for job, _, _ in scheduler._pending_jobs:
         refuse_bad_id(job.id, job.func)
     stores = {alias: guarded(store) for alias, store in scheduler._jobstores.items()}
-    adopt(scheduler).cover = guarded
+    guarded_scheduler = adopt(scheduler)
+    guarded_scheduler.cover, guarded_scheduler.covered_by = guarded, leadership
     scheduler._jobstores.update(stores)
+
+
+def cover_once(scheduler: BaseScheduler, leadership: Leadership) -> None:
+    """`cover` for executors that name a lease; several may."""
+    covered_by = scheduler.covered_by if isinstance(scheduler, Guarded) else None
+    if covered_by is None:
+        cover(scheduler, leadership)
+    elif covered_by is not leadership:
+        raise ConfigError(
+            f"one scheduler, one lease: it is guarded by {covered_by.lease!r}, and an executor of it by {leadership.lease!r}"
+        )

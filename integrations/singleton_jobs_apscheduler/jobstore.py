@@ -29,12 +29,11 @@ from .plan import Plan, clone
 from .plugins import plugin
 from .rows import Rows
 from .schedule import Schedule, begin, same_schedule
+from .unrun import Unrun
 
 __all__ = ["SingletonJobStore"]
 
 logger = logging.getLogger("singleton_jobs")
-
-INSTANT = timedelta(microseconds=1)
 
 
 class SingletonJobStore(GuardedStore):
@@ -76,7 +75,7 @@ class SingletonJobStore(GuardedStore):
         self._run_now: dict[str, datetime] = {}
         self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
         self._replacing: dict[str, Job] = {}  # jobs that are added in place of these
-        self._unrun: dict[tuple[str, datetime], Claim] = {}  # claims whose term ended before their fire ran
+        self._unrun = Unrun()
         self._stopped = threading.Event()
 
     def __repr__(self) -> str:
@@ -213,16 +212,12 @@ class SingletonJobStore(GuardedStore):
     # What executors call
 
     def claim(self, key: str, fire: datetime) -> Claim:
-        """The claim for a fire: the one that an ended term left open, if there is one."""
-        claim = self._unrun.pop((key, fire), None)
-        if claim is None:
-            return Claim(key, fire, self.leadership.replica.nonce())
-        claim.outcome = None
-        return claim
+        """The claim for a fire: the one that an ended term has left, if there is one."""
+        return self._unrun.take(key, fire) or Claim(key, fire, self.leadership.replica.nonce())
 
     def keep(self, claim: Claim) -> None:
         """The term of ``claim`` ended before its fire ran."""
-        self._unrun[(claim.job, claim.fire)] = claim
+        self._unrun.keep(claim)
 
     def skipped(self, key: str, fire: datetime, reason: str) -> None:
         """Tell hooks of a fire that does not run here."""
@@ -287,7 +282,7 @@ class SingletonJobStore(GuardedStore):
                 grace,
                 shared=self._shared and self._fresh.get(job.id) != job.next_run_time,
                 asked=job.id in self._asked,
-                since=self._unrun_since(key, mark),
+                since=self._unrun.since(key, mark, self.candidacy),
             )
             if start.mark:
                 new_marks[key] = start.mark
@@ -297,20 +292,6 @@ class SingletonJobStore(GuardedStore):
                 self._go_on(job, start.next_run_time, now)
         self._asked.clear()
         self.candidacy.introduce(new_marks)
-
-    def _unrun_since(self, key: str, mark: Mark | None) -> datetime | None:
-        """Just before the first of the fires that ``mark`` stands for, were claimed here and have not run."""
-        since = None
-        for claim in list(self._unrun.values()):
-            if claim.job != key:
-                continue
-            if mark and mark.state == "c" and mark.nonce in claim.carried:
-                since = min(since or claim.fire, claim.fire - INSTANT)
-                continue
-            del self._unrun[(key, claim.fire)]
-            if claim.outcome == "granted":
-                self.candidacy.interrupted(key, claim.fire, claim.nonce)
-        return since
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:

@@ -1,0 +1,44 @@
+"""Claims whose term ended before their fires ran: those that landed may run under the next term of this process."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from singleton_jobs.claiming import ClaimingCandidacy
+from singleton_jobs.ledger import Claim, Mark
+
+__all__ = ["Unrun"]
+
+INSTANT = timedelta(microseconds=1)
+
+
+class Unrun:
+    """What the ended terms of one candidacy have left."""
+
+    def __init__(self) -> None:
+        self._claims: dict[tuple[str, datetime], Claim] = {}
+
+    def keep(self, claim: Claim) -> None:
+        """The term of ``claim`` has ended; whether it landed is not known, or it was granted too late."""
+        self._claims[(claim.job, claim.fire)] = claim
+
+    def take(self, key: str, fire: datetime) -> Claim | None:
+        """The claim for this fire, to be decided again."""
+        claim = self._claims.pop((key, fire), None)
+        if claim:
+            claim.outcome = None
+        return claim
+
+    def since(self, key: str, mark: Mark | None, candidacy: ClaimingCandidacy) -> datetime | None:
+        """Just before the first fire of ``key`` that ``mark`` stands for; what it does not stand for is forgotten."""
+        since = None
+        for claim in list(self._claims.values()):
+            if claim.job != key:
+                continue
+            if mark and mark.state == "c" and mark.nonce in claim.carried:
+                since = min(since or claim.fire, claim.fire - INSTANT)
+                continue
+            del self._claims[(key, claim.fire)]
+            if claim.outcome == "granted":
+                candidacy.interrupted(key, claim.fire, claim.nonce)
+        return since

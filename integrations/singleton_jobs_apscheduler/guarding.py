@@ -75,5 +75,5 @@ def cover_once(scheduler: BaseScheduler, leadership: Leadership) -> None:
         cover(scheduler, leadership)
     elif covered_by is not leadership:
         raise ConfigError(
-            f"one scheduler, one lease: it is guarded by {covered_by.lease!r}, and an executor of it by {leadership.lease!r}"
+            f"one scheduler, one lease: it is guarded by {covered_by.lease!r}, and an executor by {leadership.lease!r}"
         )

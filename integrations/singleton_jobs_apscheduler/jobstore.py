@@ -314,7 +314,8 @@ class SingletonJobStore(GuardedStore):
         if now - resume_after > grace:
             resume_after = now - grace
         run_now = self._run_now.pop(job.id, None) == job.next_run_time
-        return clone(job, trigger=Plan(self, job, key, schedule, resume_after, run_now=run_now))
+        plan = Plan(self, job, key, schedule, resume_after, run_now=run_now)
+        return clone(job, trigger=plan, _jobstore_alias=self._alias)
 
 
 _users: WeakKeyDictionary[Leadership, WeakSet[SingletonJobStore]] = WeakKeyDictionary()

@@ -72,5 +72,7 @@ def clone(job: Job, **changes: object) -> Job:
     copy = Job.__new__(Job)
     for name in Job.__slots__:
         if name != "__weakref__" and hasattr(job, name):
-            setattr(copy, name, changes.get(name, getattr(job, name)))
+            setattr(copy, name, getattr(job, name))
+    for name, value in changes.items():
+        setattr(copy, name, value)
     return copy

@@ -16,10 +16,10 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PATIENCE = 4.0  # seconds, after which a snippet that loops is ended as a pod is
 
 
-def blocks(language: str) -> list[object]:
+def blocks(language: str, pages: list[Path] = PAGES) -> list[object]:
     return [
         pytest.param(code, id=f"{page.name}-{number}")
-        for page in PAGES
+        for page in pages
         for number, (kind, code) in enumerate(BLOCK.findall(page.read_text()), 1)
         if kind == language
     ]
@@ -48,8 +48,13 @@ def test_a_python_snippet_runs(code: str, tmp_path: Path) -> None:
     assert out or "print(" not in code
 
 
+@pytest.mark.parametrize("code", blocks("py"))
+def test_a_fragment_of_a_program_in_a_framework_that_is_not_installed_here_is_python(code: str) -> None:
+    compile(code, "fragment", "exec")
+
+
 def test_the_readmes_role_is_the_one_that_is_shipped() -> None:
-    (shown,) = [yaml.safe_load(param.values[0]) for param in blocks("yaml")]  # type: ignore[attr-defined]
+    (shown,) = [yaml.safe_load(param.values[0]) for param in blocks("yaml", PAGES[:1])]  # type: ignore[attr-defined]
     shipped = yaml.safe_load((ROOT / "examples/kubernetes/role.yaml").read_text())
     for rule in (*shown["rules"], *shipped["rules"]):
         del rule["resourceNames"]

@@ -88,7 +88,7 @@ class SingletonJobStore(GuardedStore):
         super().start(scheduler, alias)
         adopt(scheduler)
         self.candidacy = self.leadership.prepare()
-        self._inner.start(scheduler, alias)
+        self._start_inner(scheduler, alias)
         self._stopped = threading.Event()
         _users.setdefault(self.leadership, WeakSet()).add(self)
         scheduler.add_listener(self._on_running, EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED)
@@ -226,6 +226,15 @@ class SingletonJobStore(GuardedStore):
         self.leadership.replica.emit(event, self.leadership)
 
     # Inner parts
+
+    def _start_inner(self, scheduler: BaseScheduler, alias: str) -> None:
+        try:
+            self._inner.start(scheduler, alias)
+        except Exception:
+            if not self._shared:
+                raise
+            logger.info("starting %r failed, which is tried again", self._inner, exc_info=True)
+            self._inner.start(scheduler, alias)  # two replicas that start at once both make its table: one has failed
 
     def _key(self, job_id: str) -> str:
         return f"aps:{self._alias}:{job_id}"

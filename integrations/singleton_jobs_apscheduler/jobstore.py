@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from typing import TYPE_CHECKING, Any
 
-from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED, SchedulerEvent
 from apscheduler.job import Job
-from apscheduler.jobstores.base import BaseJobStore
+from apscheduler.jobstores.base import BaseJobStore, JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
-from apscheduler.schedulers.base import STATE_RUNNING, BaseScheduler
+from apscheduler.schedulers.base import BaseScheduler
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.events import FireSkipped
 from singleton_jobs.ledger import Claim, Mark
 from singleton_jobs.process import default_replica
-from singleton_jobs.signals import run_blocking
 
 from .adoption import GuardedStore, adopt, refuse_bad_id
 from .grace import Grace
 from .parking import Parking
 from .plan import Plan, clone
 from .plugins import plugin
+from .presence import Presence
 from .rows import Rows
 from .schedule import Schedule, begin, same_schedule
+from .underway import Underway
 from .unrun import Unrun
+
+if TYPE_CHECKING:
+    from .submission import Submission
 
 __all__ = ["SingletonJobStore"]
 
@@ -76,7 +77,8 @@ class SingletonJobStore(GuardedStore):
         self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
         self._replacing: dict[str, Job] = {}  # jobs that are added in place of these
         self._unrun = Unrun()
-        self._stopped = threading.Event()
+        self._underway = Underway()
+        self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({self._inner!r}, lease={self.leadership.lease!r})>"
@@ -89,39 +91,27 @@ class SingletonJobStore(GuardedStore):
         adopt(scheduler)
         self.candidacy = self.leadership.prepare()
         self._start_inner(scheduler, alias)
-        self._stopped = threading.Event()
-        _users.setdefault(self.leadership, WeakSet()).add(self)
-        scheduler.add_listener(self._on_running, EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED)
-        if scheduler.state == STATE_RUNNING:
-            self.leadership.start()
-        threading.Thread(target=self._watch, args=(self._stopped,), name="singleton-jobs-wakeup", daemon=True).start()
+        self._presence = Presence(scheduler, self.leadership)
 
     def shutdown(self) -> None:
         """Stop with the scheduler, and give the lease back once what runs has ended."""
+        if self._scheduler is not None:  # it was not removed before the start
+            self._remove_finished()
         self._inner.shutdown()
-        if self._scheduler is None:  # it was removed before the start
-            return
-        self._stopped.set()
-        self.candidacy.changed.notify()
-        self._scheduler.remove_listener(self._on_running)
-        self._begun = None
-        users = _users[self.leadership]
-        users.discard(self)
-        if users or not self.candidacy.started:
-            return
-        if self.candidacy.active:
-            self.leadership.begin_close()
-        else:
-            self.leadership.close()
+        if self._scheduler is not None:
+            self._begun = None
+            self._presence.end()
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
         """The due jobs, on a leader whose scheduler runs; else none."""
-        term = self._leading()
+        term = self._presence.term
         if term is None:
             return []
         if term is not self._begun:
             self._rows.forget()
+            self._underway.finished.clear()
         self._rows.catch_up()
+        self._remove_finished()
         marks: dict[str, Mark] | None = None
         if term is not self._begun or self._fresh:
             marks = self.candidacy.marks()
@@ -129,34 +119,39 @@ class SingletonJobStore(GuardedStore):
             self._begun = term
             self._fresh = {}
         due = self._parking.known(self._inner.get_due_jobs(now), self._scheduler._executors)
-        self._handed_out = {job.id: job for job in due}
-        if not due:
+        waits = {job.id: self._underway.wait(job, now) for job in due if job.id not in self._underway.finished}
+        self._look_at = min((until for until in waits.values() if until), default=None)
+        self._handed_out = {job.id: job for job in due if job.id in waits and waits[job.id] is None}
+        if not self._handed_out:
             return []
         marks = self.candidacy.marks()
-        return [self._hand_out(job, marks, now) for job in due]
+        return [self._hand_out(job, marks, now) for job in self._handed_out.values()]
 
     def get_next_run_time(self) -> datetime | None:
         """When to look again: never on a follower, which is woken when it leads."""
-        if self._leading() is None:
+        if self._presence.term is None:
             return None
         now = datetime.now(UTC)
         later = now + self._poll
         try:
             upcoming = self._inner.get_next_run_time()
+            if upcoming is not None and upcoming <= now:  # some due jobs have to wait, but others do not wait for them
+                plans = (job.next_run_time for job in self.get_all_jobs())
+                upcoming = min((plan for plan in plans if plan and plan > now), default=None)
+                upcoming = min(upcoming or later, self._look_at or later, later)
         except Exception as error:
             self._logger.warning("Error getting the next run time from job store %r: %s", self._alias, error)
             return now + timedelta(seconds=self._scheduler.jobstore_retry_interval)
-        if upcoming is not None and upcoming <= now and (self._parking.has_due or self._rows.behind):
-            return later
         return min(upcoming or later, later) if self._shared else upcoming
 
     def lookup_job(self, job_id: str) -> Job | None:
         """The job as it is stored."""
-        return self._parking.one(self._inner.lookup_job(job_id))
+        return None if job_id in self._underway.finished else self._parking.one(self._inner.lookup_job(job_id))
 
     def get_all_jobs(self) -> list[Job]:
         """All jobs but those that this version of the program cannot restore."""
-        return self._parking.restored(self._inner.get_all_jobs())
+        jobs = self._parking.restored(self._inner.get_all_jobs())
+        return [job for job in jobs if job.id not in self._underway.finished]
 
     def prepare(self, job: Job, *, replace: bool) -> None:
         """Give a job that is added its grace, and the schedule of the one it replaces if that is the same."""
@@ -179,6 +174,8 @@ class SingletonJobStore(GuardedStore):
 
     def add_job(self, job: Job) -> None:
         """Store a new job."""
+        if self._underway.finished.pop(job.id, None):
+            self._inner.remove_job(job.id)
         self._inner.add_job(job)
         self._fresh[job.id] = job.next_run_time
 
@@ -198,8 +195,13 @@ class SingletonJobStore(GuardedStore):
     def remove_job(self, job_id: str) -> None:
         """Remove a job; in a pass of the scheduler, because its schedule has come to its end."""
         job = self._handed_out.get(job_id) if self._scheduler.passing == threading.get_ident() else None
+        if job and self._underway.begun(job_id):
+            self._underway.finished[job_id] = job
+            return
         if job:
             self._move(job, None)
+        elif job_id in self._underway.finished:
+            raise JobLookupError(job_id)
         else:
             self._inner.remove_job(job_id)
         self.leadership.jobs.discard(self._key(job_id))
@@ -207,6 +209,7 @@ class SingletonJobStore(GuardedStore):
     def remove_all_jobs(self) -> None:
         """Remove every job, also what cannot be restored."""
         self._inner.remove_all_jobs()
+        self._underway.finished.clear()
         self._know([])
 
     # What executors call
@@ -219,6 +222,17 @@ class SingletonJobStore(GuardedStore):
         """The term of ``claim`` ended before its fire ran."""
         self._unrun.keep(claim)
 
+    def submitted(self, submission: Submission) -> None:
+        """The claims of ``submission`` are on their way."""
+        self._underway.add(submission)
+
+    def progressed(self, submission: Submission, *, over: bool) -> None:
+        """Its claims were decided; or all of it is ``over``."""
+        if over:
+            self._underway.over(submission)
+        if self._underway.is_awaited(submission.job.id):
+            self._presence.wake()
+
     def skipped(self, key: str, fire: datetime, reason: str) -> None:
         """Tell hooks of a fire that does not run here."""
         time = fire.astimezone(UTC).isoformat()
@@ -226,6 +240,14 @@ class SingletonJobStore(GuardedStore):
         self.leadership.replica.emit(event, self.leadership)
 
     # Inner parts
+
+    def _remove_finished(self) -> None:
+        """Remove finished jobs whose last run is over; one whose term has ended is the next leader's to judge."""
+        for job_id, job in tuple(self._underway.finished.items()):
+            if not self._underway.begun(job_id):
+                del self._underway.finished[job_id]
+                self._move(job, None)
+                self.leadership.jobs.discard(self._key(job_id))
 
     def _start_inner(self, scheduler: BaseScheduler, alias: str) -> None:
         try:
@@ -244,32 +266,6 @@ class SingletonJobStore(GuardedStore):
         jobs_here = {self._key(job.id) for job in jobs}
         self.leadership.jobs -= {key for key in self.leadership.jobs if key.startswith(self._key(""))} - jobs_here
         self.leadership.jobs |= jobs_here
-
-    def _leading(self) -> Term | None:
-        return self.candidacy.term if self._scheduler.state == STATE_RUNNING and self.candidacy.admits else None
-
-    def _on_running(self, event: SchedulerEvent) -> None:
-        if self._scheduler.state == STATE_RUNNING:
-            self.leadership.start()
-
-    def _watch(self, stopped: threading.Event) -> None:
-        """Wake the scheduler at the beginning of each term."""
-        known: Term | None = None
-
-        def news() -> bool:
-            return stopped.is_set() or self._admitted() is not known
-
-        while run_blocking(self.candidacy.changed.wait(news, math.inf, block=True)) and not stopped.is_set():
-            known = self._admitted()
-            if known is None:
-                continue
-            try:
-                self._scheduler.wakeup()
-            except RuntimeError:  # its event loop was closed
-                return
-
-    def _admitted(self) -> Term | None:
-        return self.candidacy.term if self.candidacy.admits else None
 
     def _begin(self, ids: set[str] | None, marks: dict[str, Mark], now: datetime) -> None:
         """Go on with each job (or those of ``ids``) where its mark says."""
@@ -311,7 +307,7 @@ class SingletonJobStore(GuardedStore):
             self._move(job, next_run_time.astimezone(now.tzinfo))
 
     def _move(self, job: Job, next_run_time: datetime | None) -> None:
-        if not self._shared or self._leading():  # else the row is another leader's by now
+        if not self._shared or self._presence.admitted:  # else the row is another leader's by now
             self._rows.move(job, next_run_time)
 
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:
@@ -325,6 +321,3 @@ class SingletonJobStore(GuardedStore):
         run_now = self._run_now.pop(job.id, None) == job.next_run_time
         plan = Plan(self, job, key, schedule, resume_after, run_now=run_now)
         return clone(job, trigger=plan, _jobstore_alias=self._alias)
-
-
-_users: WeakKeyDictionary[Leadership, WeakSet[SingletonJobStore]] = WeakKeyDictionary()

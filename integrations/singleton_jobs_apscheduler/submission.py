@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from apscheduler.events import JobExecutionEvent
@@ -15,6 +16,8 @@ from singleton_jobs.signals import run_blocking
 
 from .plan import Plan
 from .runs import NOT_RUN, Run
+
+FOR_EVER = timedelta(days=3650)
 
 __all__ = ["Submission", "SubmittedId"]
 
@@ -42,15 +45,25 @@ class Submission:
         self.told = False  # whether listeners know of it
         self._candidacy = plan.store.candidacy
         self._hand_over = hand_over
+        self._asked_at = self._candidacy.clock.now()
+        self._decided_at: float | None = None
         self._term = self._candidacy.enter(self)
+        plan.store.submitted(self)
         self._planned = [self._plan(run_time) for run_time in run_times]
         if self._term:
             self._ask(self._term)
+
+    @property
+    def delay(self) -> timedelta:
+        """How long the claims have taken; while they are undecided, however long that may be."""
+        return FOR_EVER if self._decided_at is None else timedelta(seconds=self._decided_at - self._asked_at)
 
     def decide(self) -> None:
         """Wait for the claims, and hand over what was granted."""
         term = self._term
         runs = [self._run(planned, term) for planned in self._planned if self._is_granted(planned, term)]
+        self._decided_at = self._candidacy.clock.now()
+        self.plan.store.progressed(self, over=False)
         if not runs:
             self._leave()
         self._hand_over(self, runs)
@@ -85,12 +98,8 @@ class Submission:
         return _Planned(run_time, None if fire is None else self.plan.store.claim(self.plan.key, fire))
 
     def _ask(self, term: Term) -> None:
-        try:
-            for _, claim in self._planned:
-                if claim:
-                    self._candidacy.ask(term, claim)
-        except LeadershipLost:
-            return  # so none of them will be granted
+        with suppress(LeadershipLost):  # none of them will be granted then
+            self._candidacy.ask(term, *(claim for _, claim in self._planned if claim))
 
     def _is_granted(self, planned: _Planned, term: Term | None) -> bool:
         claim = planned.claim
@@ -122,6 +131,7 @@ class Submission:
     def _leave(self) -> None:
         if self._term:
             self._term._exit(self)
+        self.plan.store.progressed(self, over=True)
 
 
 class SubmittedId(str):

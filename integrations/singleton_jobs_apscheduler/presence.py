@@ -1,0 +1,80 @@
+"""A scheduler's part in its leadership: it competes while it runs, is woken when a term begins, and leaves."""
+
+from __future__ import annotations
+
+import math
+import threading
+from weakref import WeakKeyDictionary, WeakSet
+
+from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED, SchedulerEvent
+from apscheduler.schedulers.base import STATE_RUNNING, BaseScheduler
+
+from singleton_jobs import Leadership, Term
+from singleton_jobs.signals import run_blocking
+
+__all__ = ["Presence"]
+
+
+class Presence:
+    """From the start of ``scheduler``, or of a job store in it, to the end. Raises ConfigError if there is no store."""
+
+    def __init__(self, scheduler: BaseScheduler, leadership: Leadership) -> None:
+        self._scheduler = scheduler
+        self._leadership = leadership
+        self._candidacy = leadership.prepare()
+        self._ended = False
+        _present.setdefault(leadership, WeakSet()).add(self)
+        scheduler.add_listener(self._on_running, EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED)
+        if scheduler.state == STATE_RUNNING:
+            leadership.start()
+        threading.Thread(target=self._watch, name="singleton-jobs-wakeup", daemon=True).start()
+
+    @property
+    def term(self) -> Term | None:
+        """The term under which the scheduler may fire now; a paused one fires nothing."""
+        return self.admitted if self._scheduler.state == STATE_RUNNING else None
+
+    @property
+    def admitted(self) -> Term | None:
+        """The term under which work may start now."""
+        return self._candidacy.term if self._candidacy.admits else None
+
+    def wake(self) -> None:
+        """Have the scheduler look for due jobs; from any thread."""
+        try:
+            self._scheduler.wakeup()
+        except (AttributeError, RuntimeError):  # its event loop was closed, or it was shut down
+            self._ended = True
+
+    def end(self) -> None:
+        """Give the lease back, once what runs has ended, unless another scheduler of this process needs it."""
+        self._ended = True
+        self._candidacy.changed.notify()
+        self._scheduler.remove_listener(self._on_running)
+        present = _present[self._leadership]
+        present.discard(self)
+        if present or not self._candidacy.started:
+            return
+        if self._candidacy.active:
+            self._leadership.begin_close()
+        else:
+            self._leadership.close()
+
+    def _on_running(self, event: SchedulerEvent) -> None:
+        if self._scheduler.state == STATE_RUNNING:
+            self._leadership.start()
+
+    def _watch(self) -> None:
+        known: Term | None = None
+
+        def news() -> bool:
+            return self._ended or self.admitted is not known
+
+        while not self._ended:
+            run_blocking(self._candidacy.changed.wait(news, math.inf, block=True))
+            known = self.admitted
+            if known and not self._ended:
+                self.wake()
+
+
+_present: WeakKeyDictionary[Leadership, WeakSet[Presence]] = WeakKeyDictionary()

@@ -80,17 +80,20 @@ class SingletonExecutor(BaseExecutor):
     def shutdown(self, wait: bool = True) -> None:
         """Run what was submitted, then shut ``inner`` down; ``wait`` for that, except on an event loop."""
         waiter, self._waiter = self._waiter, None
-        if waiter is None:
-            self._inner.shutdown(wait)
-        elif self._loop() is not None:
+        if waiter and self._loop() is not None:
             self._closed = True
             self._waiting.put(None)
-            self._inner.shutdown(wait)
-        else:
-            self._waiting.put(partial(self._inner.shutdown, wait))
+        elif waiter and not wait:
+            self._waiting.put(partial(self._inner.shutdown, False))
             self._waiting.put(None)
-            if wait:
-                waiter.join()
+            return
+        elif waiter and waiter is not threading.current_thread():
+            self._waiting.put(None)
+            waiter.join()
+        try:
+            self._inner.shutdown(wait)
+        except RuntimeError:  # a job, or a listener on its thread, cannot wait for itself
+            self._inner.shutdown(False)
 
     def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
         plan = job.trigger

@@ -74,6 +74,7 @@ class SingletonJobStore(GuardedStore):
         self._fresh: dict[str, datetime | None] = {}  # when jobs that were added here since were planned to run
         self._asked: set[str] = set()  # jobs whose first run the program has named
         self._run_now: dict[str, datetime] = {}
+        self._submitted: dict[str, datetime] = {}  # the last fire of each job
         self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
         self._replacing: dict[str, Job] = {}  # jobs that are added in place of these
         self._unrun = Unrun()
@@ -110,6 +111,7 @@ class SingletonJobStore(GuardedStore):
         if term is not self._begun:
             self._rows.forget()
             self._underway.finished.clear()
+            self._submitted.clear()
         self._rows.catch_up()
         self._remove_finished()
         marks: dict[str, Mark] | None = None
@@ -216,6 +218,7 @@ class SingletonJobStore(GuardedStore):
 
     def claim(self, key: str, fire: datetime) -> Claim:
         """The claim for a fire: the one that an ended term has left, if there is one."""
+        self._submitted[key] = fire
         return self._unrun.take(key, fire) or Claim(key, fire, self.leadership.replica.nonce())
 
     def keep(self, claim: Claim) -> None:
@@ -314,10 +317,11 @@ class SingletonJobStore(GuardedStore):
         key = self._key(job.id)
         mark = marks.get(key)
         schedule = Schedule(job.trigger, mark, now)
-        grace = timedelta.max if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
-        resume_after = mark.fire if mark else now
-        if now - resume_after > grace:
-            resume_after = now - grace
         run_now = self._run_now.pop(job.id, None) == job.next_run_time
+        resume_after = job.next_run_time
+        if run_now and mark:  # what was due goes on as if nothing had been
+            resume_after = max(mark.fire, self._submitted.get(key, mark.fire))
+            if job.misfire_grace_time is not None:
+                resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))
         plan = Plan(self, job, key, schedule, resume_after, run_now=run_now)
         return clone(job, trigger=plan, _jobstore_alias=self._alias)

@@ -70,13 +70,15 @@ class Schedule:
     def nominal(self, run_time: datetime) -> datetime | None:
         """The nominal time of the fire that is due at ``run_time``; None if that is off schedule."""
         fire = self.scheduled(run_time)
-        if fire is not None or _is_fixed(self._trigger):
+        if fire is not None or _jumps(self._trigger):
             return fire
         return run_time.astimezone(UTC)  # each of its times follows from the last: it was moved, and goes on from there
 
     def following(self, fire: datetime) -> datetime | None:
         """The nominal time after that of ``fire``, wherever that was."""
         trigger = self._trigger
+        if isinstance(trigger, DateTrigger):
+            return None
         if isinstance(trigger, IntervalTrigger):
             return self._first_interval(trigger, fire, fire)
         return self.first(fire)
@@ -84,6 +86,8 @@ class Schedule:
     def scheduled(self, run_time: datetime) -> datetime | None:
         """The nominal time that a run at ``run_time`` may belong to by the trigger, and by its jitter."""
         run_time = run_time.astimezone(UTC)
+        if isinstance(self._trigger, DateTrigger):
+            return run_time
         return self.latest(run_time - self.jitter - INSTANT, run_time)
 
     def with_jitter(self, fire: datetime) -> datetime:
@@ -147,9 +151,10 @@ def begin(
     mark, were claimed here and have not run.
     """
     planned, now = planned.astimezone(UTC), now.astimezone(UTC)
+    if isinstance(trigger, DateTrigger):  # its only fire, wherever that was moved
+        done = mark and (since or mark.fire)
+        return Start(planned if done is None or planned > done else None)
     if mark is None:
-        if isinstance(trigger, DateTrigger):
-            return Start(planned)
         trusted = asked or (shared and (grace is None or planned >= now - grace))
         mark = Mark(_first_mark(trigger, planned, now, trusted=trusted), "", "d")
         if asked or (trusted and planned <= now):
@@ -252,11 +257,6 @@ def _zones(trigger: BaseTrigger) -> set[tzinfo]:
 
 def _offset(zone: tzinfo, time: datetime) -> timedelta:
     return time.astimezone(zone).utcoffset() or timedelta(0)
-
-
-def _is_fixed(trigger: BaseTrigger) -> bool:
-    """Whether its times follow from the trigger alone."""
-    return isinstance(trigger, DateTrigger) or _jumps(trigger)
 
 
 def _utc(time: datetime | None) -> datetime | None:

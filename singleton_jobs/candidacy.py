@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .actions import Hold, Read, Wait, Write
@@ -21,7 +21,7 @@ from .events import (
 from .locks.record import REQUEST_TIMEOUT, ResourceLock, Stored
 from .signals import Signal
 from .term import CURRENT_TERMS, Term
-from .threads import new_lock
+from .threads import new_owned_lock
 
 __all__ = ["Candidacy", "Driver"]
 
@@ -73,6 +73,7 @@ class Candidacy:
         self.term: Term | None = None
         self.last_term: Term | None = None
         self.active: set[object] = set()
+        self.stops: list[Callable[[], object]] = []  # of running work that ends only when it is told to
         self.settled = False  # the attempt under way has led to something: a hold, a refusal or a failure
         self.draining = False
         self.ending = False
@@ -84,7 +85,7 @@ class Candidacy:
         self._driver = driver
         self._emit = emit
         self._sticky = sticky
-        self._mutex = new_lock()
+        self._mutex = new_owned_lock()
         self._leaving: _Leaving | None = None
         self._pretending = False
         self._failures = 0
@@ -165,6 +166,13 @@ class Candidacy:
         self._driver.wake(self)
         return True
 
+    def stay(self) -> None:
+        """Compete again after the drain under way, which was to be the last."""
+        with self._mutex:
+            if self._leaving and self.ending:
+                self._leaving = replace(self._leaving, again=True)
+                self.ending = False
+
     def reopen(self) -> None:
         """Forget that the candidacy was ended, so that the next guarded call starts it again."""
         self.draining = self.ending = False
@@ -190,7 +198,8 @@ class Candidacy:
 
     def expire(self) -> None:
         """Latch a loss that the clock has brought."""
-        self._change(lambda _: None, wake=False)
+        if not self._mutex._is_owned():  # else a signal handler asks, in the midst of a change; a later check does it
+            self._change(lambda _: None, wake=False)
 
     def drain(self, *, again: bool, rest: float = 0.0, release: bool = True) -> None:
         """Refuse new work now; once the running work has ended, end the term and (``release``) free the lease."""
@@ -200,6 +209,8 @@ class Candidacy:
             self.draining = True
             self.ending = not again
             self._leaving = _Leaving(again, rest, release)
+        for stop in tuple(self.stops):
+            stop()
         self.work_ended()
 
     def cut_drain(self) -> None:

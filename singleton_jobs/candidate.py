@@ -15,6 +15,7 @@ from .actions import Action, Hold, Read, Wait, Write
 from .claims import Claims
 from .config import JITTER, Config
 from .errors import AccessDenied, StoreError
+from .ledger import AHEAD
 from .locks.record import Stored
 from .observer import Observer
 from .writer import Writer
@@ -83,6 +84,16 @@ class Candidate:
         """Whether the stored record may still name us."""
         return self._writer.unsettled
 
+    @property
+    def clock_off(self) -> float:
+        """Seconds that the host's clock is ahead of the store's (negative: behind), if too many to claim fires; else 0.
+
+        Whoever holds the lease then steps down: others dispatch the fires in time.
+        """
+        skew = self._observer.skew
+        carries = self._observer.ledger is not None or self.claims.wanted
+        return skew if carries and abs(skew) > AHEAD.total_seconds() else 0.0
+
     def store_time(self, now: float, wall: float) -> datetime:
         """The store's own time at ``now``; the host's where the store does not tell."""
         return self._observer.store_time(now, wall)
@@ -136,8 +147,9 @@ class Candidate:
     # What to do next
 
     def decide(self, now: float, wall: float) -> Action:  # noqa: PLR0911 (a table of cases)
-        """The next request, or how long to wait. ``now`` is boot time; ``wall`` only goes into the record."""
+        """The next request, or how long to wait. ``now`` is boot time; no hold depends on ``wall``."""
         self.expire(now)
+        self._observer.compare_clocks(now, wall)
         self._doing = "reading"
         if self.hold:
             return self._keep(self.hold, now, wall)
@@ -235,6 +247,7 @@ class Candidate:
             self._last_hold = self.hold
             self._next = self._next_renewal(sent_at)
             self.answer = "held"
+            self.claims.begin(stored)
 
     def failed(self, error: StoreError, now: float) -> None:
         """A request was refused, not done, or its outcome is unknown; ``now`` is when that was known."""
@@ -310,6 +323,8 @@ class Candidate:
         self._unjudged = False
         seen, at = self.seen, self._observer.received_at
         free_at = self._observer.free_at(wall, ours=seen is not None and self._is_ours(seen))
+        if self.clock_off:
+            free_at = math.inf
         if free_at <= at:
             self._take_at = at + (self._rng.uniform(0, HERD_SPREAD) if self._observer.freed_by_another else 0.0)
         else:

@@ -1,12 +1,12 @@
 """A candidacy whose lease carries a ledger: claims go through it, and what is wrong with the ledger is told."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from .candidacy import Candidacy
 from .errors import LeadershipLost
-from .events import LedgerLarge, LedgerUnreadable, MarkLowered
+from .events import ClockOff, FireInterrupted, LedgerLarge, LedgerUnreadable, MarkLowered
 from .ledger import WARN_AT, Claim, Mark, UnreadableLedger, read_ledger
 from .term import Term
 
@@ -18,26 +18,50 @@ class ClaimingCandidacy(Candidacy):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._trouble: tuple[str | None, bool] = (None, False)
+        self._unreadable: str | None = None
+        self._large = False
+        self._clock_off = False
+
+    async def step(self) -> float:
+        """Carry out one decision; a holder whose clock is off leaves, once its running work has ended."""
+        due = await super().step()
+        off = self._candidate.clock_off
+        if off and not self._clock_off:
+            self._emit(ClockOff(self.lease, self.identity, off))
+        self._clock_off = bool(off)
+        if off and self.term and self._sticky and not self.draining:
+            self.drain(again=True)
+        return due
 
     async def claim(self, term: Term, claim: Claim, *, block: bool) -> bool:
         """Whether ``claim`` was granted to ``term``. Raises LeadershipLost when the term ends before that is known."""
         self.ask(term, claim)
-        return await self.decision(term, claim, block=block)
+        try:
+            return await self.decision(term, claim, block=block)
+        except BaseException:
+            with self._mutex:
+                self._candidate.claims.give_up(claim)
+            raise
 
-    def ask(self, term: Term, claim: Claim) -> None:
-        """Have ``claim`` sent with the next write, in the order of asking; `decision` tells what came of it."""
+    def ask(self, term: Term, *claims: Claim) -> None:
+        """Have ``claims`` sent with one write, the next, in this order; `decision` tells what came of each."""
         term.check()
         if self._pretending:
-            claim.outcome = "granted"
+            for claim in claims:
+                claim.outcome = "granted"
             return
         with self._mutex:
             if self.term is term:
-                self._candidate.claims.add(claim, self.clock.now())
+                for claim in claims:
+                    self._candidate.claims.add(claim, self.clock.now())
         self._driver.wake(self)
 
     async def decision(self, term: Term, claim: Claim, *, block: bool) -> bool:
-        """Whether ``claim``, asked under ``term``, was granted. Raises LeadershipLost if the term ended before."""
+        """Whether ``claim``, asked under ``term``, was granted. Raises LeadershipLost if the term ended before.
+
+        It may have landed all the same. While its nonce is the mark's, the caller may run it under the next term of
+        this candidacy, or tell that it is `interrupted`.
+        """
         try:
             await self.changed.wait(lambda: claim.outcome is not None or self.term is not term, math.inf, block=block)
         finally:
@@ -73,8 +97,16 @@ class ClaimingCandidacy(Candidacy):
 
     def done(self, job: str, nonce: str) -> None:
         """The run that was claimed under ``nonce`` has ended; the next renewal tells the ledger."""
+        if self._pretending:
+            return
         with self._mutex:
             self._candidate.claims.done(job, nonce)
+
+    def interrupted(self, job: str, fire: datetime, nonce: str) -> None:
+        """The fire that was claimed under ``nonce`` will not run, here or anywhere: tell people and the ledger."""
+        with self._mutex:
+            self._candidate.claims.done(job, nonce)
+            self._emit(FireInterrupted(self.lease, self.identity, job, fire.astimezone(UTC).isoformat()))
 
     def store_time(self) -> datetime:
         """The store's own time now; the host's where the store does not tell."""
@@ -83,13 +115,15 @@ class ClaimingCandidacy(Candidacy):
 
     def _report(self) -> None:
         claims = self._candidate.claims
-        trouble = (claims.unreadable, claims.size > WARN_AT)
-        if trouble != self._trouble:
-            self._trouble = trouble
-            if claims.unreadable:
-                self._emit(LedgerUnreadable(self.lease, self.identity, claims.unreadable))
-            if claims.size > WARN_AT:
-                self._emit(LedgerLarge(self.lease, self.identity, claims.size))
+        if claims.unreadable and claims.unreadable != self._unreadable:
+            self._emit(LedgerUnreadable(self.lease, self.identity, claims.unreadable))
+        large = claims.size > WARN_AT
+        if large and not self._large:
+            self._emit(LedgerLarge(self.lease, self.identity, claims.size))
+        self._unreadable, self._large = claims.unreadable, large
         lowered, claims.lowered = claims.lowered, {}
         for job, mark in lowered.items():
             self._emit(MarkLowered(self.lease, self.identity, job, mark.fire.isoformat()))
+        interrupted, claims.interrupted = claims.interrupted, {}
+        for job, mark in interrupted.items():
+            self._emit(FireInterrupted(self.lease, self.identity, job, mark.fire.isoformat()))

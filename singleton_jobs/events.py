@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 __all__ = [
+    "ClockOff",
     "Event",
     "FireInterrupted",
     "FireSkipped",
@@ -111,6 +112,15 @@ class MarkLowered(Event):
 
     job: str
     time: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOff(Event):
+    """The host's clock is ``seconds`` ahead of the store's (negative: behind): this replica does not lead meanwhile, so
+    that others run the jobs in time. Only leases under which fires are claimed mind.
+    """
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

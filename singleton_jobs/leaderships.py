@@ -43,7 +43,6 @@ class Leadership:
         self.callbacks: list[Callable[[Event], object]] = []
         self.jobs: set[str] = set()
         self.config = config
-        self._stops: list[Callable[[], object]] = []
         self._mutex = new_lock()
 
     def __repr__(self) -> str:
@@ -142,10 +141,10 @@ class Leadership:
         from .cancellation import Cancellation
 
         candidacy = self._candidacy_for_main()
-        while term := await self._next_term(candidacy, block=False):
+        while candidacy and (term := await self._next_term(candidacy, block=False)):
             cancellation = Cancellation(term)
             try:
-                with self._main(term, cancellation.cancel), cancellation:
+                with cancellation, self._main(candidacy, term, cancellation.cancel):
                     result = await main(term)
             except BaseException as error:
                 if isinstance(error, LeadershipLost) and (cancellation.called or not term.is_valid):
@@ -163,9 +162,9 @@ class Leadership:
         ``term.check()``, and returns when the term is lost. Otherwise as `run`.
         """
         candidacy = self._candidacy_for_main()
-        while term := run_blocking(self._next_term(candidacy, block=True)):
+        while candidacy and (term := run_blocking(self._next_term(candidacy, block=True))):
             try:
-                with self._main(term, term.lost.set):
+                with self._main(candidacy, term, term.lost.set):
                     result = main(term)
             except BaseException as error:
                 if isinstance(error, LeadershipLost) and term.lost.is_set():
@@ -215,12 +214,10 @@ class Leadership:
         """Refuse new work, and leave once what runs has ended."""
         if self.candidacy:
             self.candidacy.drain(again=False, release=self.candidacy.config.release_on_cancel)
-            self._stop_mains()
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent process."""
         self.candidacy = None
-        self._stops = []
         self._mutex = new_lock()
 
     # Inner parts
@@ -228,6 +225,8 @@ class Leadership:
     def _begin(self) -> ClaimingCandidacy:
         with self._mutex:
             candidacy = self._open()
+            if candidacy.started and not self.replica.closed:
+                candidacy.stay()
             if candidacy.started or self.replica.mode == "never":
                 return candidacy
             if self.replica.mode == "always":
@@ -248,7 +247,7 @@ class Leadership:
 
         key, fire = app_key(job), instant(fire_time)
         candidacy, term = self.candidacy, self.term
-        if candidacy is None or term is None:
+        if candidacy is None or term is None or (candidacy.draining and term not in CURRENT_TERMS.get()):
             return False
         return await candidacy.claim(term, Claim(key, fire, self.replica.nonce()), block=block)
 
@@ -270,35 +269,32 @@ class Leadership:
     def _candidacy_for_main(self) -> ClaimingCandidacy | None:
         return None if self.replica.closed or self.replica.mode == "never" else self._begin()
 
-    async def _next_term(self, candidacy: ClaimingCandidacy | None, *, block: bool) -> Term | None:
+    async def _next_term(self, candidacy: ClaimingCandidacy, *, block: bool) -> Term | None:
         """The next term to run a main under, entered; None once the candidacy is ended."""
-        while candidacy and not candidacy.ending:
+        while not candidacy.ending:
             await candidacy.changed.wait(lambda: candidacy.admits or candidacy.ending, math.inf, block=block)
             if term := candidacy.enter(self):
                 return term
         return None
 
     @contextmanager
-    def _main(self, term: Term, stop: Callable[[], object]) -> Iterator[None]:
+    def _main(self, candidacy: ClaimingCandidacy, term: Term, stop: Callable[[], object]) -> Iterator[None]:
         token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), term))
-        self._stops.append(stop)
+        candidacy.stops.append(stop)
+        if candidacy.draining:  # since the term was entered
+            stop()
         try:
             yield
         finally:
-            self._stops.remove(stop)
+            candidacy.stops.remove(stop)
             CURRENT_TERMS.reset(token)
             term._exit(self)
-
-    def _stop_mains(self) -> None:
-        for stop in tuple(self._stops):
-            stop()
 
     async def _leave(self, drain: float, rest: float, *, again: bool, block: bool) -> None:
         candidacy = self.candidacy
         if candidacy is None or not candidacy.started:
             return
         candidacy.drain(again=again, rest=rest, release=again or candidacy.config.release_on_cancel)
-        self._stop_mains()
         if candidacy.last_term in CURRENT_TERMS.get() or (block and on_event_loop()):
             return  # called by the work itself, or on its loop: it happens when that has ended
         now = candidacy.clock.now

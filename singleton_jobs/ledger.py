@@ -12,12 +12,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
-__all__ = ["LIMIT", "WARN_AT", "Claim", "Mark", "UnreadableLedger", "advance", "judge", "lower", "read_ledger", "size"]
+__all__ = [
+    "AHEAD",
+    "LIMIT",
+    "PEOPLES",
+    "WARN_AT",
+    "Claim",
+    "Mark",
+    "UnreadableLedger",
+    "advance",
+    "judge",
+    "lower",
+    "read_ledger",
+    "size",
+]
 
 VERSION = 1
 WARN_AT = 16 * 1024  # bytes of ledger after which its lease is named in a warning
 LIMIT = 200 * 1024  # bytes past which claims are refused before any request; annotations end at 256 KiB in all
 AHEAD = timedelta(seconds=60)  # how far a fire may lie ahead of the store's time
+PEOPLES = "app:"  # jobs that people claim themselves: nobody tells when a run of theirs ends
 FORGOTTEN_AFTER = timedelta(days=30)  # when the mark of a job that nobody here knows is dropped
 
 Outcome = Literal["granted", "refused"]
@@ -82,16 +96,20 @@ def judge(claim: Claim, marks: Mapping[str, Mark]) -> Outcome | None:
 
 
 def advance(
-    marks: Mapping[str, Mark], claims: Iterable[Claim], done: Mapping[str, str], known: Collection[str], now: datetime
+    marks: Mapping[str, Mark],
+    claims: Iterable[Claim],
+    done: Collection[tuple[str, str]],
+    known: Collection[str],
+    now: datetime,
 ) -> str:
     """The ledger after ``claims``, all open by `judge`; each is marked as carried.
 
     The latest fire of a job becomes its mark, and its nonce stands for the earlier ones in the same batch; of two
     claims for one fire, or of a job that runs at most every so often, only the first is carried. ``done``:
-    nonces of finished runs, by job. Marks of jobs not in ``known`` are dropped when they are old.
+    jobs and nonces of finished runs. Marks of jobs not in ``known`` are dropped when they are old.
     """
     new = {
-        job: mark._replace(state="d") if done.get(job) == mark.nonce else mark
+        job: mark._replace(state="d") if (job, mark.nonce) in done else mark
         for job, mark in marks.items()
         if job in known or now - mark.fire <= FORGOTTEN_AFTER
     }

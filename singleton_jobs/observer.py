@@ -23,11 +23,19 @@ class Observer:
         self.received_at = -math.inf
         self.freed_by_another = False  # a release was seen, so others saw it too
         self.last_ledger: str | None = None  # of a lease that vanished
+        self.skew = 0.0  # seconds that the host's clock was ahead of the store's when they were last compared
         self._offset: float | None = None  # of the store's clock to ours, as far as answers tell
+        self._doubted: float | None = None  # what the last answer said of it, if that is not believed yet
+        self._tuned = False  # since the clocks were last compared
         self._identity = identity
         self._config = config
         self._unchanged_since = -math.inf
         self._ghost_until = -math.inf  # a live record vanished, and its holder may not know yet
+
+    @property
+    def ledger(self) -> str | None:
+        """The ledger that was last seen, also of a lease that has vanished since."""
+        return self.stored.ledger if self.stored else self.last_ledger
 
     def is_outdated(self, stored: Stored | None) -> bool:
         """Whether ``stored`` is older than what was seen already: the answer of a lagging cache."""
@@ -74,10 +82,23 @@ class Observer:
         """The store's own time at ``now``; the wall clock's if the store does not tell."""
         return datetime.fromtimestamp(wall if self._offset is None else now + self._offset, UTC)
 
+    def compare_clocks(self, now: float, wall: float) -> None:
+        """Find the host's `skew`, but only after an answer: while a machine sleeps, some count on one clock only."""
+        if self._tuned and self._offset is not None:
+            self._tuned = False
+            self.skew = wall - (now + self._offset)
+
     def _tune(self, offset: float) -> None:
         """An answer's date is late by its way here and cut to whole seconds: of many, the earliest is nearest."""
-        if self._offset is None or offset > self._offset or self._offset - offset > CLOCK_STEP:
+        doubted, self._doubted = self._doubted, None
+        if self._offset is None or offset > self._offset:
             self._offset = offset
+        elif self._offset - offset > CLOCK_STEP:
+            if doubted is None:  # one answer may be that late; two in a row say that the store's clock was set back
+                self._doubted = offset
+            else:
+                self._offset = max(offset, doubted)
+        self._tuned = self._doubted is None
 
     def duration(self, stored: Stored) -> float:
         """The record's own duration; a foreign record without one gets ours rather than none."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .claiming import ClaimingCandidacy
 from .config import Seconds, seconds
 from .errors import ConfigError
-from .ledger import Claim
+from .ledger import PEOPLES, Claim
 from .term import CURRENT_FIRE, Fire, Term
 
 __all__ = ["Every", "Run", "app_key", "claim_run", "every", "instant"]
@@ -20,7 +20,7 @@ def app_key(job: str) -> str:
     """The ledger's key for a job that people name themselves."""
     if not isinstance(job, str) or not 0 < len(job) <= MAX_KEY or not job.isprintable():
         raise ConfigError(f"a job's name must be 1 to {MAX_KEY} printable characters, not {job!r:.80}")
-    return f"app:{job}"
+    return f"{PEOPLES}{job}"
 
 
 def instant(time: datetime) -> datetime:
@@ -44,7 +44,7 @@ def every(function: Callable[..., object], job: str | None, interval: Seconds) -
         job = f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', '')}"
         if "<" in job or job.endswith("."):
             raise ConfigError(f"at_most_every needs job='name' for {function!r}, whose own name is not one to keep")
-    return Every(f"fn:{app_key(job).removeprefix('app:')}", seconds("at_most_every", interval))
+    return Every(f"fn:{app_key(job).removeprefix(PEOPLES)}", seconds("at_most_every", interval))
 
 
 class Run:

@@ -147,9 +147,7 @@ class _Nobody:
         """Nothing was entered here."""
 
 
-def _copied(
-    lease: str, identity: str, token: int, uid: str, acquired_at: datetime | None, until: float
-) -> Term:
+def _copied(lease: str, identity: str, token: int, uid: str, acquired_at: datetime | None, until: float) -> Term:
     from .actions import Hold
 
     hold = Hold(until, token, uid, acquired_at, 0, ending="this process has a copy, which no renewal reaches")

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
-__all__ = ["Worker", "new_lock", "patched_by", "start_thread"]
+__all__ = ["OwnedLock", "Worker", "new_lock", "new_owned_lock", "patched_by", "start_thread"]
 
 T = TypeVar("T")
 
@@ -42,6 +42,20 @@ def _native(name: str) -> Any:
 def new_lock() -> threading.Lock:
     """A native lock; held for microseconds only, so that it may be taken on any kind of thread."""
     lock: threading.Lock = _native("allocate_lock")()
+    return lock
+
+
+class OwnedLock(Protocol):
+    """A lock that its owner may take again, and that knows whether the calling thread is its owner."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(self, *_: object) -> object: ...
+    def _is_owned(self) -> bool: ...
+
+
+def new_owned_lock() -> OwnedLock:
+    """A native lock for what a signal's handler may ask: it interrupts its thread anywhere, also while that owns it."""
+    lock: OwnedLock = _native("RLock")()
     return lock
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from apscheduler.events import EVENT_JOB_SUBMITTED, SchedulerEvent
 from apscheduler.executors.base import BaseExecutor
 from apscheduler.job import Job
-from apscheduler.jobstores.base import BaseJobStore
+from apscheduler.jobstores.base import BaseJobStore, JobLookupError
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import ConfigError, Leadership
@@ -89,9 +89,13 @@ class Guarded(BaseScheduler):
         self.passing = threading.get_ident()
         try:
             wait: float | None = super()._process_jobs()
-            return wait
+        except JobLookupError:
+            if self.state != STATE_STOPPED:
+                raise
+            return None  # it was shut down in the midst of this, and knows no jobs any more
         finally:
             self.passing = None
+        return wait
 
 
 def adopt(scheduler: BaseScheduler) -> Guarded:

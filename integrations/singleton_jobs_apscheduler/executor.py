@@ -102,11 +102,12 @@ class SingletonExecutor(BaseExecutor):
             return
         if iscoroutinefunction_partial(job.func) and self._loop() is None:
             raise TypeError(f"{self._inner!r} never awaits: the coroutine function of {job} needs an AsyncIOExecutor")
+        if self._waiter is None:
+            waiter = threading.Thread(target=self._wait, name="singleton-jobs-claims", daemon=True)
+            waiter.start()
+            self._waiter = waiter
         submission = Submission(plan, job, run_times, self._hand_over)
         self._waiting.put(submission.decide)
-        if self._waiter is None:
-            self._waiter = threading.Thread(target=self._wait, name="singleton-jobs-claims", daemon=True)
-            self._waiter.start()
 
     def _wait(self) -> None:
         while task := self._waiting.get():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
-from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
@@ -162,6 +163,9 @@ class SingletonJobStore(GuardedStore):
         if hasattr(job, "next_run_time") and job.next_run_time is not None:
             self._asked.add(job.id)
         known = self._inner.lookup_job(job.id) if replace else None
+        starting = self._scheduler.state == STATE_STOPPED
+        if hasattr(job, "next_run_time") and (not starting or job.next_run_time is None):
+            return  # that is when it shall run next
         if isinstance(known, Job) and same_schedule(known.trigger, job.trigger):
             self._asked.discard(job.id)
             self._replacing[job.id] = known
@@ -188,7 +192,7 @@ class SingletonJobStore(GuardedStore):
             self._move(plan.job, job.next_run_time)
             return
         replaced = self._replacing.pop(job.id, None)
-        if self._shared and replaced is not None and replaced.__getstate__() == job.__getstate__():
+        if self._shared and replaced is not None and _same(replaced, job):
             return  # the row is left to the leader
         self._inner.update_job(job)
         if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC):
@@ -325,3 +329,8 @@ class SingletonJobStore(GuardedStore):
                 resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))
         plan = Plan(self, job, key, schedule, resume_after, run_now=run_now)
         return clone(job, trigger=plan, _jobstore_alias=self._alias)
+
+
+def _same(one: Job, other: Job) -> bool:
+    """Whether two jobs are stored alike; arguments need not compare."""
+    return pickle.dumps(one.__getstate__()) == pickle.dumps(other.__getstate__())

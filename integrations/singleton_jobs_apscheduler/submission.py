@@ -47,9 +47,9 @@ class Submission:
         self._hand_over = hand_over
         self._asked_at = self._candidacy.clock.now()
         self._decided_at: float | None = None
-        self._term = self._candidacy.enter(self)
-        plan.store.submitted(self)
         self._planned = [self._plan(run_time) for run_time in run_times]
+        plan.store.submitted(self)
+        self._term = self._candidacy.enter(self)
         if self._term:
             self._ask(self._term)
 

@@ -4,7 +4,10 @@ import logging
 
 from ..errors import AccessDenied
 from ..events import (
+    ClockOff,
     Event,
+    FireInterrupted,
+    FireSkipped,
     HolderChanged,
     LedgerLarge,
     LedgerUnreadable,
@@ -27,7 +30,7 @@ def printable(text: str, limit: int = 200) -> str:
     return text.encode("unicode_escape").decode()[:limit]
 
 
-def log_events(event: Event) -> None:  # noqa: C901 (a table of cases)
+def log_events(event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
     """The hook."""
     match event:
         case ReplicaStarted(identity=identity, store=store, leases=leases):
@@ -42,12 +45,31 @@ def log_events(event: Event) -> None:  # noqa: C901 (a table of cases)
             logger.info("lease %s is held by %s", lease, printable(holder) if holder else "nobody")
         case RunSkipped(lease=lease, function=function, reason=reason):
             logger.debug("%s skipped: %s (lease %s)", function, reason, lease)
+        case FireSkipped(reason="refused", lease=lease, job=job, time=time):
+            logger.debug("%s skipped at %s: it was claimed before (lease %s)", printable(job), time, lease)
+        case FireSkipped(lease=lease, job=job, time=time, reason=reason):
+            logger.info("%s skipped at %s: %s (lease %s)", printable(job), time, reason, lease)
+        case FireInterrupted(lease=lease, job=job, time=time):
+            logger.warning(
+                "lease %s: %s was interrupted at %s: it may have run in part or not at all, and nobody runs it again",
+                lease,
+                printable(job),
+                time,
+            )
         case LedgerUnreadable(lease=lease, reason=reason):
             logger.error("lease %s: its ledger cannot be read, so nothing can be claimed: %s", lease, printable(reason))
         case LedgerLarge(lease=lease, size=size):
             logger.warning("lease %s: its ledger has %d bytes; past 200 KiB claims are refused", lease, size)
         case MarkLowered(lease=lease, job=job, time=time):
             logger.warning("lease %s: %s was claimed for %s, which is yet to come; marked as now", lease, job, time)
+        case ClockOff(lease=lease, identity=identity, seconds=seconds):
+            logger.warning(
+                "lease %s: the clock of %s is %.0f s %s the store's, so it does not lead; set the host's clock (NTP)",
+                lease,
+                identity,
+                abs(seconds),
+                "ahead of" if seconds > 0 else "behind",
+            )
         case StoreFailed(lease=lease, error=AccessDenied() as error):
             logger.error("lease %s: access denied, nothing runs under it here. %s", lease, error)
         case StoreFailed(lease=lease, error=error):

@@ -1,5 +1,7 @@
 """Whatever the network and the clocks do, also if two believe that they lead: a fire is granted at most once."""
 
+from datetime import timedelta
+
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -11,7 +13,7 @@ actors = st.integers(0, 2)
 rates = st.sampled_from([0.3, 0.9, 1.0, 1.1, 3.0])
 spans = st.sampled_from([0.001, 0.5, 2.0, 5.0, 9.99, 15.0, 40.0])
 seconds = st.integers(-8, 0)
-jobs = st.sampled_from(["app:a", "app:a", "app:b"])
+jobs = st.sampled_from(["aps:a", "aps:a", "aps:b", "app:c"])
 
 
 class Fires(RuleBasedStateMachine):
@@ -19,6 +21,7 @@ class Fires(RuleBasedStateMachine):
     def begin(self, given):
         self.world = World(given, clocks_fail=True)
         self.checked = 1
+        self.done = set()
         self.all_is_well(3.0)
 
     @rule(which=actors, job=jobs, second=seconds)
@@ -37,7 +40,9 @@ class Fires(RuleBasedStateMachine):
         actor = self.world.actors[which]
         waiting = [claim for claim in actor.claims if claim.outcome is None]
         if waiting:
-            actor.candidate.claims.withdraw(waiting[at % len(waiting)])
+            claim = waiting[at % len(waiting)]
+            actor.candidate.claims.withdraw(claim)
+            actor.candidate.claims.give_up(claim)
 
     @rule(which=actors, at=st.integers(0, 9))
     def finishes_a_run(self, which, at):
@@ -45,6 +50,29 @@ class Fires(RuleBasedStateMachine):
         ran = [claim for claim in actor.claims if claim.outcome == "granted"]
         if ran:
             actor.candidate.claims.done(ran[at % len(ran)].job, ran[at % len(ran)].nonce)
+            self.done.add(ran[at % len(ran)].nonce)
+
+    @rule(which=actors, job=jobs, second=seconds)
+    def introduces(self, which, job, second):
+        actor = self.world.actors[which]
+        if actor.holds:
+            actor.candidate.claims.introduce({job: START + timedelta(seconds=second)})
+
+    @rule(which=actors)
+    def the_leaders_clock_is_set_a_day_ahead(self, which):
+        """It leads no more, if anything was ever claimed."""
+        self.claims_whether_it_leads_or_not(which, "aps:a", [-1])
+        self.all_is_well(2.0)
+        actor, found = self.world.actors[which], self.world.store.current
+        actor.wall_offset = START.timestamp() + 86400.0
+        self.all_is_well(40.0)
+        assert not found or not found.ledger or not actor.holds
+
+    @rule(which=actors, job=jobs, second=seconds)
+    def crashes_during_a_run(self, which, job, second):
+        self.claims(which, job, second)
+        self.all_is_well(2.0)
+        self.crashes(which)
 
     @rule(which=actors, step=st.sampled_from([-86400.0, -10.0, 10.0, 86400.0]))
     def a_hosts_clock_steps(self, which, step):
@@ -113,33 +141,55 @@ class Fires(RuleBasedStateMachine):
 
     @invariant()
     def a_fire_is_granted_once_and_marks_never_go_back(self):
-        if not hasattr(self, "world"):
-            return
-        self.world.note()
+        if hasattr(self, "world"):
+            self.world.note()
+            self.look_back()
+
+    def look_back(self):
         history = self.world.store.history
         for before, after in zip(history[self.checked - 1 :], history[self.checked :], strict=False):
             old = read_ledger(before.ledger) if before else {}
             new = read_ledger(after.ledger)
             assert all(new[job].fire >= mark.fire for job, mark in old.items())
+            assert all(mark.nonce or job not in old or old[job] == mark for job, mark in new.items())
+            for job, mark in old.items():
+                if mark.state == "c" and not job.startswith("app:"):
+                    self.no_end_is_made_up(job, mark, new[job], after.record.holder_identity)
         self.checked = len(history)
 
+    def no_end_is_made_up(self, job, mark, new, holder):
+        """A run that was never told to have ended is told of as interrupted, unless it may go on where it began."""
+        owner = mark.nonce.partition("/")[0]
+        told = any(
+            (told_job, told_mark.nonce) == (job, mark.nonce) for _, told_job, told_mark in self.world.interrupted
+        )
+        if new.nonce != mark.nonce:
+            assert told or owner == holder, f"{job} was left at {mark}"
+        elif new.state == "d":
+            assert told or mark.nonce in self.done, f"{job} never ended at {mark}"
+
     def teardown(self):
-        """Once all is well, whoever leads is granted a fire later than any before."""
+        """Once all is well, whoever leads is granted a fire later than any before, and no crashed run is left untold."""
         world = getattr(self, "world", None)
         if world is None:
             return
         world.late.clear()
         for actor in world.actors:
             actor.rate, actor.offset = 1.0, actor.now - world.time
+            actor.wall_offset = START.timestamp()
             actor.land()
             actor.hear()
-        for _ in world.run_well(25.0):
+        for _ in world.run_well(30.0):
             pass
         (leader,) = (actor for actor in world.actors if actor.holds)
-        claim = leader.claim("app:a", 1)
+        claim = leader.claim("aps:a", 1)
         for _ in world.run_well(5.0):
             pass
         assert claim.outcome == "granted"
+        self.look_back()
+        for job, mark in read_ledger(world.store.current.ledger).items():
+            owner = mark.nonce.partition("/")[0]
+            assert mark.state == "d" or job.startswith("app:") or owner == leader.candidate.identity, f"{job}: {mark}"
 
 
 Fires.TestCase.settings = settings(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from singleton_jobs.candidate import Candidate, Hold, Read, Wait, Write
 from singleton_jobs.config import Config
 from singleton_jobs.errors import Conflict, StoreError
-from singleton_jobs.ledger import Claim
+from singleton_jobs.ledger import Claim, Mark
 from singleton_jobs.locks.record import Stored
 
 CONFIG = Config()
@@ -109,6 +109,8 @@ class Actor:
         """Send the next request, if it is time for one; how long to wait otherwise."""
         if self.flight:
             return None
+        if self.candidate.clock_off and self.candidate.hold:
+            self.candidate.release(self.now, again=True)
         action = self.candidate.decide(self.now, self.wall_offset + self.world.time)
         if isinstance(action, Wait):
             return action
@@ -174,6 +176,7 @@ class World:
         self.time = 0.0
         self.clocks_fail = clocks_fail  # then two may hold at once; a fire is granted once all the same
         self.granted: dict[tuple[str, datetime], Claim] = {}
+        self.interrupted: list[tuple[str, str, Mark]] = []  # who told of which job's fire
         self.store = Store()
         self.late: list[Write] = []
         self.terms: list[Hold] = []
@@ -190,6 +193,12 @@ class World:
                 if claim.outcome == "granted":
                     first = self.granted.setdefault((claim.job, claim.fire), claim)
                     assert first is claim, f"granted twice: {first} and {claim}"
+            claims = actor.candidate.claims
+            told, claims.interrupted = claims.interrupted, {}
+            for job, mark in told.items():
+                entry = (actor.candidate.identity, job, mark)
+                assert entry not in self.interrupted, f"told twice: {entry}"
+                self.interrupted.append(entry)
         assert self.clocks_fail or len(self.holders) <= 1, f"held at once by {self.holders}"
 
     @property

@@ -25,8 +25,8 @@ def make_replica(space: Space) -> Iterator[Callable[..., Replica]]:
     made: list[Replica] = []
 
     def make(**arguments: Any) -> Replica:
-        given = {"store": space, "identity": f"pod-{len(made)}", "config": QUICK} | arguments
-        made.append(Replica(**given, clock=PUSHED.clock, driver=DRIVER))
+        given = {"store": space, "identity": f"pod-{len(made)}", "config": QUICK, "clock": PUSHED.clock} | arguments
+        made.append(Replica(**given, driver=DRIVER))
         return made[-1]
 
     yield make

@@ -77,6 +77,38 @@ class SpaceLock(MemoryLock):
             raise StoreError("the store is down", outcome="not done")
 
 
+class ClaimedSpace(Space):
+    """What ``landing`` does happens when a claim has been stored and its answer is on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.landing: Callable[[], object] = lambda: None
+
+    def lock(self, lease: str, identity: str) -> "ClaimedLock":
+        return ClaimedLock(lease, identity, space=self)
+
+    def annotations(self, lease: str = "nightly") -> dict[str, str]:
+        return json.loads(self.leases[lease][2])["metadata"].get("annotations", {})
+
+    def annotate(self, key: str, value: str, lease: str = "nightly") -> None:
+        with self.mutex:
+            uid, _, body, at = self.leases[lease]
+            whole = json.loads(body)
+            whole["metadata"].setdefault("annotations", {})[key] = value
+            self.leases[lease] = (uid, self.next_version(), json.dumps(whole), at)
+
+
+class ClaimedLock(SpaceLock):
+    _space: ClaimedSpace
+
+    async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
+        stored = await super().update(record, replaces, ledger=ledger)
+        if ledger is not None:
+            landing, self._space.landing = self._space.landing, lambda: None
+            landing()
+        return stored
+
+
 class Heard:
     """A hook that keeps what it is told, and can be waited for."""
 

@@ -98,6 +98,16 @@ def test_no_work_is_entered_after_the_deadline_though_no_thread_noticed(bench, c
     assert term.lost.is_set()
 
 
+def test_a_signal_handler_that_asks_in_the_midst_of_a_change_is_answered(bench, clock):
+    term = bench.lead()
+    clock.push(QUICK.renew_deadline + 1)
+    with bench.candidacy._mutex:  # the handler runs on the thread that it interrupts
+        assert not term.is_valid
+    assert not term.lost.is_set()
+    assert not term.is_valid
+    assert term.lost.is_set()
+
+
 def test_renewals_go_on_while_a_drain_waits_for_work(bench, clock):
     bench.lead()
     bench.candidacy.enter("work")

@@ -10,40 +10,10 @@ from singleton_jobs import ConfigError, LeadershipLost, Replica, StoreError
 from singleton_jobs.events import LedgerLarge, LedgerUnreadable, MarkLowered
 from singleton_jobs.ledger import Claim, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
-from unit.stage import DRIVER, LIMIT, PUSHED, QUICK, Heard, Space, SpaceLock, in_thread, seen_by
+from unit.stage import DRIVER, LIMIT, PUSHED, QUICK, ClaimedSpace, Heard, in_thread, seen_by, until
 
 NOW = datetime.now(UTC)
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
-
-
-class ClaimedSpace(Space):
-    """What ``landing`` does happens when a claim has been stored and its answer is on the way."""
-
-    def __init__(self):
-        super().__init__()
-        self.landing = lambda: None
-
-    def lock(self, lease, identity):
-        return ClaimedLock(lease, identity, space=self)
-
-    def annotations(self, lease="nightly"):
-        return json.loads(self.leases[lease][2])["metadata"].get("annotations", {})
-
-    def annotate(self, key, value, lease="nightly"):
-        with self.mutex:
-            uid, _, body, at = self.leases[lease]
-            whole = json.loads(body)
-            whole["metadata"].setdefault("annotations", {})[key] = value
-            self.leases[lease] = (uid, self.next_version(), json.dumps(whole), at)
-
-
-class ClaimedLock(SpaceLock):
-    async def update(self, record, replaces, *, ledger=None):
-        stored = await super().update(record, replaces, ledger=ledger)
-        if ledger is not None:
-            landing, self._space.landing = self._space.landing, lambda: None
-            landing()
-        return stored
 
 
 @pytest.fixture
@@ -212,6 +182,19 @@ def test_a_claim_undecided_when_the_leader_steps_down_is_lost(leading, space):
     closing()
 
 
+def test_a_leader_that_drains_is_refused_but_for_its_running_work(replica, leading):
+    @replica.leader_only(lease="nightly")
+    def work():
+        closing = in_thread(leading.close)
+        until(lambda: leading.candidacy.draining)
+        outside = in_thread(lambda: leading.claim("report", NOW))()
+        return closing, outside, leading.claim("report", NOW)
+
+    closing, outside, inside = work()
+    closing()
+    assert (outside, inside) == (False, True)
+
+
 def test_a_claim_of_an_ended_term_is_lost_even_if_a_new_one_leads(leading, clock):
     old = leading.term
     clock.push(QUICK.renew_deadline)
@@ -258,6 +241,18 @@ def test_an_unreadable_ledger_is_kept_refuses_claims_and_is_told_of(leading, spa
 def test_a_large_ledger_is_told_of(leading, heard):
     assert all(join() for join in [in_thread(lambda n=n: leading.claim(f"{n:0250}", NOW)) for n in range(60)])
     assert heard.wait_for(LedgerLarge).size > 16 * 1024
+
+
+def test_a_large_ledger_that_cannot_be_read_for_a_while_is_told_of_once(leading, heard, space):
+    assert all(join() for join in [in_thread(lambda n=n: leading.claim(f"{n:0250}", NOW)) for n in range(60)])
+    heard.wait_for(LedgerLarge)
+    text = space.annotations()[LEDGER_ANNOTATION]
+    space.annotate(LEDGER_ANNOTATION, "{")
+    heard.wait_for(LedgerUnreadable)
+    space.annotate(LEDGER_ANNOTATION, text)
+    seen_by(leading.candidacy, lambda: leading.last_fire(f"{0:0250}") is not None)
+    assert leading.claim("report", NOW)
+    assert len([event for event in heard.events if isinstance(event, LedgerLarge)]) == 1
 
 
 def test_a_mark_in_the_future_is_lowered_and_told_of(leading, space, heard):

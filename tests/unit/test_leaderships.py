@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from singleton_jobs import AccessDenied, SingletonJobsError, StoreError, current_term
+from singleton_jobs import AccessDenied, ConfigError, SingletonJobsError, StoreError, current_term
 from singleton_jobs.events import TermEnded, TermStarted
 from unit.stage import LIMIT, Heard, in_thread, seen_by, until
 
@@ -17,6 +17,29 @@ def leadership(replica):
 def test_it_is_inert_until_started(leadership, space):
     assert (leadership.is_leader, leadership.term, leadership.holder) == (False, None, None)
     assert space.requests == 0
+
+
+def test_prepared_it_has_a_candidacy_and_competes_for_nothing(leadership, space):
+    candidacy = leadership.prepare()
+    assert leadership.candidacy is candidacy
+    assert leadership.prepare() is candidacy
+    assert not candidacy.started
+    assert space.requests == 0
+    leadership.start()
+    assert leadership.wait(timeout=LIMIT)
+    assert leadership.candidacy is candidacy
+
+
+def test_nothing_is_prepared_once_the_replica_is_closed(leadership, replica):
+    replica.close()
+    with pytest.raises(SingletonJobsError, match="closed"):
+        leadership.prepare()
+
+
+def test_without_a_store_nothing_is_prepared(make_replica, monkeypatch):
+    monkeypatch.setenv("SINGLETON_JOBS_STORE", "nothing:")
+    with pytest.raises(ConfigError):
+        make_replica(store=None).leadership("nightly").prepare()
 
 
 def test_started_and_waited_for_it_leads(leadership):

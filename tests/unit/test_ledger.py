@@ -15,12 +15,12 @@ def claim(job="app:report", fire=NOON, nonce="a", **more):
     return Claim(job, fire, nonce, **more)
 
 
-def after(claims=(), marks=None, done=None, known=(), now=NOON):
-    return read_ledger(advance(marks or {}, claims, done or {}, known, now))
+def after(claims=(), marks=None, done=(), known=(), now=NOON):
+    return read_ledger(advance(marks or {}, claims, done, known, now))
 
 
 def test_the_text_is_as_documented():
-    text = advance({}, [claim(nonce="n")], {}, (), NOON)
+    text = advance({}, [claim(nonce="n")], (), (), NOON)
     assert text == '{"v":1,"jobs":{"app:report":["2026-11-22T12:00:00.000000Z","n","c"]}}'
 
 
@@ -151,12 +151,12 @@ def test_jobs_of_one_batch_are_apart():
 
 def test_a_finished_run_is_noted():
     marks = {"app:report": Mark(NOON, "a")}
-    assert after(marks=marks, done={"app:report": "a"}) == {"app:report": Mark(NOON, "a", "d")}
+    assert after(marks=marks, done={("app:report", "a")}) == {"app:report": Mark(NOON, "a", "d")}
 
 
 def test_the_end_of_an_earlier_run_is_not_taken_for_that_of_the_last():
     marks = {"app:report": Mark(NOON, "b")}
-    assert after(marks=marks, done={"app:report": "a", "app:gone": "g"}) == marks
+    assert after(marks=marks, done={("app:report", "a"), ("app:gone", "g")}) == marks
 
 
 def test_an_old_mark_that_nobody_here_knows_is_dropped():

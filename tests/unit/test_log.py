@@ -6,6 +6,9 @@ import pytest
 
 from singleton_jobs import AccessDenied, StoreError
 from singleton_jobs.events import (
+    ClockOff,
+    FireInterrupted,
+    FireSkipped,
     HolderChanged,
     ReplicaStarted,
     RunSkipped,
@@ -29,6 +32,15 @@ ME = ("nightly", "me_1")
         (HolderChanged(*ME, "other_1"), logging.INFO, ["other_1"]),
         (HolderChanged(*ME, None), logging.INFO, ["nobody"]),
         (RunSkipped(*ME, "report", "not-leader"), logging.DEBUG, ["report", "not-leader"]),
+        (FireSkipped(*ME, "aps:a", "02:00", "refused"), logging.DEBUG, ["aps:a", "02:00", "claimed before"]),
+        (
+            FireSkipped(*ME, "aps:a", "02:00", "store-unreachable"),
+            logging.INFO,
+            ["aps:a", "02:00", "store-unreachable"],
+        ),
+        (FireInterrupted(*ME, "aps:a", "02:00"), logging.WARNING, ["aps:a", "02:00", "nobody runs it again"]),
+        (ClockOff(*ME, 3600.4), logging.WARNING, ["nightly", "me_1", "3600 s ahead", "set the host's clock"]),
+        (ClockOff(*ME, -75.0), logging.WARNING, ["75 s behind"]),
         (StoreFailed(*ME, StoreError("no route")), logging.WARNING, ["no route", "again"]),
         (StoreFailed(*ME, AccessDenied("apply this Role")), logging.ERROR, ["apply this Role"]),
         (StoreRecovered(*ME, 7), logging.INFO, ["7"]),

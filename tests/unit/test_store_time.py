@@ -70,7 +70,51 @@ def test_a_clock_of_the_store_that_is_set_forward_is_followed(observer):
     assert time(observer, 6.0) == 5000.0
 
 
-def test_a_clock_of_the_store_that_is_set_back_is_followed(observer):
+def test_a_clock_of_the_store_that_is_set_back_is_followed_once_two_answers_in_a_row_say_so(observer):
     answer(observer, 5000.0, 5.0)
     answer(observer, 1000.0, 6.0, version=2)
+    assert time(observer, 6.0) == 5001.0
+    answer(observer, 1001.0, 7.5, version=3)
     assert time(observer, 6.0) == 1000.0
+
+
+def test_answers_that_are_late_now_and_then_do_not_set_it_back(observer):
+    for n in range(4):
+        answer(observer, 1000.0 + 10 * n, 5.0 + 10 * n, version=2 * n + 1)
+        answer(observer, 1001.0 + 10 * n, 10.0 + 10 * n, version=2 * n + 2)
+    assert time(observer, 50.0) == 1045.0
+
+
+# How far the host's clock is off
+
+
+def skew(observer, now, wall):
+    observer.compare_clocks(now, moment(wall).timestamp())
+    return observer.skew
+
+
+def test_before_any_dated_answer_the_hosts_clock_is_right(observer):
+    answer(observer, None, 5.0)
+    assert skew(observer, 5.0, 3600.0) == 0.0
+
+
+@pytest.mark.parametrize("wall", [-2600.0, 1000.0, 4600.0])
+def test_an_answer_tells_how_far_the_hosts_clock_is_ahead(observer, wall):
+    answer(observer, 1000.0, 5.0)
+    assert skew(observer, 6.0, wall + 1.0) == wall - 1000.0
+
+
+def test_the_clocks_are_compared_only_after_an_answer(observer):
+    answer(observer, 1000.0, 5.0)
+    assert skew(observer, 5.0, 1000.0) == 0.0
+    assert skew(observer, 6.0, 4600.0) == 0.0  # the machine slept
+    answer(observer, 4601.0, 7.0, version=2)
+    assert skew(observer, 7.0, 4601.0) == 0.0
+
+
+def test_the_clocks_are_not_compared_while_the_stores_is_in_doubt(observer):
+    answer(observer, 5000.0, 5.0)
+    answer(observer, 1000.0, 6.0, version=2)
+    assert skew(observer, 6.0, 1000.0) == 0.0
+    answer(observer, 1001.0, 7.0, version=3)
+    assert skew(observer, 7.0, 1001.0) == 0.0

@@ -1,12 +1,14 @@
 """A term: valid when the clock says so, and told when it is lost."""
 
 import math
+import pickle
 import threading
 
 import pytest
 
 from singleton_jobs import LeadershipLost, LeaseExpired, Term
 from singleton_jobs.actions import Hold
+from singleton_jobs.clock import Clock
 from unit.harness import moment
 
 
@@ -100,6 +102,46 @@ def test_a_callback_can_be_taken_back(stage):
     stage.term._call_when_lost(lambda: calls.append(1))()
     stage.term._lose()
     assert calls == []
+
+
+@pytest.fixture
+def copy(stage, monkeypatch):
+    """What another process of this machine gets, at the second that the stage's clock shows."""
+    monkeypatch.setattr("singleton_jobs.term.SYSTEM_CLOCK", Clock(now=lambda: stage.now, wall=lambda: 0.0))
+    return lambda: pickle.loads(pickle.dumps(stage.term))
+
+
+def test_a_copy_tells_what_the_term_is(stage, copy):
+    for name in ("lease", "identity", "fencing_token", "uid", "acquired_at"):
+        assert getattr(copy(), name) == getattr(stage.term, name)
+
+
+def test_a_copy_is_valid_until_the_hold_would_end_unrenewed(stage, copy):
+    made = copy()
+    stage.hold.until = 20.0
+    stage.now = math.nextafter(10.0, 0)
+    made.check()
+    assert made.remaining == pytest.approx(0.0)
+    stage.now = 10.0
+    assert not made.is_valid
+    assert made.remaining == 0.0
+    with pytest.raises(LeadershipLost, match="a copy, which no renewal reaches"):
+        made.check()
+    stage.term.check()
+    assert stage.owner.expired == 0
+
+
+def test_a_copy_of_an_ended_term_is_not_valid(stage, copy):
+    stage.now = 10.0
+    assert not copy().is_valid
+
+
+def test_a_copy_of_a_copy_is_valid_no_longer(stage, copy):
+    made = pickle.loads(pickle.dumps(copy()))
+    assert made.is_valid
+    stage.now = 10.0
+    assert not made.is_valid
+    assert not pickle.loads(pickle.dumps(made)).is_valid
 
 
 def test_lost_is_a_threading_event(stage):

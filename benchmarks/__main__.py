@@ -1,4 +1,4 @@
-"""`python benchmarks [--quick] [row …]`: measure, print one table, and exit with 1 if a row misses its target."""
+"""`python benchmarks [--quick] [--kill-for SECONDS] [row …]`: measure, print one table, and exit with 1 if a row misses its target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT), str(ROOT / "tests")]  # last, so that what is installed is what is measured
 
-from benchmarks import calls, imports, renewals, takeover  # noqa: E402
+from benchmarks import calls, claims, imports, kills, renewals, schedulers, takeover  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
 from benchmarks.table import Row, show  # noqa: E402
 
@@ -27,6 +27,11 @@ GROUPS: tuple[dict[str, Callable[[Stage], Row]], ...] = (
     {"threads": renewals.threads},
     {"thousand": renewals.thousand},
     {"release": takeover.release, "crash": takeover.crash},
+    {"claims": claims.claims},
+    {"batch": claims.batch},
+    {"latency": schedulers.latency},
+    {"follower": schedulers.follower},
+    {"kills-memory": kills.memory, "kills-postgresql": kills.postgresql},
     {"call": calls.call},
     {"import": imports.imports},
 )
@@ -37,13 +42,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="row", help=f"only these, of: {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="shorter windows, fewer samples")
+    parser.add_argument("--kill-for", type=float, metavar="SECONDS", help="how long leaders are killed, each 10 s")
     options = parser.parse_args()
     if unknown := set(options.rows) - set(NAMES):
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     began = time.monotonic()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="singleton-jobs-bench-") as folder:
-        stage = Stage(Path(folder), quick=options.quick)
+        stage = Stage(Path(folder), quick=options.quick, kill_for=options.kill_for)
         try:
             for group in GROUPS:
                 wanted = {name: measure for name, measure in group.items() if name in (options.rows or NAMES)}

@@ -21,7 +21,7 @@ from controlplane.server import ControlPlane
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 
-Starter = Callable[[], "Program"]
+Starter = Callable[..., "Program"]
 
 PATIENCE = 60.0  # seconds until a program must have answered, or got where it should be
 
@@ -77,9 +77,10 @@ class Program:
 class Stage:
     """One run: its control plane is started when a row first needs it."""
 
-    def __init__(self, directory: Path, *, quick: bool) -> None:
+    def __init__(self, directory: Path, *, quick: bool, kill_for: float | None = None) -> None:
         self.directory = directory
         self.quick = quick
+        self.kill_for = kill_for
         self._started: ControlPlane | None = None
         self.results: dict[str, Any] = {}  # what several rows share
 
@@ -103,16 +104,20 @@ class Stage:
 
     @contextmanager
     def programs(self, name: str, *arguments: object) -> Iterator[Starter]:
-        """A starter of programs that share a new namespace; they end with the block."""
+        """A starter of programs that share a new namespace; they end with the block.
+
+        It starts this one, or the one with the arguments that it is given.
+        """
         namespace = f"bench-{uuid.uuid4().hex[:10]}"
         self.admin.create_namespace(namespace)
         running: list[Program] = []
 
-        def start() -> Program:
-            pod = f"{name}-{len(running)}"
+        def start(*other: object) -> Program:
+            program_name, *given = other or (name, *arguments)
+            pod = f"{program_name}-{len(running)}"
             folder = self.directory / namespace / pod
             created = Pod.create(self.admin, namespace, pod, directory=folder, in_cluster=True)
-            program = Program(name, *arguments, pod=created, log=folder / "log")
+            program = Program(str(program_name), *given, pod=created, log=folder / "log")
             running.append(program)
             return program
 

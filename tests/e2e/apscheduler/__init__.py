@@ -1,0 +1,1 @@
+"""APScheduler's schedulers in several processes, guarded by one lease."""

@@ -1,0 +1,35 @@
+"""Jobs: stores name them by their module."""
+
+import os
+from singleton_jobs import current_fire, current_term
+
+RAN = []  # what `work` was called with, and under which fire
+
+
+def work(*args):
+    RAN.append((args, current_fire(), current_term()))
+    return "worked"
+
+
+def fail():
+    RAN.append((("fail",), current_fire(), current_term()))
+    raise ValueError("no good")
+
+
+async def work_async(*args):
+    RAN.append((args, current_fire(), current_term()))
+    return "worked"
+
+
+def tell():
+    """From another process."""
+    fire, term = current_fire(), current_term()
+    return os.getpid(), fire.job, fire.time, term.is_valid, term.fencing_token
+
+
+class Worker:
+    def __init__(self, name):
+        self.name = name
+
+    def tell(self):
+        return self.name, current_fire().job

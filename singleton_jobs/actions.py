@@ -41,6 +41,7 @@ class Hold:
     uid: str
     acquire_time: datetime | None
     transitions: int
+    written_before: datetime | None = None  # the last write of whoever held the lease before
     ended_at: float | None = None
     ending: str = ""
 

@@ -220,6 +220,7 @@ class Candidate:
             self.failed(StoreError("the store answered a write without storing anything new"), now)
             return
         self.expire(now)
+        before = self.seen
         self._observe(stored, now)
         self._conflicts = 0
         if not stored.record.holder_identity:
@@ -243,6 +244,7 @@ class Candidate:
                 uid=stored.uid,
                 acquire_time=stored.record.acquire_time,
                 transitions=stored.record.lease_transitions,
+                written_before=(before.written_at or before.record.renew_time) if before else None,
             )
             self._last_hold = self.hold
             self._next = self._next_renewal(sent_at)

@@ -82,6 +82,12 @@ class ClaimingCandidacy(Candidacy):
         except UnreadableLedger:
             return introduced  # an event says so when something is claimed
 
+    @property
+    def led_until(self) -> datetime | None:
+        """When whoever led before the present term wrote last; what was claimed by then is in the ledger."""
+        term = self.term
+        return term._hold.written_before if term else None
+
     def mark(self, job: str) -> Mark | None:
         """The last claimed fire of ``job``, as far as it was seen here."""
         return self.marks().get(job)

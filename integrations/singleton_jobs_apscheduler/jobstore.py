@@ -12,6 +12,7 @@ from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
+from apscheduler.triggers.date import DateTrigger
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
@@ -160,7 +161,8 @@ class SingletonJobStore(GuardedStore):
         """Give a job that is added its grace, and the schedule of the one it replaces if that is the same."""
         refuse_bad_id(job.id, job.func)
         self._grace.settle(job, self._scheduler._job_defaults)
-        if hasattr(job, "next_run_time") and job.next_run_time is not None:
+        is_once = isinstance(job.trigger, DateTrigger)
+        if not is_once and getattr(job, "next_run_time", None) is not None:
             self._asked.add(job.id)
         known = self._inner.lookup_job(job.id) if replace else None
         starting = self._scheduler.state == STATE_STOPPED
@@ -183,7 +185,8 @@ class SingletonJobStore(GuardedStore):
         if self._underway.finished.pop(job.id, None):
             self._inner.remove_job(job.id)
         self._inner.add_job(job)
-        self._fresh[job.id] = job.next_run_time
+        if not isinstance(job.trigger, DateTrigger):  # whose only fire is where it is planned
+            self._fresh[job.id] = job.next_run_time
 
     def update_job(self, job: Job) -> None:
         """Store a changed job; in a pass of the scheduler, an error of the store is made good later."""
@@ -195,7 +198,7 @@ class SingletonJobStore(GuardedStore):
         if self._shared and replaced is not None and _same(replaced, job):
             return  # the row is left to the leader
         self._inner.update_job(job)
-        if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC):
+        if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC) and self._presence.admitted:
             self._run_now[job.id] = job.next_run_time
 
     def remove_job(self, job_id: str) -> None:
@@ -294,6 +297,7 @@ class SingletonJobStore(GuardedStore):
                 grace,
                 shared=self._shared and self._fresh.get(job.id) != job.next_run_time,
                 asked=job.id in self._asked,
+                led_until=self.candidacy.led_until,
                 since=self._unrun.since(key, mark, self.candidacy),
             )
             if start.mark:

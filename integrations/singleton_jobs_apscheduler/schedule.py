@@ -19,7 +19,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from singleton_jobs.ledger import Mark
+from singleton_jobs.ledger import AHEAD, FORGOTTEN_AFTER, Mark
 
 __all__ = ["Schedule", "Start", "begin", "same_schedule"]
 
@@ -142,25 +142,31 @@ def begin(
     shared: bool,
     asked: bool,
     since: datetime | None = None,
+    led_until: datetime | None = None,
 ) -> Start:
     """When the job that is ``planned`` for then is to run next, by its ``mark`` in the ledger.
 
     It goes on with the first fire after its mark that is no older than ``grace`` (None: however old); if all that was
     missed is older, with the latest of that, so that it is reported. ``shared``: what is planned comes from a store
     that all replicas see. ``asked``: the program itself named the first run. ``since``: fires after that, up to the
-    mark, were claimed here and have not run.
+    mark, were claimed here and have not run. ``led_until``: the last write of the leader before. A shared store's job
+    whose fires until then are neither claimed nor planned was paused or put off by somebody, and does not make up for
+    them.
     """
     planned, now = planned.astimezone(UTC), now.astimezone(UTC)
+    skipped = min(led_until - AHEAD, planned - INSTANT) if led_until and shared else None
     if isinstance(trigger, DateTrigger):  # its only fire, wherever that was moved
-        done = mark and (since or mark.fire)
-        return Start(planned if done is None or planned > done else None)
+        done = mark.fire if mark else now - FORGOTTEN_AFTER  # a mark may be forgotten after that
+        done = since or done
+        return Start(planned if planned > done else None)
     if mark is None:
         trusted = asked or (shared and (grace is None or planned >= now - grace))
         mark = Mark(_first_mark(trigger, planned, now, trusted=trusted), "", "d")
         if asked or (trusted and planned <= now):
             return Start(planned, mark.fire)
         return Start(_go_on(Schedule(trigger, mark, now), mark.fire, planned, now, grace, shared=shared), mark.fire)
-    return Start(_go_on(Schedule(trigger, mark, now), since or mark.fire, planned, now, grace, shared=shared))
+    done = since or max(mark.fire, skipped or mark.fire)
+    return Start(_go_on(Schedule(trigger, mark, now), done, planned, now, grace, shared=shared))
 
 
 def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:

@@ -34,6 +34,8 @@ class Underway:
         rest = self._submissions.get(submission.job.id, [])
         if submission in rest:
             rest.remove(submission)
+        if not rest:
+            self._submissions.pop(submission.job.id, None)
 
     def is_awaited(self, job_id: str) -> bool:
         """Whether something waits for the job's submissions."""

@@ -14,7 +14,7 @@ from apscheduler.schedulers.base import BaseScheduler
 from singleton_jobs.ledger import Mark, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs_apscheduler.plan import clone
-from unit.stage import LIMIT, Space, seen_by
+from unit.stage import LIMIT, Space, seen_by, until
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NEEDED = 17  # seconds of grace that a lease with the tests' timing needs
@@ -89,10 +89,24 @@ class ByHand(BaseScheduler):
         self.wait_for(lambda: len(self.events(code)) >= number)
         return self.events(code)
 
-    def run(self, code, number=1):
-        """One pass, and the events of ``code`` that it has led to."""
+    def serve(self, condition):
+        """A pass now, and whenever it is woken, until ``condition``."""
+        woken = self.wakeups
         self.look()
-        return self.wait_events(code, number)
+
+        def come_true():
+            nonlocal woken
+            if not condition() and woken != self.wakeups:
+                woken = self.wakeups
+                self.look()
+            return condition()
+
+        until(come_true)
+
+    def run(self, code, number=1):
+        """The events of ``code`` that a pass, or one after it, has led to."""
+        self.serve(lambda: len(self.events(code)) >= number)
+        return self.events(code)
 
 
 class Guarded(ByHand):

@@ -197,7 +197,7 @@ def test_calendar_intervals_are_counted_from_the_claimed_one():
 
 def test_calendar_intervals_are_counted_from_their_start_date_where_the_mark_is_no_fire():
     trigger = CalendarIntervalTrigger(days=2, hour=3, start_date=datetime(2026, 5, 30), timezone=UTC)
-    what = schedule(trigger, introduced(NOON))
+    what = schedule(trigger, introduced(NOON - DAY))
     assert fires(what, NOON, NOON + 4 * DAY) == [datetime(2026, 6, day, 3, tzinfo=UTC) for day in (3, 5)]
 
 
@@ -234,7 +234,7 @@ def test_an_or_with_an_interval_goes_on_from_the_claimed_fire():
 def test_a_trigger_of_somebody_elses_making_goes_on_from_the_claimed_fire():
     trigger = Doubling(NOON)
     assert schedule(trigger, claimed(NOON + 4 * SECOND)).first(NOON + 4 * SECOND) == NOON + 8 * SECOND
-    assert schedule(trigger, introduced(NOON + 4 * SECOND)).first(NOON + 5 * SECOND) == NOON + 8 * SECOND
+    assert schedule(trigger, introduced(NOON + 5 * SECOND)).first(NOON + 5 * SECOND) == NOON + 8 * SECOND
     assert schedule(trigger).first(NOON - HOUR) == NOON
 
 

@@ -73,8 +73,8 @@ class RunSkipped(Event):
 class FireSkipped(Event):
     """A scheduled fire of ``job``, due at ``time`` (ISO 8601, UTC), does not run here.
 
-    ``reason``: ``"refused"`` (it, or a later one, was claimed before), or why there is no leadership, as in
-    `singleton_jobs.Skipped`: another replica then runs it.
+    ``reason``: ``"refused"`` (it, or a later one, was claimed before), ``"in-doubt"`` (the term ended before the store
+    told whether the claim landed), or why there is no leadership, as in `singleton_jobs.Skipped`: another then runs it.
     """
 
     job: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from queue import SimpleQueue
@@ -11,7 +12,7 @@ from typing import Any
 
 from apscheduler.events import EVENT_JOB_SUBMITTED, JobExecutionEvent, JobSubmissionEvent
 from apscheduler.executors.base import BaseExecutor
-from apscheduler.executors.pool import ProcessPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor, ProcessPoolExecutor
 from apscheduler.job import Job
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.util import iscoroutinefunction_partial
@@ -25,6 +26,10 @@ from .runs import Run, Runs, guarded, run_in_process
 from .submission import Submission, SubmittedId
 
 __all__ = ["SingletonExecutor"]
+
+_exiting = threading.Event()
+with suppress(AttributeError, RuntimeError):  # too late, or no such hook: it is the one that pools use themselves
+    threading._register_atexit(_exiting.set)  # type: ignore[attr-defined]
 
 
 class SingletonExecutor(BaseExecutor):
@@ -76,6 +81,11 @@ class SingletonExecutor(BaseExecutor):
         self._closed = False
         self._inner._run_job_success = self._run_job_success
         self._inner._run_job_error = self._run_job_error
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the program is ending: pools then refuse work, while the scheduler's daemon thread goes on."""
+        return isinstance(self._inner, BasePoolExecutor) and _exiting.is_set()
 
     def shutdown(self, wait: bool = True) -> None:
         """Run what was submitted, then shut ``inner`` down; ``wait`` for that, except on an event loop."""

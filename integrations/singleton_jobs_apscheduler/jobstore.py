@@ -81,6 +81,7 @@ class SingletonJobStore(GuardedStore):
         self._replacing: dict[str, Job] = {}  # jobs that are added in place of these
         self._unrun = Unrun()
         self._underway = Underway()
+        self._presence: Presence | None = None
         self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
 
     def __repr__(self) -> str:
@@ -94,21 +95,26 @@ class SingletonJobStore(GuardedStore):
         adopt(scheduler)
         self.candidacy = self.leadership.prepare()
         self._start_inner(scheduler, alias)
+        if self._presence:  # of a start that failed
+            self._presence.end()
         self._presence = Presence(scheduler, self.leadership)
 
     def shutdown(self) -> None:
         """Stop with the scheduler, and give the lease back once what runs has ended."""
-        if self._scheduler is not None:  # it was not removed before the start
+        if self._presence:
             self._remove_finished()
         self._inner.shutdown()
-        if self._scheduler is not None:
+        if self._presence:  # else it was removed before the start
             self._begun = None
             self._presence.end()
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
         """The due jobs, on a leader whose scheduler runs; else none."""
-        term = self._presence.term
+        term = self._term
         if term is None:
+            return []
+        if any(executor.is_over for executor in self._scheduler._executors.values()):
+            self.leadership.begin_close()
             return []
         if term is not self._begun:
             self._rows.forget()
@@ -133,7 +139,7 @@ class SingletonJobStore(GuardedStore):
 
     def get_next_run_time(self) -> datetime | None:
         """When to look again: never on a follower, which is woken when it leads."""
-        if self._presence.term is None:
+        if self._term is None:
             return None
         now = datetime.now(UTC)
         later = now + self._poll
@@ -198,7 +204,7 @@ class SingletonJobStore(GuardedStore):
         if self._shared and replaced is not None and _same(replaced, job):
             return  # the row is left to the leader
         self._inner.update_job(job)
-        if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC) and self._presence.admitted:
+        if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC) and self._term:
             self._run_now[job.id] = job.next_run_time
 
     def remove_job(self, job_id: str) -> None:
@@ -240,7 +246,7 @@ class SingletonJobStore(GuardedStore):
         """Its claims were decided; or all of it is ``over``."""
         if over:
             self._underway.over(submission)
-        if self._underway.is_awaited(submission.job.id):
+        if self._presence and self._underway.is_awaited(submission.job.id):
             self._presence.wake()
 
     def skipped(self, key: str, fire: datetime, reason: str) -> None:
@@ -250,6 +256,11 @@ class SingletonJobStore(GuardedStore):
         self.leadership.replica.emit(event, self.leadership)
 
     # Inner parts
+
+    @property
+    def _term(self) -> Term | None:
+        """The term under which jobs may fire now."""
+        return self._presence.term if self._presence else None
 
     def _remove_finished(self) -> None:
         """Remove finished jobs whose last run is over; one whose term has ended is the next leader's to judge."""
@@ -318,7 +329,7 @@ class SingletonJobStore(GuardedStore):
             self._move(job, next_run_time.astimezone(now.tzinfo))
 
     def _move(self, job: Job, next_run_time: datetime | None) -> None:
-        if not self._shared or self._presence.admitted:  # else the row is another leader's by now
+        if not self._shared or self.candidacy.admits:  # else the row is another leader's by now
             self._rows.move(job, next_run_time)
 
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:

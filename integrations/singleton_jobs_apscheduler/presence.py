@@ -32,12 +32,7 @@ class Presence:
     @property
     def term(self) -> Term | None:
         """The term under which the scheduler may fire now; a paused one fires nothing."""
-        return self.admitted if self._scheduler.state == STATE_RUNNING else None
-
-    @property
-    def admitted(self) -> Term | None:
-        """The term under which work may start now."""
-        return self._candidacy.term if self._candidacy.admits else None
+        return self._admitted() if self._scheduler.state == STATE_RUNNING else None
 
     def wake(self) -> None:
         """Have the scheduler look for due jobs; from any thread."""
@@ -64,15 +59,18 @@ class Presence:
         if self._scheduler.state == STATE_RUNNING:
             self._leadership.start()
 
+    def _admitted(self) -> Term | None:
+        return self._candidacy.term if self._candidacy.admits else None
+
     def _watch(self) -> None:
         known: Term | None = None
 
         def news() -> bool:
-            return self._ended or self.admitted is not known
+            return self._ended or self._admitted() is not known
 
         while not self._ended:
             run_blocking(self._candidacy.changed.wait(news, math.inf, block=True))
-            known = self.admitted
+            known = self._admitted()
             if known and not self._ended:
                 self.wake()
 

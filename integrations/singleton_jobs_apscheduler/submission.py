@@ -124,9 +124,11 @@ class Submission:
 
     def _keep(self, planned: _Planned) -> None:
         """The term has ended: if the claim landed, the fire may still run under the next term of this process."""
-        if planned.claim:
-            self.plan.store.keep(planned.claim)
-        self.plan.store.skipped(self.plan.key, planned.claim.fire if planned.claim else planned.run_time, "not-leader")
+        claim = planned.claim
+        if claim:
+            self.plan.store.keep(claim)
+        reason = "in-doubt" if claim and claim.carried and claim.outcome is None else "not-leader"
+        self.plan.store.skipped(self.plan.key, claim.fire if claim else planned.run_time, reason)
 
     def _leave(self) -> None:
         if self._term:

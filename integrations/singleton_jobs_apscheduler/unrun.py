@@ -39,6 +39,7 @@ class Unrun:
                 since = min(since or claim.fire, claim.fire - INSTANT)
                 continue
             del self._claims[(key, claim.fire)]
-            if claim.outcome == "granted":
+            is_anothers = mark is not None and mark.fire == claim.fire
+            if claim.outcome == "granted" or (claim.carried and mark and mark.fire >= claim.fire and not is_anothers):
                 candidacy.interrupted(key, claim.fire, claim.nonce)
         return since

@@ -146,7 +146,9 @@ def test_a_date_that_was_moved_is_due_where_it_was_moved_to_unless_that_was_clai
     trigger = DateTrigger(NOON)
     assert goes_on(trigger, claimed(NOON - HOUR), HALF, None, planned=planned, shared=shared) == planned
     assert goes_on(trigger, claimed(planned), HALF, None, planned=planned, shared=shared) is None
-    assert goes_on(trigger, claimed(planned, "c"), HALF, planned=planned, shared=shared, since=planned - TICK) == planned
+    assert (
+        goes_on(trigger, claimed(planned, "c"), HALF, planned=planned, shared=shared, since=planned - TICK) == planned
+    )
 
 
 @pytest.mark.parametrize("late", [0, 7, 600], ids=str)

@@ -396,7 +396,7 @@ def test_a_claim_undecided_when_the_term_ends_does_not_run(leader, held, space, 
     candidacy = scheduler.leadership.candidacy
     seen_by(candidacy, lambda: candidacy.error is not None)
     clock.push(QUICK.lease_duration)
-    assert heard.wait_for(FireSkipped).reason == "not-leader"
+    assert heard.wait_for(FireSkipped).reason == "in-doubt"
     space.fault = None
     assert not held.given
     leads(scheduler.leadership)
@@ -427,7 +427,7 @@ def test_the_last_fire_of_a_job_is_not_lost_with_an_undecided_claim(
     candidacy = scheduler.leadership.candidacy
     seen_by(candidacy, lambda: candidacy.error is not None)
     clock.push(QUICK.lease_duration)
-    assert heard.wait_for(FireSkipped).reason == "not-leader"
+    assert heard.wait_for(FireSkipped).reason == "in-doubt"
     space.fault = None
     leads(scheduler.leadership)
     scheduler.serve(lambda: held.given)

@@ -10,7 +10,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
 from singleton_jobs import Config, ConfigError, Leadership
 from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, guard
-from unit.aps.site import Guarded, follows, leads, now
+from unit.aps.site import Delegate, Guarded, follows, leads, now
 from unit.aps.work import work
 from unit.stage import until
 
@@ -243,6 +243,19 @@ def test_a_plain_store_beside_a_singleton_one_runs_everywhere(make_replica, shut
     follows(scheduler._jobstores["single"].leadership)
     scheduler.run(EVENT_JOB_EXECUTED)
     assert ran == [(("everywhere",), None, None)]
+
+
+def test_the_last_pass_after_a_shutdown_leaves_a_plain_store_alone_too(replica, shut):
+    plain = Delegate()
+    single = SingletonJobStore("memory", "nightly", replica=replica)
+    scheduler = Guarded(jobstores={"default": plain, "single": single}, timezone="UTC")
+    shut.append(scheduler)
+    scheduler.add_job(work, "date", run_date=now())
+    scheduler.start()
+    scheduler.shutdown()
+    before = list(plain.calls)
+    assert scheduler.look() is None
+    assert plain.calls == before
 
 
 def test_singleton_stores_of_two_leases_run_where_each_is_led(make_replica, shut, space, ran):

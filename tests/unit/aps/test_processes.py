@@ -1,5 +1,6 @@
 """A job in another process knows its fire and its term."""
 
+import asyncio
 import os
 import pickle
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ import pytest
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED
 from apscheduler.executors.pool import ProcessPoolExecutor
 from singleton_jobs import Fire, current_fire
-from singleton_jobs_apscheduler.runs import NOT_RUN, Run, Runs, run_in_process
+from singleton_jobs_apscheduler.runs import NOT_RUN, Run, Runs, guarded, run_in_process
 from unit.aps import work as programs
 from unit.aps.site import HOUR, KEY, SECOND, now
 from unit.aps.work import Worker, tell, work, work_async
@@ -74,6 +75,17 @@ def test_a_copy_of_an_ended_term_does_not_start_a_run(start, clock, space):
     seen_by(leadership.candidacy, lambda: leadership.candidacy.term is None)
     assert run_in_process(pickle.loads(pickle.dumps(given)), "unit.aps.work:work") is NOT_RUN
     assert not programs.RAN
+
+
+def test_a_coroutine_does_not_start_under_an_ended_term(start, clock, space):
+    leadership = start().leadership
+    given = runs(leadership.term, WHEN)
+    assert asyncio.run(guarded(work_async, given)(1)) == "worked"
+    space.fault = "down"
+    clock.push(QUICK.lease_duration)
+    seen_by(leadership.candidacy, lambda: leadership.candidacy.term is None)
+    assert asyncio.run(guarded(work_async, given)(2)) is NOT_RUN
+    assert [args for args, _, _ in programs.RAN] == [(1,)]
 
 
 def test_a_run_that_an_outdated_copy_kept_from_starting_is_handed_over_again(start, space, ran):

@@ -74,9 +74,7 @@ def test_a_run_at_a_nominal_time_is_that_fire(run_time):
     assert schedule(DateTrigger(NOON)).nominal(run_time) == NOON
 
 
-@pytest.mark.parametrize(
-    "trigger", [hourly(), OrTrigger([hourly(), CronTrigger(minute=30, timezone=UTC)])], ids=str
-)
+@pytest.mark.parametrize("trigger", [hourly(), OrTrigger([hourly(), CronTrigger(minute=30, timezone=UTC)])], ids=str)
 def test_a_run_at_another_time_of_a_fixed_schedule_is_no_fire(trigger):
     assert schedule(trigger).nominal(NOON + SECOND) is None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -28,7 +30,8 @@ from .submission import Submission, SubmittedId
 __all__ = ["SingletonExecutor"]
 
 _exiting = threading.Event()
-with suppress(AttributeError, RuntimeError):  # too late, or no such hook: it is the one that pools use themselves
+ThreadPoolExecutor  # noqa: B018 (pools stop at the exit by this same hook; what is registered after them is called before)
+with suppress(AttributeError, RuntimeError):  # no such hook, or too late
     threading._register_atexit(_exiting.set)  # type: ignore[attr-defined]
 
 
@@ -60,8 +63,7 @@ class SingletonExecutor(BaseExecutor):
         ):
             raise ConfigError(f"a singleton executor goes round another executor, or the alias of one, not {inner!r}")
         self._leadership = (replica or default_replica()).leadership(lease, config) if lease else None
-        self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._waiter: threading.Thread | None = None
+        self._waiters: dict[object, _Waiter] = {}  # by candidacy: one store that is away keeps nobody else waiting
         self._closed = False
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
@@ -89,16 +91,22 @@ class SingletonExecutor(BaseExecutor):
 
     def shutdown(self, wait: bool = True) -> None:
         """Run what was submitted, then shut ``inner`` down; ``wait`` for that, except on an event loop."""
-        waiter, self._waiter = self._waiter, None
-        if waiter and self._loop() is not None:
+        waiters, self._waiters = tuple(self._waiters.values()), {}
+        for waiter in waiters:
+            waiter.end()
+        if self._loop() is not None:
             self._closed = True
-            self._waiting.put(None)
-        elif waiter and not wait:
-            self._waiting.put(partial(self._inner.shutdown, False))
-            self._waiting.put(None)
-            return
-        elif waiter and waiter is not threading.current_thread():
-            self._waiting.put(None)
+            futures = self._inner._pending_futures if hasattr(self._inner, "_pending_futures") else set()
+            for future in [future for future in futures if not isinstance(future, asyncio.Task)]:
+                futures.discard(future)  # a thread that is under way: its cancelled future would say that it has ended
+            self._inner.shutdown(wait)
+        elif wait:
+            self._shut_down(waiters, wait=True)
+        else:
+            threading.Thread(target=self._shut_down, args=(waiters,), kwargs={"wait": False}, daemon=True).start()
+
+    def _shut_down(self, waiters: Iterable[_Waiter], *, wait: bool) -> None:
+        for waiter in waiters:
             waiter.join()
         try:
             self._inner.shutdown(wait)
@@ -112,19 +120,10 @@ class SingletonExecutor(BaseExecutor):
             return
         if iscoroutinefunction_partial(job.func) and self._loop() is None:
             raise TypeError(f"{self._inner!r} never awaits: the coroutine function of {job} needs an AsyncIOExecutor")
-        if self._waiter is None:
-            waiter = threading.Thread(target=self._wait, name="singleton-jobs-claims", daemon=True)
-            waiter.start()
-            self._waiter = waiter
-        submission = Submission(plan, job, run_times, self._hand_over)
-        self._waiting.put(submission.decide)
-
-    def _wait(self) -> None:
-        while task := self._waiting.get():
-            try:
-                task()
-            except Exception:  # the claims of other jobs wait behind this one
-                self._logger.exception("Error in the executor %r", self)
+        candidacy = plan.store.candidacy
+        if candidacy not in self._waiters:
+            self._waiters[candidacy] = _Waiter(self._logger)
+        self._waiters[candidacy].put(Submission(plan, job, run_times, self._hand_over).decide)
 
     def _loop(self) -> Callable[..., object] | None:
         """How to call something on the event loop that ``inner`` lives on, if it does."""
@@ -196,3 +195,33 @@ class SingletonExecutor(BaseExecutor):
         if isinstance(job_id, SubmittedId):
             job_id.submission.interrupted()
         super()._run_job_error(str(job_id), exc, traceback)
+
+
+class _Waiter:
+    """A thread that waits for claims, one submission after the other."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="singleton-jobs-claims", daemon=True)
+        self._thread.start()
+
+    def put(self, task: Callable[[], None]) -> None:
+        """Do ``task`` after what came before."""
+        self._tasks.put(task)
+
+    def end(self) -> None:
+        """End after what came before."""
+        self._tasks.put(None)
+
+    def join(self) -> None:
+        """Wait for the end."""
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while task := self._tasks.get():
+            try:
+                task()
+            except Exception:  # other submissions wait behind this one
+                self._logger.exception("Error while waiting for a claim")

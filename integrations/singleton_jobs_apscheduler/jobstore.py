@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from singleton_jobs.process import default_replica
 from .adoption import GuardedStore, adopt, refuse_bad_id
 from .grace import Grace
 from .parking import Parking
-from .plan import Plan, clone
+from .plan import Plan, clone, is_same
 from .plugins import plugin
 from .presence import Presence
 from .rows import Rows
@@ -201,7 +200,7 @@ class SingletonJobStore(GuardedStore):
             self._move(plan.job, job.next_run_time)
             return
         replaced = self._replacing.pop(job.id, None)
-        if self._shared and replaced is not None and _same(replaced, job):
+        if self._shared and replaced is not None and is_same(replaced, job):
             return  # the row is left to the leader
         self._inner.update_job(job)
         if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC) and self._term:
@@ -344,8 +343,3 @@ class SingletonJobStore(GuardedStore):
                 resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))
         plan = Plan(self, job, key, schedule, resume_after, run_now=run_now)
         return clone(job, trigger=plan, _jobstore_alias=self._alias)
-
-
-def _same(one: Job, other: Job) -> bool:
-    """Whether two jobs are stored alike; arguments need not compare."""
-    return pickle.dumps(one.__getstate__()) == pickle.dumps(other.__getstate__())

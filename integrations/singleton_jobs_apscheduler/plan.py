@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from .schedule import Schedule
 if TYPE_CHECKING:
     from .jobstore import SingletonJobStore
 
-__all__ = ["Plan", "clone"]
+__all__ = ["Plan", "clone", "is_same"]
 
 
 class Plan(BaseTrigger):
@@ -76,3 +77,8 @@ def clone(job: Job, **changes: object) -> Job:
     for name, value in changes.items():
         setattr(copy, name, value)
     return copy
+
+
+def is_same(one: Job, other: Job) -> bool:
+    """Whether two jobs are stored alike; arguments need not compare."""
+    return pickle.dumps(one.__getstate__()) == pickle.dumps(other.__getstate__())

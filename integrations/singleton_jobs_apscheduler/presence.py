@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from weakref import WeakKeyDictionary, WeakSet
@@ -13,6 +14,8 @@ from singleton_jobs import Leadership, Term
 from singleton_jobs.signals import run_blocking
 
 __all__ = ["Presence"]
+
+logger = logging.getLogger("singleton_jobs")
 
 
 class Presence:
@@ -62,14 +65,22 @@ class Presence:
     def _admitted(self) -> Term | None:
         return self._candidacy.term if self._candidacy.admits else None
 
+    def _is_orphaned(self) -> bool:
+        """Whether the scheduler can never run again, and nobody has shut it down."""
+        loop = getattr(self._scheduler, "_eventloop", None)
+        return loop is not None and bool(loop.is_closed())
+
     def _watch(self) -> None:
         known: Term | None = None
 
         def news() -> bool:
-            return self._ended or self._admitted() is not known
+            return self._ended or self._admitted() is not known or self._is_orphaned()
 
         while not self._ended:
             run_blocking(self._candidacy.changed.wait(news, math.inf, block=True))
+            if self._is_orphaned():
+                logger.warning("lease %s: the event loop of its scheduler was closed", self._leadership.lease)
+                self.end()
             known = self._admitted()
             if known and not self._ended:
                 self.wake()

@@ -154,7 +154,8 @@ def begin(
     them.
     """
     planned, now = planned.astimezone(UTC), now.astimezone(UTC)
-    skipped = min(led_until - AHEAD, planned - INSTANT) if led_until and shared else None
+    earliest = planned - timedelta(seconds=_jitter(trigger)) - INSTANT  # of the fires that it may be planned for
+    skipped = min(led_until - AHEAD, earliest) if led_until and shared else None
     if isinstance(trigger, DateTrigger):  # its only fire, wherever that was moved
         done = mark.fire if mark else now - FORGOTTEN_AFTER  # a mark may be forgotten after that
         done = since or done

@@ -67,9 +67,9 @@ class ByHand(BaseScheduler):
         """One pass, and all its claims decided; the seconds until the next."""
         wait = self._process_jobs()
         for executor in self._executors.values():
-            if getattr(executor, "_waiter", None):
+            for waiter in getattr(executor, "_waiters", {}).values():
                 decided = threading.Event()
-                executor._waiting.put(decided.set)
+                waiter.put(decided.set)
                 assert decided.wait(LIMIT)
         return wait
 

@@ -563,14 +563,14 @@ def test_a_shutdown_with_claims_pending_leaves_no_thread_and_no_double(make, spa
     space.fault = "down"
     scheduler._process_jobs()
     executor = scheduler._executors["default"]
-    waiter = executor._waiter
+    (waiter,) = executor._waiters.values()
     join = in_thread(lambda: scheduler.shutdown(wait=wait))
     if not wait:
         join()
     space.fault = None
     join()
-    waiter.join(LIMIT)
-    assert not waiter.is_alive()
+    waiter._thread.join(LIMIT)
+    assert not waiter._thread.is_alive()
     until(lambda: not scheduler.leadership.is_leader)
     assert len(ran) <= 1
     assert (KEY in space.ledger()) >= bool(ran)

@@ -38,11 +38,23 @@ class Store(NamedTuple):
 
     def rows(self) -> dict[str, float | None]:
         """The next run time of each job in the database."""
+        return {row.id: row.next_run_time for row in self.execute("SELECT id, next_run_time FROM apscheduler_jobs")}
+
+    def row(self, job: str) -> dict[str, Any]:
+        """All that the database has of a job."""
+        (row,) = self.execute("SELECT * FROM apscheduler_jobs WHERE id = :job", job=job)
+        return dict(row._mapping)
+
+    def put_back(self, row: dict[str, Any]) -> None:
+        """Overwrite what the database has of a job by what it once had."""
+        changes = "next_run_time = :next_run_time, job_state = :job_state"
+        self.execute(f"UPDATE apscheduler_jobs SET {changes} WHERE id = :id RETURNING id", **row)
+
+    def execute(self, statement: str, **values: Any) -> Any:
         assert self.url
         engine = create_engine(self.url, poolclass=NullPool)
         with engine.begin() as connection:
-            rows = connection.execute(text("SELECT id, next_run_time FROM apscheduler_jobs")).all()
-        return {row.id: row.next_run_time for row in rows}
+            return connection.execute(text(statement), values).all()
 
 
 class Scheduler:

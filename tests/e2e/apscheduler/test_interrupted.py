@@ -19,7 +19,7 @@ EACH_SECOND = {"id": "tick", "trigger": "cron", "at": {"second": "*"}, "coalesce
 all_stores = pytest.mark.parametrize("store", ["memory", "sqlite", "postgresql"], indirect=True)
 
 
-@all_stores
+@pytest.mark.parametrize("store", ["memory", "postgresql"], indirect=True)
 def test_behaviour_03_a_stopped_leader_that_goes_on_is_granted_nothing(schedulers: Schedulers) -> None:
     schedulers.several(2, jobs=[EACH_SECOND])
     schedulers.wait_until("tick", 0)
@@ -41,7 +41,7 @@ def test_behaviour_03_a_stopped_leader_that_goes_on_is_granted_nothing(scheduler
     assert schedulers.verdict("tick", int(time.time()) + 1) == CLEAN
 
 
-@all_stores
+@pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
 def test_behaviour_04_killed_between_claim_and_run(schedulers: Schedulers) -> None:
     schedulers.several(2, jobs=[EACH_SECOND])
     schedulers.wait_until("tick", 0)
@@ -59,7 +59,7 @@ def test_behaviour_04_killed_between_claim_and_run(schedulers: Schedulers) -> No
     assert len(schedulers.interrupted("tick")) == 1
 
 
-@all_stores
+@pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
 def test_behaviour_05_a_grace_that_is_too_short_is_said_and_missed_fires_are_told(schedulers: Schedulers) -> None:
     schedulers.several(2, jobs=[EACH_SECOND])
     schedulers.wait_until("tick", 0)

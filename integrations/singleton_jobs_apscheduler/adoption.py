@@ -6,6 +6,7 @@ import re
 import threading
 from abc import abstractmethod
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_SUBMITTED, SchedulerEvent
@@ -39,6 +40,7 @@ class Guarded(BaseScheduler):
 
     cover: Callable[[BaseJobStore], GuardedStore] | None = None  # guards a store; set if all of them are to be
     covered_by: Leadership | None = None
+    _told: SimpleQueue[SchedulerEvent]
     passing: int | None = None  # the thread that looks for due jobs at this moment
 
     def add_jobstore(self, jobstore: BaseJobStore | str, alias: str = "default", **options: Any) -> None:
@@ -83,7 +85,20 @@ class Guarded(BaseScheduler):
             store.prepare(job, replace=replace_existing)
         super()._real_add_job(job, jobstore_alias, replace_existing)
 
+    def tell(self, event: SchedulerEvent) -> None:
+        """Have listeners hear of ``event`` on the scheduler's own thread; from any thread."""
+        with self._listeners_lock:
+            is_heard = any(mask & event.code for _, mask in self._listeners)
+        if is_heard:
+            self._told.put(event)
+            self.wakeup()
+
+    def _tell_listeners(self) -> None:
+        while not self._told.empty():
+            super()._dispatch_event(self._told.get())
+
     def _process_jobs(self) -> float | None:
+        self._tell_listeners()
         if self.state == STATE_STOPPED:  # the loop's last pass would advance jobs without running them
             return None
         self.passing = threading.get_ident()
@@ -105,6 +120,7 @@ def adopt(scheduler: BaseScheduler) -> Guarded:
         if kind not in _guarded:
             _guarded[kind] = type(kind.__name__, (Guarded, kind), {"__module__": kind.__module__})
         scheduler.__class__ = _guarded[kind]
+        scheduler._told = SimpleQueue()
     for alias, executor in scheduler._executors.items():
         if not isinstance(executor, SingletonExecutor):
             scheduler._executors[alias] = guarded = SingletonExecutor(executor)

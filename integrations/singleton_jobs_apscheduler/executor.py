@@ -21,6 +21,7 @@ from apscheduler.util import iscoroutinefunction_partial
 
 from singleton_jobs import Config, ConfigError, Replica
 from singleton_jobs.process import default_replica
+from singleton_jobs.threads import patched_by
 
 from .plan import Plan, clone
 from .plugins import plugin
@@ -79,8 +80,11 @@ class SingletonExecutor(BaseExecutor):
 
     def attach(self, scheduler: BaseScheduler, alias: str) -> None:
         """Take the place of ``inner``, which was started already."""
+        if type(self._inner).__module__ == "apscheduler.executors.gevent" and not patched_by():
+            raise ConfigError("a guarded GeventExecutor needs gevent.monkey.patch_all() at the start of the program")
         super().start(scheduler, alias)
         self._closed = False
+        self._instances, self._lock = self._inner._instances, self._inner._lock
         self._inner._run_job_success = self._run_job_success
         self._inner._run_job_error = self._run_job_error
 
@@ -160,7 +164,8 @@ class SingletonExecutor(BaseExecutor):
         if not submission.told:
             submission.told = True
             event = JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, job._jobstore_alias, [run.run_time for run in runs])
-            self._scheduler._dispatch_event(event)
+            with suppress(RuntimeError):  # the event loop was closed
+                self._scheduler.tell(event)
 
     def _give_up(self, submission: Submission) -> None:
         submission.interrupted()
@@ -168,6 +173,7 @@ class SingletonExecutor(BaseExecutor):
 
     def _end(self, submission: Submission) -> None:
         super()._run_job_success(submission.job.id, [])
+        submission.over()
 
     def _prepared(self, submission: Submission, runs: Runs) -> Job:
         """The job to submit, once, for ``runs``."""
@@ -190,11 +196,15 @@ class SingletonExecutor(BaseExecutor):
                     self._scheduler._dispatch_event(event)
                 return
         super()._run_job_success(str(job_id), events)
+        if isinstance(job_id, SubmittedId):
+            job_id.submission.over()
 
     def _run_job_error(self, job_id: str, exc: BaseException, traceback: Any = None) -> None:
         if isinstance(job_id, SubmittedId):
             job_id.submission.interrupted()
         super()._run_job_error(str(job_id), exc, traceback)
+        if isinstance(job_id, SubmittedId):
+            job_id.submission.over()
 
 
 class _Waiter:

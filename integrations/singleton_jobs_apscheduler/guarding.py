@@ -35,8 +35,6 @@ def guard(
     if not isinstance(scheduler, BaseScheduler):
         hint = "; of an extension, pass its .scheduler" if hasattr(scheduler, "scheduler") else ""
         raise TypeError(f"guard() takes a scheduler of APScheduler 3, not {scheduler!r}{hint}")
-    if scheduler.state != STATE_STOPPED:
-        raise ConfigError("the scheduler runs already: call guard(scheduler, lease=…) before scheduler.start()")
     seconds("poll", poll)
     leadership = (replica or default_replica()).leadership(lease, config)
     cover(scheduler, leadership, poll)
@@ -45,6 +43,8 @@ def guard(
 
 def cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0) -> None:
     """Guard all job stores and executors of ``scheduler``, present and later."""
+    if scheduler.state != STATE_STOPPED:
+        raise ConfigError("the scheduler runs already: call guard(scheduler, lease=…) before scheduler.start()")
     if isinstance(scheduler, Guarded) and scheduler.cover:
         raise ConfigError("the scheduler is guarded already: one guard() covers all its jobs, in all its job stores")
 

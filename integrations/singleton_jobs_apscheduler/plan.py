@@ -52,7 +52,7 @@ class Plan(BaseTrigger):
         run_time = run_time.astimezone(UTC)
         fire = self._fires.get(run_time)
         if fire is None:
-            fire = (self.schedule.scheduled if self._run_now else self.schedule.nominal)(run_time)
+            fire = self.schedule.unclaimed(run_time) if self._run_now else self.schedule.nominal(run_time)
             if fire is not None:
                 self._fires[run_time] = fire
         return fire

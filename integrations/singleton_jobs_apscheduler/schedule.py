@@ -11,6 +11,7 @@ import copy
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import NamedTuple
 
 from apscheduler.triggers.base import BaseTrigger
@@ -39,6 +40,7 @@ class Schedule:
         self._trigger = _exact(trigger)
         self._mark = mark
         self._now = now.astimezone(UTC)
+        self._zone = next(_zones(trigger), now.tzinfo)
 
     def first(self, after: datetime) -> datetime | None:
         """The first nominal time later than ``after``, in UTC; None if there is none."""
@@ -51,7 +53,7 @@ class Schedule:
         if _jumps(trigger):
             fires = (_utc(trigger.get_next_fire_time(None, start)) for start in _starts(trigger, after))
             return min((fire for fire in fires if fire is not None and fire > after), default=None)
-        return self._first_of_chain(trigger, after)
+        return self._first_of_chain(after)
 
     def latest(self, after: datetime, until: datetime) -> datetime | None:
         """The last nominal time later than ``after`` and not later than ``until``."""
@@ -81,7 +83,14 @@ class Schedule:
             return None
         if isinstance(trigger, IntervalTrigger):
             return self._first_interval(trigger, fire, fire)
-        return self.first(fire)
+        if _jumps(trigger):
+            return self.first(fire)
+        return self._next(fire, fire)
+
+    def unclaimed(self, run_time: datetime) -> datetime | None:
+        """The nominal time of a run that was told to start then; None if it is off schedule, or was claimed before."""
+        fire = self.scheduled(run_time)
+        return None if fire and self._mark and self._mark.nonce and fire <= self._mark.fire else fire
 
     def scheduled(self, run_time: datetime) -> datetime | None:
         """The nominal time that a run at ``run_time`` may belong to by the trigger, and by its jitter."""
@@ -112,17 +121,22 @@ class Schedule:
         end = trigger.end_date
         return fire if end is None or fire <= end else None
 
-    def _first_of_chain(self, trigger: BaseTrigger, after: datetime) -> datetime | None:
+    def _first_of_chain(self, after: datetime) -> datetime | None:
         claimed = self._mark.fire if self._mark and self._mark.nonce else None  # a mark that was introduced is no fire
         fire = claimed
         for _ in range(STEPS):
-            following = _utc(trigger.get_next_fire_time(_local(trigger, fire), after + INSTANT))
+            following = self._next(fire, after)
             if following is None or following > after:
                 return following
             if fire is not None and following <= fire:
                 return None  # it does not move on
             fire = following
-        return _utc(trigger.get_next_fire_time(_local(trigger, after), after + INSTANT))
+        return self._next(after, after)
+
+    def _next(self, fire: datetime | None, after: datetime) -> datetime | None:
+        """The trigger's answer; it is asked in its own zone, as some count days of the month, or in the scheduler's."""
+        now = (after + INSTANT).astimezone(self._zone)
+        return _utc(self._trigger.get_next_fire_time(fire and fire.astimezone(self._zone), now))
 
 
 class Start(NamedTuple):
@@ -153,6 +167,7 @@ def begin(
     whose fires until then are neither claimed nor planned was paused or put off by somebody, and does not make up for
     them.
     """
+    schedule = partial(Schedule, trigger, now=now)
     planned, now = planned.astimezone(UTC), now.astimezone(UTC)
     earliest = planned - timedelta(seconds=_jitter(trigger)) - INSTANT  # of the fires that it may be planned for
     skipped = min(led_until - AHEAD, earliest) if led_until and shared else None
@@ -165,9 +180,9 @@ def begin(
         mark = Mark(_first_mark(trigger, planned, now, trusted=trusted), "", "d")
         if asked or (trusted and planned <= now):
             return Start(planned, mark.fire)
-        return Start(_go_on(Schedule(trigger, mark, now), mark.fire, planned, now, grace, shared=shared), mark.fire)
+        return Start(_go_on(schedule(mark=mark), mark.fire, planned, now, grace, shared=shared), mark.fire)
     done = since or max(mark.fire, skipped or mark.fire)
-    return Start(_go_on(Schedule(trigger, mark, now), done, planned, now, grace, shared=shared))
+    return Start(_go_on(schedule(mark=mark), done, planned, now, grace, shared=shared))
 
 
 def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
@@ -247,7 +262,7 @@ def _starts(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:
     knows of it.
     """
     yield after + INSTANT
-    for zone in _zones(trigger):
+    for zone in set(_zones(trigger)):
         early, late = after - SHIFT, after + INSTANT
         if _offset(zone, early) < _offset(zone, late):
             while late - early > SECOND:
@@ -256,10 +271,12 @@ def _starts(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:
             yield early - SECOND
 
 
-def _zones(trigger: BaseTrigger) -> set[tzinfo]:
-    if isinstance(trigger, BaseCombiningTrigger):
-        return set().union(*map(_zones, trigger.triggers))
-    return {trigger.timezone}
+def _zones(trigger: BaseTrigger) -> Iterator[tzinfo]:
+    """The zones that ``trigger`` reckons in, if it says so."""
+    for inner in trigger.triggers if isinstance(trigger, BaseCombiningTrigger) else ():
+        yield from _zones(inner)
+    if hasattr(trigger, "timezone"):
+        yield trigger.timezone
 
 
 def _offset(zone: tzinfo, time: datetime) -> timedelta:
@@ -268,8 +285,3 @@ def _offset(zone: tzinfo, time: datetime) -> timedelta:
 
 def _utc(time: datetime | None) -> datetime | None:
     return None if time is None else time.astimezone(UTC)
-
-
-def _local(trigger: BaseTrigger, time: datetime | None) -> datetime | None:
-    """``time`` where the trigger reckons: some count days of the month."""
-    return None if time is None else time.astimezone(getattr(trigger, "timezone", UTC))

@@ -93,6 +93,10 @@ class Submission:
                 self._candidacy.interrupted(claim.job, claim.fire, claim.nonce)
         self._leave()
 
+    def over(self) -> None:
+        """Its instance counts no more."""
+        self.plan.store.progressed(self, over=True)
+
     def _plan(self, run_time: datetime) -> _Planned:
         fire = self.plan.nominal(run_time)
         return _Planned(run_time, None if fire is None else self.plan.store.claim(self.plan.key, fire))
@@ -104,7 +108,7 @@ class Submission:
     def _is_granted(self, planned: _Planned, term: Term | None) -> bool:
         claim = planned.claim
         if term is None:
-            self.plan.store.skipped(self.plan.key, planned.run_time, "not-leader")
+            self._keep(planned)
             return False
         if claim is None:
             return True
@@ -133,7 +137,6 @@ class Submission:
     def _leave(self) -> None:
         if self._term:
             self._term._exit(self)
-        self.plan.store.progressed(self, over=True)
 
 
 class SubmittedId(str):

@@ -71,6 +71,8 @@ class ByHand(BaseScheduler):
                 decided = threading.Event()
                 waiter.put(decided.set)
                 assert decided.wait(LIMIT)
+        if hasattr(self, "_tell_listeners"):  # it is guarded
+            self._tell_listeners()
         return wait
 
     def note(self, event):

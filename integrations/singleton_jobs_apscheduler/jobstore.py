@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from singleton_jobs.process import default_replica
 
 from .adoption import GuardedStore, adopt, refuse_bad_id
 from .grace import Grace
+from .notes import Note
 from .parking import Parking
 from .plan import Plan, clone, is_same
 from .plugins import plugin
@@ -72,12 +74,9 @@ class SingletonJobStore(GuardedStore):
         self._rows = Rows(inner, shared=self._shared)
         self._grace = Grace(self.leadership)
         self._begun: Term | None = None  # the term under which the schedules were taken over
-        self._fresh: dict[str, datetime | None] = {}  # when jobs that were added here since were planned to run
-        self._asked: set[str] = set()  # jobs whose first run the program has named
-        self._run_now: dict[str, datetime] = {}
-        self._submitted: dict[str, datetime] = {}  # the last fire of each job
+        self._fresh: set[str] = set()  # jobs added here since
+        self._notes: defaultdict[str, Note] = defaultdict(Note)
         self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
-        self._replacing: dict[str, Job] = {}  # jobs that are added in place of these
         self._unrun = Unrun()
         self._underway = Underway()
         self._presence: Presence | None = None
@@ -118,15 +117,14 @@ class SingletonJobStore(GuardedStore):
         if term is not self._begun:
             self._rows.forget()
             self._underway.finished.clear()
-            self._submitted.clear()
         self._rows.catch_up()
         self._remove_finished()
         marks: dict[str, Mark] | None = None
         if term is not self._begun or self._fresh:
             marks = self.candidacy.marks()
-            self._begin(None if term is not self._begun else set(self._fresh), marks, now)
+            self._begin(None if term is not self._begun else self._fresh, marks, now)
             self._begun = term
-            self._fresh = {}
+            self._fresh = set()
         due = self._parking.known(self._inner.get_due_jobs(now), self._scheduler._executors)
         waits = {job.id: self._underway.wait(job, now) for job in due if job.id not in self._underway.finished}
         self._look_at = min((until for until in waits.values() if until), default=None)
@@ -168,14 +166,13 @@ class SingletonJobStore(GuardedStore):
         self._grace.settle(job, self._scheduler._job_defaults)
         is_once = isinstance(job.trigger, DateTrigger)
         if not is_once and getattr(job, "next_run_time", None) is not None:
-            self._asked.add(job.id)
+            self._notes[job.id].asked = True
         known = self._inner.lookup_job(job.id) if replace else None
         starting = self._scheduler.state == STATE_STOPPED
         if hasattr(job, "next_run_time") and (not starting or job.next_run_time is None):
             return  # that is when it shall run next
         if isinstance(known, Job) and same_schedule(known.trigger, job.trigger):
-            self._asked.discard(job.id)
-            self._replacing[job.id] = known
+            self._notes[job.id] = Note(replaces=known)
             job._modify(trigger=known.trigger, next_run_time=known.next_run_time)
             return
         mark = self.candidacy.mark(self._key(job.id))
@@ -191,7 +188,8 @@ class SingletonJobStore(GuardedStore):
             self._inner.remove_job(job.id)
         self._inner.add_job(job)
         if not isinstance(job.trigger, DateTrigger):  # whose only fire is where it is planned
-            self._fresh[job.id] = job.next_run_time
+            self._fresh.add(job.id)
+            self._notes[job.id].added_for = job.next_run_time
 
     def update_job(self, job: Job) -> None:
         """Store a changed job; in a pass of the scheduler, an error of the store is made good later."""
@@ -199,12 +197,13 @@ class SingletonJobStore(GuardedStore):
         if isinstance(plan, Plan):
             self._move(plan.job, job.next_run_time)
             return
-        replaced = self._replacing.pop(job.id, None)
+        note = self._notes[job.id]
+        replaced, note.replaces = note.replaces, None
         if self._shared and replaced is not None and is_same(replaced, job):
             return  # the row is left to the leader
         self._inner.update_job(job)
         if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC) and self._term:
-            self._run_now[job.id] = job.next_run_time
+            note.run_now = job.next_run_time
 
     def remove_job(self, job_id: str) -> None:
         """Remove a job; in a pass of the scheduler, because its schedule has come to its end."""
@@ -218,7 +217,7 @@ class SingletonJobStore(GuardedStore):
             raise JobLookupError(job_id)
         else:
             self._inner.remove_job(job_id)
-        self.leadership.jobs.discard(self._key(job_id))
+        self._forget(job_id)
 
     def remove_all_jobs(self) -> None:
         """Remove every job, also what cannot be restored."""
@@ -228,10 +227,10 @@ class SingletonJobStore(GuardedStore):
 
     # What executors call
 
-    def claim(self, key: str, fire: datetime) -> Claim:
+    def claim(self, plan: Plan, fire: datetime) -> Claim:
         """The claim for a fire: the one that an ended term has left, if there is one."""
-        self._submitted[key] = fire
-        return self._unrun.take(key, fire) or Claim(key, fire, self.leadership.replica.nonce())
+        self._notes[plan.job.id].submitted = fire
+        return self._unrun.take(plan.key, fire) or Claim(plan.key, fire, self.leadership.replica.nonce())
 
     def keep(self, claim: Claim) -> None:
         """The term of ``claim`` ended before its fire ran."""
@@ -267,7 +266,7 @@ class SingletonJobStore(GuardedStore):
             if not self._underway.begun(job_id):
                 del self._underway.finished[job_id]
                 self._move(job, None)
-                self.leadership.jobs.discard(self._key(job_id))
+                self._forget(job_id)
 
     def _start_inner(self, scheduler: BaseScheduler, alias: str) -> None:
         try:
@@ -280,6 +279,10 @@ class SingletonJobStore(GuardedStore):
 
     def _key(self, job_id: str) -> str:
         return f"aps:{self._alias}:{job_id}"
+
+    def _forget(self, job_id: str) -> None:
+        self._notes.pop(job_id, None)
+        self.leadership.jobs.discard(self._key(job_id))
 
     def _know(self, jobs: list[Job]) -> None:
         """The marks of ``jobs`` are kept however old they get; those of jobs that are gone are not."""
@@ -297,6 +300,7 @@ class SingletonJobStore(GuardedStore):
             if job.next_run_time is None or (ids is not None and job.id not in ids):
                 continue
             self._grace.settle(job, self._scheduler._job_defaults)
+            note = self._notes.pop(job.id, Note())
             mark = marks.get(key)
             grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
             start = begin(
@@ -305,8 +309,8 @@ class SingletonJobStore(GuardedStore):
                 job.next_run_time,
                 now,
                 grace,
-                shared=self._shared and self._fresh.get(job.id) != job.next_run_time,
-                asked=job.id in self._asked,
+                shared=self._shared and note.added_for != job.next_run_time,
+                asked=note.asked,
                 led_until=self.candidacy.led_until,
                 since=self._unrun.since(key, mark, self.candidacy),
             )
@@ -316,7 +320,6 @@ class SingletonJobStore(GuardedStore):
                 if job.next_run_time <= now and Schedule(job.trigger, mark, now).nominal(job.next_run_time) is None:
                     logger.info("job %s: a run off schedule, asked for at %s, is dropped", job.id, job.next_run_time)
                 self._go_on(job, start.next_run_time, now)
-        self._asked.clear()
         self.candidacy.introduce(new_marks)
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
@@ -335,10 +338,11 @@ class SingletonJobStore(GuardedStore):
         key = self._key(job.id)
         mark = marks.get(key)
         schedule = Schedule(job.trigger, mark, now)
-        run_now = self._run_now.pop(job.id, None) == job.next_run_time
+        note = self._notes[job.id]
+        run_now, note.run_now = note.run_now == job.next_run_time, None
         resume_after = job.next_run_time
         if run_now and mark:  # what was due goes on as if nothing had been
-            resume_after = max(mark.fire, self._submitted.get(key, mark.fire))
+            resume_after = max(mark.fire, note.submitted or mark.fire)
             if job.misfire_grace_time is not None:
                 resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))
         plan = Plan(self, job, key, schedule, resume_after, run_now=run_now)

@@ -99,7 +99,7 @@ class Submission:
 
     def _plan(self, run_time: datetime) -> _Planned:
         fire = self.plan.nominal(run_time)
-        return _Planned(run_time, None if fire is None else self.plan.store.claim(self.plan.key, fire))
+        return _Planned(run_time, None if fire is None else self.plan.store.claim(self.plan, fire))
 
     def _ask(self, term: Term) -> None:
         with suppress(LeadershipLost):  # none of them will be granted then

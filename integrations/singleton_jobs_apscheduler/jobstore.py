@@ -89,6 +89,10 @@ class SingletonJobStore(GuardedStore):
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Start with the scheduler; candidacy starts when that first runs."""
+        if ":" in alias:
+            raise ConfigError(
+                f"the alias of a guarded job store may not have a colon, which ends it in ledgers: {alias!r}"
+            )
         super().start(scheduler, alias)
         adopt(scheduler)
         self.candidacy = self.leadership.prepare()
@@ -105,6 +109,7 @@ class SingletonJobStore(GuardedStore):
         if self._presence:  # else it was removed before the start
             self._begun = None
             self._presence.end()
+            self._presence = None
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
         """The due jobs, on a leader whose scheduler runs; else none."""
@@ -119,10 +124,8 @@ class SingletonJobStore(GuardedStore):
             self._underway.finished.clear()
         self._rows.catch_up()
         self._remove_finished()
-        marks: dict[str, Mark] | None = None
         if term is not self._begun or self._fresh:
-            marks = self.candidacy.marks()
-            self._begin(None if term is not self._begun else self._fresh, marks, now)
+            self._begin(None if term is not self._begun else self._fresh, now)
             self._begun = term
             self._fresh = set()
         due = self._parking.known(self._inner.get_due_jobs(now), self._scheduler._executors)
@@ -164,19 +167,18 @@ class SingletonJobStore(GuardedStore):
         """Give a job that is added its grace, and the schedule of the one it replaces if that is the same."""
         refuse_bad_id(job.id, job.func)
         self._grace.settle(job, self._scheduler._job_defaults)
-        is_once = isinstance(job.trigger, DateTrigger)
-        if not is_once and getattr(job, "next_run_time", None) is not None:
-            self._notes[job.id].asked = True
+        is_asked = hasattr(job, "next_run_time")
+        if is_asked and (job.next_run_time is None or self._scheduler.state != STATE_STOPPED):
+            self._notes[job.id].asked = job.next_run_time is not None
+            return  # somebody wants that now; what is said at each start is for new jobs
         known = self._inner.lookup_job(job.id) if replace else None
-        starting = self._scheduler.state == STATE_STOPPED
-        if hasattr(job, "next_run_time") and (not starting or job.next_run_time is None):
-            return  # that is when it shall run next
         if isinstance(known, Job) and same_schedule(known.trigger, job.trigger):
             self._notes[job.id] = Note(replaces=known)
             job._modify(trigger=known.trigger, next_run_time=known.next_run_time)
             return
+        self._notes[job.id].asked = is_asked
         mark = self.candidacy.mark(self._key(job.id))
-        if mark and not hasattr(job, "next_run_time"):
+        if mark and not is_asked:
             now = datetime.now(self._scheduler.timezone)
             upcoming = Schedule(job.trigger, mark, now).first(max(now, mark.fire))
             if upcoming:
@@ -187,9 +189,11 @@ class SingletonJobStore(GuardedStore):
         if self._underway.finished.pop(job.id, None):
             self._inner.remove_job(job.id)
         self._inner.add_job(job)
-        if not isinstance(job.trigger, DateTrigger):  # whose only fire is where it is planned
-            self._fresh.add(job.id)
-            self._notes[job.id].added_for = job.next_run_time
+        if isinstance(job.trigger, DateTrigger):  # whose only fire is where it is planned
+            self._notes.pop(job.id, None)
+            return
+        self._fresh.add(job.id)
+        self._notes[job.id].added_for = job.next_run_time
 
     def update_job(self, job: Job) -> None:
         """Store a changed job; in a pass of the scheduler, an error of the store is made good later."""
@@ -290,8 +294,9 @@ class SingletonJobStore(GuardedStore):
         self.leadership.jobs -= {key for key in self.leadership.jobs if key.startswith(self._key(""))} - jobs_here
         self.leadership.jobs |= jobs_here
 
-    def _begin(self, ids: set[str] | None, marks: dict[str, Mark], now: datetime) -> None:
+    def _begin(self, ids: set[str] | None, now: datetime) -> None:
         """Go on with each job (or those of ``ids``) where its mark says."""
+        marks = self.candidacy.marks()
         new_marks: dict[str, datetime] = {}
         jobs = self.get_all_jobs()
         self._know(jobs)

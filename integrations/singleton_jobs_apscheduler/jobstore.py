@@ -56,10 +56,12 @@ class SingletonJobStore(GuardedStore):
         *,
         config: Config | None = None,
         replica: Replica | None = None,
-        poll: Seconds = 1.0,
+        poll: Seconds | str = 1.0,
         **options: Any,
     ) -> None:
         super().__init__()
+        if isinstance(poll, str):  # from a configuration that is all text
+            poll = float(poll)
         if not lease:
             raise ConfigError('a singleton job store needs the name of its lease: lease="jobs"')
         if isinstance(inner, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container
-from typing import Any, TypeGuard
+from typing import Any
 
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore
@@ -28,7 +28,6 @@ class Parking:
     """Keeps what ``store`` reads from it failing, and tells jobs that can be used from others."""
 
     def __init__(self, store: BaseJobStore) -> None:
-        self.has_due = False  # whether a due job had to be left alone at the last look
         self._store = store
         self._told: set[str] = set()
         self._restore: Any = getattr(store, "_reconstitute_job", None)
@@ -37,16 +36,15 @@ class Parking:
 
     def restored(self, jobs: list[Job | _Parked]) -> list[Job]:
         """Those of ``jobs`` that could be restored."""
-        return [job for job in jobs if _is_restored(job)]
+        return [job for job in jobs if not isinstance(job, _Parked)]
 
     def known(self, jobs: list[Job | _Parked], executors: Container[str]) -> list[Job]:
         """Those of ``jobs``, all due, that can be run here."""
-        usable = [job for job in jobs if _is_restored(job) and job.executor in executors]
-        self.has_due = len(usable) < len(jobs)
-        for job in jobs:
-            if _is_restored(job) and job.executor not in executors:
+        restored = self.restored(jobs)
+        for job in restored:
+            if job.executor not in executors:
                 self._tell(f"there is no executor {job.executor!r} for job {job.id!r}")
-        return usable
+        return [job for job in restored if job.executor in executors]
 
     def one(self, job: Job | _Parked | None) -> Job | None:
         """``job``, or the error that kept it from being restored."""
@@ -67,7 +65,3 @@ class Parking:
             logger.warning(
                 "a job in %r cannot be used by this version of the program, and is left alone: %s", self._store, why
             )
-
-
-def _is_restored(job: Job | _Parked) -> TypeGuard[Job]:
-    return not isinstance(job, _Parked)

@@ -27,11 +27,6 @@ class Rows:
         self._shared = shared
         self._pending: dict[str, _Change] = {}
 
-    @property
-    def behind(self) -> bool:
-        """Whether the store has failed to take something."""
-        return bool(self._pending)
-
     def forget(self) -> None:
         """Write nothing that is pending: the jobs are another leader's by now."""
         self._pending.clear()

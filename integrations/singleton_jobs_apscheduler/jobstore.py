@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, JobLookupError
@@ -61,7 +62,8 @@ class SingletonJobStore(GuardedStore):
     ) -> None:
         super().__init__()
         if isinstance(poll, str):  # from a configuration that is all text
-            poll = float(poll)
+            with suppress(ValueError):
+                poll = float(poll)
         if not lease:
             raise ConfigError('a singleton job store needs the name of its lease: lease="jobs"')
         if isinstance(inner, str):
@@ -71,7 +73,7 @@ class SingletonJobStore(GuardedStore):
         self.leadership: Leadership = (replica or default_replica()).leadership(lease, config)
         self._inner = inner
         self._shared = not isinstance(inner, MemoryJobStore)
-        self._poll = timedelta(seconds=seconds("poll", poll))
+        self._poll = timedelta(seconds=seconds("poll", cast("Seconds", poll)))
         self._parking = Parking(inner)
         self._rows = Rows(inner, shared=self._shared)
         self._grace = Grace(self.leadership)

@@ -2,6 +2,8 @@
 
 import textwrap
 
+from datetime import timedelta
+
 import pytest
 
 from apscheduler.events import EVENT_JOB_EXECUTED
@@ -70,6 +72,7 @@ def test_a_scheduler_is_guarded_by_configuration_alone(replica, shut, ran):
 
 def test_configured_values_may_be_text(replica):
     """As they come from an ini file."""
+    assert SingletonJobStore("memory", "nightly", replica=replica, poll="0.5")._poll == timedelta(seconds=0.5)
     with pytest.raises(ConfigError, match="poll"):
         SingletonJobStore("memory", "nightly", replica=replica, poll="soon")
 

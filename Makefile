@@ -13,7 +13,7 @@ demo: $(WHEEL)
 	$(BIN)/singleton-jobs demo
 
 test: $(WHEEL) $(VENV)/.test
-	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(WHEEL) $(VENV)/.test $(VENV)/.check
 	$(BIN)/ruff check .

@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple
 
 __all__ = [
     "AHEAD",
+    "FORGOTTEN_AFTER",
+    "INSTANT",
     "LIMIT",
     "PEOPLES",
     "WARN_AT",
@@ -30,6 +32,7 @@ __all__ = [
 VERSION = 1
 WARN_AT = 16 * 1024  # bytes of ledger after which its lease is named in a warning
 LIMIT = 200 * 1024  # bytes past which claims are refused before any request; annotations end at 256 KiB in all
+INSTANT = timedelta(microseconds=1)  # what marks can tell apart
 AHEAD = timedelta(seconds=60)  # how far a fire may lie ahead of the store's time
 PEOPLES = "app:"  # jobs that people claim themselves: nobody tells when a run of theirs ends
 FORGOTTEN_AFTER = timedelta(days=30)  # when the mark of a job that nobody here knows is dropped
@@ -91,7 +94,7 @@ def judge(claim: Claim, marks: Mapping[str, Mark]) -> Outcome | None:
         return None
     if mark.nonce in claim.carried:
         return "granted"
-    limit = claim.fire if claim.unless_since is None else min(claim.fire, claim.unless_since + _INSTANT)
+    limit = claim.fire if claim.unless_since is None else min(claim.fire, claim.unless_since + INSTANT)
     return "refused" if mark.fire >= limit else None
 
 
@@ -134,9 +137,6 @@ def _by_job(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
         if not others or (alone and all(other.fire != claim.fire for other in others)):
             others.append(claim)
     return chosen
-
-
-_INSTANT = timedelta(microseconds=1)
 
 
 def _mark(fire: str, nonce: str, state: Literal["c", "d"], *_: object) -> Mark:

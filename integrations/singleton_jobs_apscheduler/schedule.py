@@ -20,11 +20,10 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from singleton_jobs.ledger import AHEAD, FORGOTTEN_AFTER, Mark
+from singleton_jobs.ledger import AHEAD, FORGOTTEN_AFTER, INSTANT, Mark
 
 __all__ = ["Schedule", "Start", "begin", "same_schedule"]
 
-INSTANT = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
 SHIFT = timedelta(hours=2)  # no zone leaves out more
 STEPS = 10_000  # of a trigger that can only be asked for one time after the other
@@ -195,8 +194,7 @@ def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
         pairs = zip(one.triggers, other.triggers, strict=False)
         alike = len(one.triggers) == len(other.triggers) and one.jitter == other.jitter
         return alike and all(same_schedule(*pair) for pair in pairs)
-    state = getattr(one, "__getstate__", None)
-    return state is not None and one.__getstate__() == other.__getstate__()
+    return bool(one.__getstate__() == other.__getstate__())
 
 
 def _go_on(

@@ -60,8 +60,10 @@ class Submission:
 
     def decide(self) -> None:
         """Wait for the claims, and hand over what was granted."""
-        term = self._term
-        runs = [self._run(planned, term) for planned in self._planned if self._is_granted(planned, term)]
+        runs = self._granted(self._term) if self._term else []
+        if self._term is None:
+            for planned in self._planned:
+                self._keep(planned)
         self._decided_at = self._candidacy.clock.now()
         self.plan.store.progressed(self, over=False)
         if not runs:
@@ -105,11 +107,11 @@ class Submission:
         with suppress(LeadershipLost):  # none of them will be granted then
             self._candidacy.ask(term, *(claim for _, claim in self._planned if claim))
 
-    def _is_granted(self, planned: _Planned, term: Term | None) -> bool:
+    def _granted(self, term: Term) -> list[Run]:
+        return [self._run(planned, term) for planned in self._planned if self._is_granted(planned, term)]
+
+    def _is_granted(self, planned: _Planned, term: Term) -> bool:
         claim = planned.claim
-        if term is None:
-            self._keep(planned)
-            return False
         if claim is None:
             return True
         try:
@@ -121,9 +123,8 @@ class Submission:
             self.plan.store.skipped(claim.job, claim.fire, "refused")
         return granted
 
-    def _run(self, planned: _Planned, term: Term | None) -> Run:
+    def _run(self, planned: _Planned, term: Term) -> Run:
         claim = planned.claim
-        assert term is not None  # noqa: S101
         return Run(planned.run_time, term, Fire(claim.job, claim.fire, term) if claim else None)
 
     def _keep(self, planned: _Planned) -> None:

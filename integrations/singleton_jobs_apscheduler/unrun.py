@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from singleton_jobs.claiming import ClaimingCandidacy
-from singleton_jobs.ledger import Claim, Mark
+from singleton_jobs.ledger import INSTANT, Claim, Mark
 
 __all__ = ["Unrun"]
-
-INSTANT = timedelta(microseconds=1)
 
 
 class Unrun:

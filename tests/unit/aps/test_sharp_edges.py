@@ -259,6 +259,8 @@ def test_a_plain_function_that_outlives_a_loops_shutdown_keeps_the_lease(replica
         scheduler.shutdown()
         while scheduler.running:
             await asyncio.sleep(0)
+        for _ in range(10):  # whatever the shutdown has called for
+            await asyncio.sleep(0)
         kept = leadership.is_leader and bool(leadership.candidacy.active)
         go.set()
         return leadership, kept

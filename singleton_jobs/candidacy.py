@@ -76,6 +76,7 @@ class Candidacy:
         self.stops: list[Callable[[], object]] = []  # of running work that ends only when it is told to
         self.settled = False  # the attempt under way has led to something: a hold, a refusal or a failure
         self.draining = False
+        self.unfit = False  # not to lead meanwhile
         self.ending = False
         self.error: StoreError | None = None
         self.answered_by: float | None = None  # the first answer is waited for until then
@@ -247,7 +248,11 @@ class Candidacy:
         if leaving and not self.active:
             self._change(lambda now: self._leave(leaving, now), lost=not leaving.release)
         else:
-            self._driver.wake(self)  # work of an ended term barred the way
+            self.wake()  # work of an ended term barred the way
+
+    def wake(self) -> None:
+        """Have it decided anew what to do."""
+        self._driver.wake(self)
 
     # What the driver does
 
@@ -257,7 +262,8 @@ class Candidacy:
             now = self.clock.now()
             self._candidate.expire(now)
             self._settle(lost=True)
-            self._candidate.barred = self._sticky and self._candidate.hold is None and bool(self.active)
+            busy = self._sticky and (self.unfit or bool(self.active))
+            self._candidate.barred = busy and self._candidate.hold is None
             action = self._candidate.decide(now, self.clock.wall())
             self._settle(lost=True)
         self.changed.notify()

@@ -1,6 +1,7 @@
 """A candidacy whose lease carries a ledger: claims go through it, and what is wrong with the ledger is told."""
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,9 +22,20 @@ class ClaimingCandidacy(Candidacy):
         self._unreadable: str | None = None
         self._large = False
         self._clock_off = False
+        self._is_fit: Callable[[float], bool] = _always
+
+    def only_while(self, is_fit: Callable[[float], bool]) -> None:
+        """Hold the lease only while ``is_fit(now)``, which is asked before each request; `wake` when it is again."""
+        self._is_fit = is_fit
 
     async def step(self) -> float:
-        """Carry out one decision; a holder whose clock is off leaves, once its running work has ended."""
+        """Carry out one decision. A holder that is not fit leaves at once, without a release if its work goes on; one
+        whose clock is off, when its running work has ended.
+        """
+        self.unfit = not self._is_fit(self.clock.now())
+        if self.unfit and self.term and not self.draining:
+            self.drain(again=True)
+            self.cut_drain()
         due = await super().step()
         off = self._candidate.clock_off
         if off and not self._clock_off:
@@ -133,3 +145,7 @@ class ClaimingCandidacy(Candidacy):
         interrupted, claims.interrupted = claims.interrupted, {}
         for job, mark in interrupted.items():
             self._emit(FireInterrupted(self.lease, self.identity, job, mark.fire.isoformat()))
+
+
+def _always(now: float) -> bool:
+    return True

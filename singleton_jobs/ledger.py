@@ -23,6 +23,7 @@ __all__ = [
     "Mark",
     "UnreadableLedger",
     "advance",
+    "aftermath",
     "judge",
     "lower",
     "read_ledger",
@@ -45,25 +46,31 @@ class UnreadableLedger(ValueError):
 
 
 class Mark(NamedTuple):
-    """The last claimed fire of a job, by whom, and whether its run is done (``d``) or was only claimed (``c``)."""
+    """The last claimed fire of a job, by whom, and whether its run is done (``d``) or was only claimed (``c``).
+
+    ``runs``: how many that makes, for schedulers that count; written after the others if it is known.
+    """
 
     fire: datetime
     nonce: str
     state: Literal["c", "d"] = "c"
+    runs: int | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Claim:
     """One wish to run ``job`` for its nominal time ``fire`` (aware, UTC).
 
-    ``unless_since``: refuse if the mark is later than this, for jobs that run at most every so often. ``carried``: the
-    nonces under which it was sent; a mark with one of them proves that it landed.
+    ``unless_since``: refuse if the mark is later than this, for jobs that run at most every so often. ``runs``: how
+    many that makes, for schedulers that count. ``carried``: the nonces under which it was sent; a mark with one
+    of them proves that it landed.
     """
 
     job: str
     fire: datetime
     nonce: str
     unless_since: datetime | None = None
+    runs: int | None = None
     carried: set[str] = field(default_factory=set)
     outcome: Outcome | None = None
 
@@ -118,10 +125,22 @@ def advance(
     }
     for job, wishes in _by_job(claims).items():
         latest = max(wishes, key=lambda claim: claim.fire)
-        new[job] = Mark(latest.fire, latest.nonce)
+        new[job] = Mark(latest.fire, latest.nonce, runs=latest.runs)
         for claim in wishes:
             claim.carried.add(latest.nonce)
     return _text(new)
+
+
+def aftermath(claim: Claim, mark: Mark | None) -> Literal["open", "cut", "none"]:
+    """What the ended term of ``claim`` has left of it, by its job's present ``mark``.
+
+    ``open``: its fire may still run in this process. ``cut``: it was claimed, and no process will run it. ``none``: it
+    never landed, or another process claimed the same fire.
+    """
+    if mark and mark.state == "c" and mark.nonce in claim.carried:
+        return "open"
+    overtaken = claim.carried and mark is not None and mark.fire > claim.fire
+    return "cut" if claim.outcome == "granted" or overtaken else "none"
 
 
 def lower(marks: Mapping[str, Mark], now: datetime) -> dict[str, Mark]:
@@ -139,16 +158,17 @@ def _by_job(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
     return chosen
 
 
-def _mark(fire: str, nonce: str, state: Literal["c", "d"], *_: object) -> Mark:
+def _mark(fire: str, nonce: str, state: Literal["c", "d"], runs: object = None, *_: object) -> Mark:
     time = datetime.fromisoformat(fire)
     if time.tzinfo is None or not isinstance(nonce, str) or state not in ("c", "d"):
         raise ValueError(f"not a mark: {fire!r}, {nonce!r}, {state!r}")
-    return Mark(time.astimezone(UTC), nonce, state)
+    return Mark(time.astimezone(UTC), nonce, state, runs if isinstance(runs, int) else None)
 
 
 def _text(marks: Mapping[str, Mark]) -> str:
-    jobs = {
-        job: [mark.fire.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z", mark.nonce, mark.state]
-        for job, mark in marks.items()
-    }
+    jobs = {job: [_iso(mark.fire), *mark[1 : 4 if mark.runs is not None else 3]] for job, mark in marks.items()}
     return json.dumps({"v": VERSION, "jobs": jobs}, separators=(",", ":"), ensure_ascii=False)
+
+
+def _iso(fire: datetime) -> str:
+    return fire.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

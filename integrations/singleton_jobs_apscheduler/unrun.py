@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from singleton_jobs.claiming import ClaimingCandidacy
-from singleton_jobs.ledger import INSTANT, Claim, Mark
+from singleton_jobs.ledger import INSTANT, Claim, Mark, aftermath
 
 __all__ = ["Unrun"]
 
@@ -33,11 +33,11 @@ class Unrun:
         for claim in list(self._claims.values()):
             if claim.job != key:
                 continue
-            if mark and mark.state == "c" and mark.nonce in claim.carried:
+            left = aftermath(claim, mark)
+            if left == "open":
                 since = min(since or claim.fire, claim.fire - INSTANT)
                 continue
             del self._claims[(key, claim.fire)]
-            is_anothers = mark is not None and mark.fire == claim.fire
-            if claim.outcome == "granted" or (claim.carried and mark and mark.fire >= claim.fire and not is_anothers):
+            if left == "cut":
                 candidacy.interrupted(key, claim.fire, claim.nonce)
         return since

@@ -1,0 +1,165 @@
+"""The fires of one beat, from their claims in the ledger to their messages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from celery.beat import ScheduleEntry
+
+from singleton_jobs import ConfigError, Leadership, LeadershipLost, Term
+from singleton_jobs.claiming import ClaimingCandidacy
+from singleton_jobs.events import FireSkipped
+from singleton_jobs.ledger import LIMIT, WARN_AT, Claim, Mark, advance, aftermath, size
+from singleton_jobs.signals import run_blocking
+
+from .inner import Inner, last_run
+
+__all__ = ["Fires", "Planned", "refuse_too_many"]
+
+KEY = "celery:"
+
+logger = logging.getLogger("singleton_jobs")
+
+
+class Planned(NamedTuple):
+    """A claim, when it was made, and the fire before it."""
+
+    claim: Claim
+    at: datetime
+    before: datetime | None
+
+
+class Fires:
+    """Claims, and what came of them. ``granted``: what is to be sent now, by the entries' names."""
+
+    def __init__(self, leadership: Leadership, candidacy: ClaimingCandidacy, inner: Inner) -> None:
+        self.granted: dict[str, Planned] = {}
+        self._unsent: dict[str, Planned] = {}  # of ended terms: those that landed may be sent under the next one
+        self._refused: dict[str, datetime] = {}
+        self._leadership = leadership
+        self._candidacy = candidacy
+        self._inner = inner
+
+    def begin(self) -> None:
+        """A term begins; what was refused before may have had to do with this replica."""
+        self._refused.clear()
+
+    def hand_over(self, entries: Iterable[ScheduleEntry], now: datetime) -> None:
+        """Have ``entries`` go on from what the ledger says; those that it does not know get a mark."""
+        marks, new = self._candidacy.marks(), {}
+        for entry in entries:
+            key = KEY + entry.name
+            self._leadership.jobs.add(key)
+            mark = marks.get(key)
+            planned = self.granted.get(entry.name) or self._left(entry.name, mark)
+            if planned:
+                if planned.before:
+                    self._inner.restore(entry, planned.before, (planned.claim.runs or 1) - 1)
+                continue
+            refused = self._refused.get(entry.name)
+            if mark:
+                self._inner.restore(entry, max(mark.fire, refused) if refused else mark.fire, mark.runs)
+            elif refused:
+                self._inner.restore(entry, refused, None)
+            elif first := self._inner.first(entry, now):
+                new[key] = first
+                self._inner.restore(entry, first, None)
+        self._candidacy.introduce(new)
+
+    def claim(self, term: Term, entries: Iterable[ScheduleEntry], now: datetime) -> bool:
+        """Claim what is due of ``entries``, in one write; whether nothing was refused.
+
+        Raises LeadershipLost when the term ends undecided.
+        """
+        planned = {}
+        for entry in entries:
+            if entry.name in self.granted:
+                continue
+            if again := self._unsent.pop(entry.name, None):
+                again.claim.outcome = None  # decided anew, under this term
+                planned[entry.name] = again._replace(at=now)
+            elif fire := self._inner.fire(entry):
+                claim = Claim(KEY + entry.name, fire, self._leadership.replica.nonce(), runs=entry.total_run_count + 1)
+                planned[entry.name] = Planned(claim, now, last_run(entry))
+        if not planned:
+            return True
+        refused = False
+        try:
+            self._candidacy.ask(term, *(each.claim for each in planned.values()))
+            for name, each in planned.items():
+                if run_blocking(self._candidacy.decision(term, each.claim, block=True)):
+                    self.granted[name] = each
+                else:
+                    refused = True
+                    self._refuse(name, each.claim)
+        except LeadershipLost:
+            self._unsent |= {name: each for name, each in planned.items() if each.claim.outcome != "refused"}
+            self.keep()
+            raise
+        return not refused
+
+    def keep(self, name: str | None = None, planned: Planned | None = None) -> None:
+        """The term has ended, or the broker is away: what was claimed and not sent may be sent under the next term."""
+        self._unsent |= self.granted
+        self.granted.clear()
+        if name and planned:
+            self._unsent[name] = planned
+
+    def sent(self, planned: Planned) -> None:
+        """Its message is with the broker; the next renewal tells the ledger."""
+        self._candidacy.done(planned.claim.job, planned.claim.nonce)
+
+    def failed(self, planned: Planned) -> None:
+        """It may be with the broker, or not: nobody sends it again."""
+        self._candidacy.interrupted(planned.claim.job, planned.claim.fire, planned.claim.nonce)
+
+    def drop(self) -> None:
+        """Nobody wants what is left: its entries are gone."""
+        for planned in self.granted.values():
+            self.sent(planned)
+        self.granted.clear()
+
+    def end(self) -> None:
+        """Nothing more is sent from here."""
+        self.keep()
+        for planned in self._unsent.values():
+            if planned.claim.outcome == "granted":
+                self.failed(planned)
+        self._unsent.clear()
+
+    def _left(self, name: str, mark: Mark | None) -> Planned | None:
+        """What an ended term has left, if it may still be sent."""
+        planned = self._unsent.get(name)
+        if planned is None:
+            return None
+        left = aftermath(planned.claim, mark)
+        if left == "open":
+            return planned
+        del self._unsent[name]
+        if left == "cut":
+            self.failed(planned)
+        return None
+
+    def _refuse(self, name: str, claim: Claim) -> None:
+        self._refused[name] = claim.fire
+        time = claim.fire.astimezone(UTC).isoformat()
+        event = FireSkipped(self._leadership.lease, self._candidacy.identity, claim.job, time, "refused")
+        self._leadership.replica.emit(event, self._leadership)
+
+
+def refuse_too_many(names: Iterable[str], lease: str) -> None:
+    """Raise ConfigError if the marks of so many entries do not fit into one lease; warn if they are many."""
+    now = datetime.now(UTC)
+    marks = {KEY + name: Mark(now, "x" * 12, "c", 10**6) for name in names}
+    needed = size(advance(marks, (), (), marks, now))
+    if needed > LIMIT:
+        raise ConfigError(
+            f"lease {lease!r} has room for {LIMIT // 1024} KiB of fires, and the {len(marks)} entries of this beat "
+            f"need {needed // 1024} KiB (about {LIMIT * len(marks) // needed} entries fit): give them shorter names, "
+            "or share them out among several beats, each with a lease of its own (SINGLETON_JOBS_CELERY_LEASE)"
+        )
+    if needed > WARN_AT:
+        logger.info("lease %s: the fires of %d entries take %d KiB of it", lease, len(marks), needed // 1024)

@@ -1,0 +1,220 @@
+"""SingletonMixin: turns any class of beat schedulers into one that dispatches on one replica, each fire once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from billiard.process import current_process
+from celery import Celery
+from celery.beat import ScheduleEntry, Scheduler
+from kombu.exceptions import OperationalError
+
+from singleton_jobs import Fire, LeadershipLost, NotLeader, Term
+
+from .deferral import Deferral
+from .fires import Fires, Planned, refuse_too_many
+from .inner import Inner, inner_of
+from .message import Message, expiry
+from .post import Post
+from .schedule import next_due
+from .settings import Settings
+
+__all__ = ["SingletonMixin"]
+
+SOON = 0.02  # seconds; beat looks again within these when something is due
+
+logger = logging.getLogger("singleton_jobs")
+
+
+class _Abandoned(BaseException):
+    """Ends a tick; no Exception, since beat would log that as a message that could not be sent, and go on."""
+
+
+class SingletonMixin(Scheduler):
+    """Put before a scheduler's class: ``class Mine(SingletonMixin, PersistentScheduler)``; the alias does just that.
+
+    Followers wait in `tick`. A leader claims all entries that are due with one write to the lease, then sends them one
+    by one. What an entry's last run was comes from the lease, too, so that a replica that takes over goes on where the
+    last one stopped. Configured by ``app.conf.singleton_jobs``; raises ConfigError for what cannot work.
+    """
+
+    def __init__(self, app: Celery, *args: Any, **options: Any) -> None:
+        self._settings = Settings.of(app)
+        self._leadership = self._settings.leadership()
+        self._post: Post | None = None
+        self._fires: Fires
+        self._term: Term | None = None  # the last one that was led under
+        self._sending: dict[str, Planned] = {}
+        self._deferral = Deferral()
+        self._dispatching = self._closing = self._closed = False
+        self._config = self._leadership.config or self._leadership.replica.default_config()
+        super().__init__(app, *args, **options)
+        self._inner: Inner = inner_of(self)
+        if not options.get("lazy"):
+            refuse_too_many(self._inner.names(), self._leadership.lease)
+
+    @property
+    def info(self) -> str:
+        """For the banner of ``celery beat``."""
+        return "\n".join(filter(None, [super().info, f"    . lease -> {self._leadership.lease}"]))
+
+    def tick(self, *args: Any, **options: Any) -> float:
+        """Dispatch what is due, on the replica that leads; the seconds until it is to be called again."""
+        if self._mode == "always":
+            return super().tick(*args, **options)  # type: ignore[no-any-return]
+        _quit_if_orphaned()
+        if self._mode == "never" or self._closed:
+            return self._config.retry_period
+        if self._post is None:
+            self._post = Post(self._leadership)
+            self._fires = Fires(self._leadership, self._post.candidacy, self._inner)
+        self._post.progress()
+        if not self._post.wait():
+            return 0
+        self.producer  # noqa: B018 (connects before anything is claimed)
+        self._post.progress()
+        with self._deferral:
+            wait: float = self._dispatch(self._post, lambda: super(SingletonMixin, self).tick(*args, **options))
+        return min(wait, self._config.retry_period)
+
+    def populate_heap(self, *args: Any, **options: Any) -> None:
+        """The entries are new, or another replica has led meanwhile."""
+        if self._dispatching:
+            self._fires.hand_over(self.schedule.values(), datetime.now(UTC))
+        super().populate_heap(*args, **options)
+
+    def is_due(self, entry: ScheduleEntry) -> tuple[bool, float]:
+        """Whether ``entry`` is due, and in how many seconds to look again: at its next nominal time."""
+        due, wait = super().is_due(entry)
+        if due and self._dispatching:
+            planned, now = self._fires.granted.get(entry.name), datetime.now(UTC)
+            fire = planned.claim.fire if planned else self._inner.nominal(entry, now)
+            following = next_due(entry.schedule, fire, now)
+            wait = (following - now).total_seconds() if following else wait
+        return due, wait
+
+    def reserve(self, entry: ScheduleEntry) -> ScheduleEntry:
+        """Claim the due fire of ``entry``, unless that was done. Raises NotLeader outside of a leader's tick."""
+        if self._mode == "always":
+            return super().reserve(entry)
+        if self._term is None or not self._dispatching:
+            raise NotLeader(self._leadership.lease, self._leadership.reason(), self._leadership.holder)
+        if not self._fires.claim(self._term, [entry], datetime.now(UTC)) or not self._term.is_valid:
+            raise _Abandoned
+        planned = self._fires.granted[entry.name]
+        following = super().reserve(entry)
+        self._inner.restore(following, planned.claim.fire, planned.claim.runs)
+        self._sending[entry.name] = self._fires.granted.pop(entry.name)
+        return following
+
+    def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
+        """Send the message of the fire that was claimed for ``entry``; of one that was not, as beat always did."""
+        if advance:
+            entry = self.reserve(entry)
+        planned, term = self._sending.pop(entry.name, None), self._term
+        if planned is None or term is None:
+            return super().apply_async(entry, producer=producer, advance=False, **options)
+        if not term.is_valid:
+            self._fires.keep(entry.name, planned)
+            raise _Abandoned
+        try:
+            message = self._message(entry, planned, term)
+            result = super().apply_async(message, producer=producer, advance=False, **options)
+        except BaseException as error:
+            self._fires.failed(planned)
+            if _is_brokers(error):
+                self._step_down(error)
+                raise _Abandoned from error
+            raise
+        self._fires.sent(planned)
+        if self._post:
+            self._post.progress()
+        return result
+
+    def sync(self) -> None:
+        """Store the entries, unless another replica may have led since."""
+        if self._term is None or self._term.is_valid:
+            super().sync()
+
+    def close(self) -> None:
+        """Store the entries and give the lease back; once is enough. Called in the midst of a tick, it is done then."""
+        self._closing = True
+        if self._dispatching or self._closed:
+            return
+        self._closed = True
+        try:
+            super().close()
+        finally:
+            if self._post:
+                self._fires.end()
+                self._post.leave()
+
+    # Inner parts
+
+    @property
+    def _mode(self) -> str:
+        return self._leadership.replica.mode
+
+    def _dispatch(self, post: Post, tick: Callable[[], float]) -> float:
+        """One tick of a leader: all that is due is claimed, and sent."""
+        entry = object()
+        term = post.enter(entry)
+        if term is None:
+            return 0
+        self._dispatching = True
+        try:
+            if term is not self._term:
+                self._term = term
+                self._fires.begin()
+                self._inner.forget()
+            now = datetime.now(UTC)
+            if not self._fires.claim(term, self._inner.candidates(self._fires.hand_over, now), now):
+                self._inner.forget()
+            wait = tick()
+            while self._fires.granted and wait <= SOON:
+                wait = tick()
+            self._fires.drop()
+        except (_Abandoned, LeadershipLost):
+            self._inner.forget()
+            self._fires.keep()
+            wait = 0
+        finally:
+            self._dispatching = False
+            post.exit(entry)
+            if self._closing:
+                self.close()
+        return wait
+
+    def _message(self, entry: ScheduleEntry, planned: Planned, term: Term) -> Message:
+        claim, expires = planned.claim, None
+        if getattr(self.app.tasks.get(entry.task), "expires", None) is None:
+            following = next_due(entry.schedule, claim.fire, planned.at)
+            expires = expiry(planned.at, following, self._config.lease_duration)
+        return Message(entry, Fire(claim.job, claim.fire, term), expires)
+
+    def _step_down(self, error: BaseException) -> None:
+        logger.error("lease %s: the broker cannot be reached, others may lead: %s", self._leadership.lease, error)
+        self._inner.disconnect()
+        if self._post:
+            self._post.step_down()
+
+
+def _is_brokers(error: BaseException | None) -> bool:
+    """Whether the broker is away; else only this one message could not be sent."""
+    while error is not None:
+        if isinstance(error, (OperationalError, OSError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _quit_if_orphaned() -> None:
+    """End a beat that a worker has started, once that worker is dead: nobody else would."""
+    parent = current_process()._parent_pid
+    if parent is not None and os.getppid() != parent:
+        logger.warning("the worker %d of this beat is gone: beat ends", parent)
+        raise SystemExit(1)

@@ -32,12 +32,12 @@ class LedgerSpace(Space):
         annotations = json.loads(self.leases[lease][2])["metadata"].get("annotations", {})
         return read_ledger(annotations.get(LEDGER_ANNOTATION))
 
-    def mark(self, fire, key=KEY, nonce="x", state="d", lease="nightly"):
+    def mark(self, fire, key=KEY, nonce="x", state="d", lease="nightly", runs=None):
         """Somebody else has claimed ``fire``; the lease is left as it is, or free."""
         if lease not in self.leases:
             self.put(lease, "")
-        marks = {**self.ledger(lease), key: Mark(fire, nonce, state)}
-        jobs = {job: [mark.fire.isoformat(), mark.nonce, mark.state] for job, mark in marks.items()}
+        marks = {**self.ledger(lease), key: Mark(fire, nonce, state, runs)}
+        jobs = {job: [mark.fire.isoformat(), *mark[1:]] for job, mark in marks.items()}
         with self.mutex:
             uid, _, body, at = self.leases[lease]
             whole = json.loads(body)

@@ -1,0 +1,76 @@
+"""Beats, closed after each test."""
+
+from functools import partial
+
+import pytest
+from freezegun import freeze_time
+
+from kombu.transport import memory
+from singleton_jobs import Replica
+from singleton_jobs_celery import settings
+from unit.beat.site import HOUR, Beat, BeatSpace, make_app, now
+from unit.stage import DRIVER, PUSHED, Heard
+
+TIMING = {"lease_duration": 6, "retry_period": 0.2}
+
+
+@pytest.fixture
+def space():
+    return BeatSpace()
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+@pytest.fixture(autouse=True)
+def replicas(monkeypatch, heard):
+    """The replicas that beats have made, each a process of its own as far as the store can tell."""
+    made = []
+
+    def make(**place):
+        made.append(Replica(**{"identity": f"pod-{len(made)}"} | place, clock=PUSHED.clock, driver=DRIVER, hooks=[heard]))
+        return made[-1]
+
+    monkeypatch.setattr(settings, "Replica", make)
+    yield made
+    for replica in made:
+        replica.close(drain=0)
+
+
+@pytest.fixture(autouse=True)
+def _empty_broker():
+    yield
+    memory.Transport.global_state.clear()
+    memory.Channel.queues.clear()
+
+
+@pytest.fixture
+def frozen():
+    """The time of day, two hours ago; the store's own clock goes on by itself."""
+    with freeze_time((now() - 2 * HOUR).replace(microsecond=0), ignore=["kubernetes"]) as clock:
+        yield clock
+
+
+@pytest.fixture
+def make(space, tmp_path):
+    """`make(entries, **settings)`: one more beat; each is in one process of its own."""
+    made = []
+
+    def make(entries=None, *, app=None, conf=None, **more):
+        app = app or make_app(entries, **conf or {})
+        app.conf.singleton_jobs = {"store": space, **TIMING, **more}
+        made.append(Beat(app, tmp_path, len(made)))
+        return made[-1]
+
+    yield make
+    space.fault = None
+    for beat in made:
+        beat.scheduler.close()
+
+
+@pytest.fixture
+def lead(make):
+    """`lead(entries, **settings)`: one that leads."""
+    return lambda *arguments, **more: make(*arguments, **more).lead()

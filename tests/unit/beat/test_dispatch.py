@@ -1,0 +1,177 @@
+"""A leader's beat: every fire once, on its nominal time, with what its message carries."""
+
+from datetime import timedelta
+from uuid import NAMESPACE_OID, uuid5
+
+import pytest
+
+from celery.schedules import crontab
+from unit.beat.site import HOUR, MINUTE, SECOND, drained, every, fires, make_app, now
+from unit.stage import until
+
+
+def test_an_interval_entry_is_sent_once_in_each_interval(lead, frozen):
+    beat, begun = lead({"report": every(20)}), now()
+    for _ in range(61):
+        beat.work()
+        frozen.tick(SECOND)
+    assert fires(beat.app) == [begun + n * 20 * SECOND for n in (1, 2, 3)]
+
+
+def test_lateness_does_not_add_up(lead, frozen):
+    beat, begun = lead({"report": every(10)}), now()
+    for _ in range(3):
+        frozen.tick(timedelta(seconds=10, milliseconds=400))
+        beat.work()
+    assert fires(beat.app) == [begun + n * 10 * SECOND for n in (1, 2, 3)]
+
+
+def test_after_an_absence_one_message_stands_for_the_latest_of_the_missed_fires(lead, frozen):
+    beat, begun = lead({"report": every(10)}), now()
+    frozen.tick(47 * SECOND)
+    beat.work()
+    assert fires(beat.app) == [begun + 40 * SECOND]
+    frozen.tick(2 * SECOND)
+    beat.work()
+    assert fires(beat.app) == []
+    frozen.tick(SECOND)
+    beat.work()
+    assert fires(beat.app) == [begun + 50 * SECOND]
+
+
+def test_beat_looks_again_at_the_next_nominal_time(lead, frozen):
+    beat = lead({"report": every(10)}, retry_period=2, lease_duration=15)
+    frozen.tick(timedelta(seconds=19, milliseconds=500))
+    beat.look()
+    assert 0.4 < beat.look() < 0.5
+
+
+def test_a_leader_looks_again_within_a_retry_period(lead, frozen):
+    assert lead({"report": every(1000)}).look() == pytest.approx(0.2)
+
+
+def test_a_crontab_entry_is_sent_for_its_minute(lead, frozen):
+    frozen.move_to(now().replace(minute=10, second=30))
+    beat = lead({"report": every(crontab(minute="*/5"))})
+    frozen.tick(4 * MINUTE + 31 * SECOND)
+    beat.work()
+    assert fires(beat.app) == [now().replace(minute=15, second=0)]
+
+
+def test_entries_that_are_due_together_are_claimed_with_one_write(lead, space, frozen):
+    beat = lead({f"report-{n}": every(10) for n in range(50)}, retry_period=2, lease_duration=15)
+    until(lambda: space.mark_of("report-0"))
+    frozen.tick(10 * SECOND)
+    requests = space.requests
+    beat.work()
+    assert len(drained(beat.app)) == 50
+    assert space.requests - requests <= 2  # one of them a renewal, perhaps
+
+
+def test_looking_when_nothing_is_due_costs_no_request(lead, space, frozen):
+    beat = lead({"report": every(10)}, retry_period=2, lease_duration=15)
+    until(lambda: space.mark_of("report"))
+    frozen.tick(timedelta(seconds=9, milliseconds=995))
+    requests = space.requests
+    for _ in range(500):
+        beat.look()
+    assert space.requests - requests <= 1  # a renewal, perhaps
+
+
+def test_a_message_carries_the_fire_and_the_fencing_token(lead, frozen):
+    beat, begun = lead({"report": every(10)}), now()
+    frozen.tick(10 * SECOND)
+    beat.work()
+    (sent,) = drained(beat.app)
+    assert sent.headers["singleton-jobs-fire"] == (begun + 10 * SECOND).isoformat()
+    assert sent.headers["singleton-jobs-token"] == beat.leadership.term.fencing_token
+    assert sent.headers["celery_beat_task"] is True
+
+
+def test_headers_of_an_entry_stay_its_own(lead, frozen):
+    beat = lead({"report": every(10, options={"headers": {"team": "payroll"}})})
+    frozen.tick(10 * SECOND)
+    beat.work()
+    (sent,) = drained(beat.app)
+    assert sent.headers["team"] == "payroll"
+    assert beat.entry("report").options == {"headers": {"team": "payroll"}}
+
+
+def test_the_task_id_follows_from_the_lease_the_entry_and_the_fire(lead, frozen):
+    beat, begun = lead({"report": every(10)}), now()
+    frozen.tick(10 * SECOND)
+    beat.work()
+    uid = beat.leadership.term.uid
+    (sent,) = drained(beat.app)
+    assert sent.id == str(uuid5(NAMESPACE_OID, f"{uid}/celery:report/{(begun + 10 * SECOND).isoformat()}"))
+
+
+def test_a_task_id_of_the_entrys_own_wins(lead, frozen):
+    beat = lead({"report": every(10, options={"task_id": "mine"})})
+    frozen.tick(10 * SECOND)
+    beat.work()
+    assert drained(beat.app)[0].id == "mine"
+
+
+def test_a_message_expires_at_the_next_fire(lead, frozen):
+    beat, begun = lead({"report": every(600)}), now()
+    frozen.tick(605 * SECOND)
+    beat.work()
+    assert drained(beat.app)[0].expires == begun + 1200 * SECOND
+
+
+def test_a_message_of_a_frequent_entry_expires_with_a_lease(lead, frozen):
+    beat = lead({"report": every(1)})
+    frozen.tick(SECOND)
+    beat.work()
+    assert drained(beat.app)[0].expires == now() + 6 * SECOND
+
+
+@pytest.mark.parametrize("own", [3600, None])
+def test_an_expiry_of_the_entrys_own_wins(lead, frozen, own):
+    beat = lead({"report": every(1, options={"expires": own})})
+    frozen.tick(SECOND)
+    beat.work()
+    assert drained(beat.app)[0].expires == (own and now() + HOUR)
+
+
+def test_an_expiry_of_the_task_wins(lead, frozen):
+    app = make_app({"report": every(1)})
+
+    @app.task(name="report", expires=7200, shared=False)
+    def report(): ...
+
+    beat = lead(app=app)
+    frozen.tick(SECOND)
+    beat.work()
+    assert drained(app)[0].expires == now() + 2 * HOUR
+
+
+def test_runs_are_counted_in_the_ledger(lead, space, frozen):
+    beat = lead({"report": every(10)})
+    for _ in range(3):
+        frozen.tick(10 * SECOND)
+        beat.work()
+    until(lambda: space.mark_of("report").runs == 3)
+    assert beat.entry("report").total_run_count == 3
+
+
+def test_what_was_sent_is_done(lead, space, frozen):
+    beat = lead({"report": every(10)})
+    frozen.tick(10 * SECOND)
+    beat.work()
+    until(lambda: space.mark_of("report").state == "d")
+
+
+def test_the_entries_of_a_heap_that_changes_are_kept(lead, frozen):
+    beat, begun = lead({"report": every(10)}), now()
+    frozen.tick(9 * SECOND)
+    beat.work()
+    beat.scheduler.add(name="late", task="late", schedule=timedelta(seconds=5))
+    beat.work()
+    frozen.tick(SECOND)
+    beat.work()
+    assert fires(beat.app) == [begun + 10 * SECOND]
+    frozen.tick(4 * SECOND)
+    beat.work()
+    assert fires(beat.app, "late") == [begun + 14 * SECOND]

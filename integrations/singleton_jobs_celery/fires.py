@@ -64,9 +64,9 @@ class Fires:
                 self._inner.restore(entry, max(mark.fire, refused) if refused else mark.fire, mark.runs)
             elif refused:
                 self._inner.restore(entry, refused, None)
-            elif first := self._inner.first(entry, now):
-                new[key] = first
-                self._inner.restore(entry, first, None)
+            else:
+                new[key] = self._inner.first(entry, now)
+                self._inner.restore(entry, new[key], None)
         self._candidacy.introduce(new)
 
     def claim(self, term: Term, entries: Iterable[ScheduleEntry], now: datetime) -> bool:

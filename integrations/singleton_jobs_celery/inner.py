@@ -8,7 +8,9 @@ from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler
 
-from .schedule import latest_due
+from singleton_jobs.ledger import INSTANT
+
+from .schedule import latest_due, next_due
 
 __all__ = ["Inner", "inner_of"]
 
@@ -51,12 +53,17 @@ class Inner:
         """The nominal time (UTC) of the fire of ``entry`` that is due now, if its own clock says that one is."""
         return self.nominal(entry, datetime.now(UTC)) if entry.is_due()[0] else None  # a clock that is read first
 
-    def nominal(self, entry: ScheduleEntry, now: datetime) -> datetime:
-        """The nominal time of an entry that is due at ``now``."""
+    def nominal(self, entry: ScheduleEntry, now: datetime) -> datetime | None:
+        """The nominal time of an entry that is due at ``now``; None if its schedule names the last one for ever."""
         last = last_run(entry)
-        return (last and latest_due(entry.schedule, last, now)) or now
+        if last is None:
+            return now
+        following = next_due(entry.schedule, last, now)
+        if following is not None and following <= last:
+            return None
+        return latest_due(entry.schedule, last, now) or now
 
-    def first(self, entry: ScheduleEntry, now: datetime) -> datetime | None:
+    def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
         """What is to count as the last fire of an entry that was never claimed: nothing in the past is sent."""
         last = last_run(entry)
         if due := self.fire(entry):
@@ -83,13 +90,14 @@ class DatabaseInner(Inner):
         self._scheduler._dirty.clear()
         self._scheduler._initial_read = True
 
-    def nominal(self, entry: ScheduleEntry, now: datetime) -> datetime:
+    def nominal(self, entry: ScheduleEntry, now: datetime) -> datetime | None:
         fire, start = super().nominal(entry, now), entry.model.start_time
-        return max(fire, utc(start)) if start and utc(start) <= now else fire
+        return max(fire, utc(start)) if fire and start and utc(start) <= now else fire
 
-    def first(self, entry: ScheduleEntry, now: datetime) -> datetime | None:
-        if entry.model.clocked and not entry.total_run_count:
-            return None  # "at once" is what some are made for
+    def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
+        clocked, last = entry.model.clocked, last_run(entry)
+        if clocked and last:  # "at once" is what some are made for
+            return min(last, utc(clocked.clocked_time) - INSTANT)
         return super().first(entry, now)
 
     def restore(self, entry: ScheduleEntry, last: datetime, count: int | None) -> None:
@@ -122,6 +130,9 @@ class RedBeatInner(Inner):
         entries = list(self._scheduler.schedule.values())
         hand_over(entries, now)
         return entries
+
+    def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
+        return last_run(entry) or now  # Redis was told of each fire before its message was sent
 
     def restore(self, entry: ScheduleEntry, last: datetime, count: int | None) -> None:
         known = last_run(entry)

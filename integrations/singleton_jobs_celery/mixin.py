@@ -93,6 +93,8 @@ class SingletonMixin(Scheduler):
         if due and self._dispatching:
             planned, now = self._fires.granted.get(entry.name), datetime.now(UTC)
             fire = planned.claim.fire if planned else self._inner.nominal(entry, now)
+            if fire is None:
+                return False, self.max_interval
             following = next_due(entry.schedule, fire, now)
             wait = (following - now).total_seconds() if following else wait
         return due, wait

@@ -30,7 +30,9 @@ def replicas(monkeypatch, heard):
     made = []
 
     def make(**place):
-        made.append(Replica(**{"identity": f"pod-{len(made)}"} | place, clock=PUSHED.clock, driver=DRIVER, hooks=[heard]))
+        made.append(
+            Replica(**{"identity": f"pod-{len(made)}"} | place, clock=PUSHED.clock, driver=DRIVER, hooks=[heard])
+        )
         return made[-1]
 
     monkeypatch.setattr(settings, "Replica", make)

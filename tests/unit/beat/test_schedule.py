@@ -47,9 +47,7 @@ def test_an_interval_is_due_on_its_grid(late, fire):
     assert latest_due(interval(10), NOON, now) == (fire and NOON + fire * SECOND)
 
 
-@given(
-    step=st.integers(1, 10**7), gap=st.integers(0, 10**12)
-)
+@given(step=st.integers(1, 10**7), gap=st.integers(0, 10**12))
 def test_an_intervals_latest_fire_is_at_most_one_interval_ago(step, gap):
     every = schedule(timedelta(milliseconds=step), app=APP)
     now = NOON + timedelta(milliseconds=gap)

@@ -63,7 +63,9 @@ def test_settings_that_are_no_dict_are_refused():
         Settings.of(make_app(singleton_jobs="celery-beat"))
 
 
-@pytest.mark.parametrize("settings", [{"lease": "no/such"}, {"prefix": "Not_"}, {"store": "redis://"}, {"namespace": "A"}])
+@pytest.mark.parametrize(
+    "settings", [{"lease": "no/such"}, {"prefix": "Not_"}, {"store": "redis://"}, {"namespace": "A"}]
+)
 def test_names_that_cannot_be_are_refused_before_any_request(make, settings):
     with pytest.raises(ConfigError):
         make({"report": every(10)}, **settings)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from singleton_jobs.ledger import Claim, Mark, UnreadableLedger, advance, judge, lower, read_ledger, size
+from singleton_jobs.ledger import Claim, Mark, UnreadableLedger, advance, aftermath, judge, lower, read_ledger, size
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -27,6 +27,47 @@ def test_the_text_is_as_documented():
 def test_what_is_written_is_read_back():
     marks = {"app:α": Mark(NOON + timedelta(microseconds=1), "n", "d"), "fn:b": Mark(NOON, "m")}
     assert after(marks=marks, now=NOON) == marks
+
+
+def test_a_count_of_runs_is_written_last_and_read_back():
+    text = advance({}, [claim(nonce="n", runs=7)], (), (), NOON)
+    assert text == '{"v":1,"jobs":{"app:report":["2026-11-22T12:00:00.000000Z","n","c",7]}}'
+    assert read_ledger(text) == {"app:report": Mark(NOON, "n", "c", 7)}
+
+
+def test_a_count_outlives_the_end_of_its_run_and_a_mark_that_is_lowered():
+    marks = {"app:report": Mark(NOON + HOUR, "n", "c", 7)}
+    assert after(marks=marks, done={("app:report", "n")})["app:report"].runs == 7
+    assert lower(marks, NOON)["app:report"].runs == 7
+
+
+def test_the_latest_claim_of_a_batch_says_how_many_runs_there_are():
+    claims = [claim(nonce="a", runs=3), claim(nonce="b", fire=NOON + HOUR, runs=4)]
+    assert after(claims)["app:report"].runs == 4
+
+
+@pytest.mark.parametrize(
+    ("mark", "outcome", "left"),
+    [
+        (Mark(NOON, "a"), None, "open"),
+        (Mark(NOON, "a"), "granted", "open"),
+        (Mark(NOON, "a", "d"), "granted", "cut"),
+        (Mark(NOON, "b"), None, "none"),  # another has claimed this very fire
+        (Mark(NOON + HOUR, "b"), None, "cut"),
+        (Mark(NOON + HOUR, "b"), "granted", "cut"),
+        (Mark(NOON - HOUR, "b"), None, "none"),  # it never landed
+        (None, None, "none"),
+        (None, "granted", "cut"),
+    ],
+)
+def test_what_an_ended_term_has_left_of_a_claim(mark, outcome, left):
+    sent = claim(nonce="a", carried={"a"})
+    sent.outcome = outcome
+    assert aftermath(sent, mark) == left
+
+
+def test_a_claim_that_was_never_sent_leaves_nothing():
+    assert aftermath(claim(), Mark(NOON + HOUR, "b")) == "none"
 
 
 def test_no_ledger_has_no_marks():

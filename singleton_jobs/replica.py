@@ -209,7 +209,13 @@ class Replica:
     async def __aexit__(self, *_: object) -> None:
         await self._close(10, block=False)
 
-    # What leaderships and lockers use
+    # What leaderships, lockers and integrations use
+
+    def but(self, **changes: Any) -> Replica:
+        """Another replica, with other ``store``, ``namespace``, ``identity`` or ``prefix`` and else set up alike."""
+        other = Replica(clock=self.clock, driver=self._given_driver)
+        other._settings = self._settings.but(**changes)
+        return other
 
     @property
     def mode(self) -> Mode:

@@ -59,6 +59,19 @@ class Settings:
         self._config = config
         self._mode: Mode = mode
 
+    def but(self, **changes: Any) -> Settings:
+        """The same with other arguments."""
+        given = {
+            "store": self._store,
+            "namespace": self._namespace,
+            "identity": self.identity,
+            "prefix": self._prefix,
+            "config": self._config,
+            "hooks": self.hooks,
+            "mode": self._mode,
+        }
+        return Settings(**{**given, **changes})
+
     def resolve_mode(self) -> Mode:
         """The mode given, else ``SINGLETON_JOBS_MODE``, else auto."""
         if self._mode != "auto":

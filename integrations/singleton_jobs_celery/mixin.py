@@ -64,9 +64,9 @@ class SingletonMixin(Scheduler):
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Dispatch what is due, on the replica that leads; the seconds until it is to be called again."""
+        _quit_if_orphaned()
         if self._mode == "always":
             return super().tick(*args, **options)  # type: ignore[no-any-return]
-        _quit_if_orphaned()
         if self._mode == "never" or self._closed:
             return self._config.retry_period
         if self._post is None:
@@ -128,7 +128,7 @@ class SingletonMixin(Scheduler):
             result = super().apply_async(message, producer=producer, advance=False, **options)
         except BaseException as error:
             self._fires.failed(planned)
-            if _is_brokers(error):
+            if self._is_brokers(error):
                 self._step_down(error)
                 raise _Abandoned from error
             raise
@@ -198,20 +198,16 @@ class SingletonMixin(Scheduler):
             expires = expiry(planned.at, following, self._config.lease_duration)
         return Message(entry, Fire(claim.job, claim.fire, term), expires)
 
+    def _is_brokers(self, error: BaseException) -> bool:
+        """Whether the broker is away; else only this one message could not be sent."""
+        cause = error.__cause__ or error.__context__  # of beat's SchedulingError
+        return isinstance(cause, (OperationalError, *self.connection.connection_errors))
+
     def _step_down(self, error: BaseException) -> None:
         logger.error("lease %s: the broker cannot be reached, others may lead: %s", self._leadership.lease, error)
         self._inner.disconnect()
         if self._post:
             self._post.step_down()
-
-
-def _is_brokers(error: BaseException | None) -> bool:
-    """Whether the broker is away; else only this one message could not be sent."""
-    while error is not None:
-        if isinstance(error, (OperationalError, OSError)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _quit_if_orphaned() -> None:

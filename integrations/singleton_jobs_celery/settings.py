@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from celery import Celery
 
-from singleton_jobs import Config, ConfigError, Leadership, Replica
+from singleton_jobs import Config, ConfigError, Leadership
 from singleton_jobs.process import default_replica
 
 __all__ = ["Settings"]
@@ -43,8 +43,8 @@ class Settings(NamedTuple):
         return cls(lease, _timing(given), place, given.get("scheduler"))
 
     def leadership(self) -> Leadership:
-        """The candidacy of this beat; through the process's own replica unless the settings name another place."""
-        replica = Replica(**self.place) if self.place else default_replica()
+        """The candidacy of this beat, through the process's own replica, or one like it in the place that is named."""
+        replica = default_replica().but(**self.place) if self.place else default_replica()
         return replica.leadership(self.lease, self.config)
 
 

@@ -25,20 +25,11 @@ def heard():
 
 
 @pytest.fixture(autouse=True)
-def replicas(monkeypatch, heard):
-    """The replicas that beats have made, each a process of its own as far as the store can tell."""
-    made = []
-
-    def make(**place):
-        made.append(
-            Replica(**{"identity": f"pod-{len(made)}"} | place, clock=PUSHED.clock, driver=DRIVER, hooks=[heard])
-        )
-        return made[-1]
-
-    monkeypatch.setattr(settings, "Replica", make)
-    yield made
-    for replica in made:
-        replica.close(drain=0)
+def default(monkeypatch, heard):
+    """The process's own replica; each beat of a test makes one like it, a process of its own as far as a store can tell."""
+    replica = Replica(clock=PUSHED.clock, driver=DRIVER, hooks=[heard])
+    monkeypatch.setattr(settings, "default_replica", lambda: replica)
+    return replica
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +53,7 @@ def make(space, tmp_path):
 
     def make(entries=None, *, app=None, conf=None, **more):
         app = app or make_app(entries, **conf or {})
-        app.conf.singleton_jobs = {"store": space, **TIMING, **more}
+        app.conf.singleton_jobs = {"store": space, "identity": f"pod-{len(made)}", **TIMING, **more}
         made.append(Beat(app, tmp_path, len(made)))
         return made[-1]
 
@@ -70,6 +61,7 @@ def make(space, tmp_path):
     space.fault = None
     for beat in made:
         beat.scheduler.close()
+        beat.leadership.replica.close(drain=0)
 
 
 @pytest.fixture

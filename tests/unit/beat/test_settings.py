@@ -2,7 +2,8 @@
 
 import pytest
 
-from singleton_jobs import Config, ConfigError
+from singleton_jobs import Config, ConfigError, Replica
+from singleton_jobs.events import TermStarted
 from singleton_jobs_celery.settings import Settings
 from unit.beat.site import LEASE, every, make_app, now, SECOND, fires
 
@@ -27,16 +28,20 @@ def test_timing_is_given_in_single_values_or_as_a_config():
     assert of(config=config).config == config
 
 
-def test_a_place_of_its_own_makes_a_replica(replicas, space):
-    leadership = of(store=space, prefix="billing-", identity="me").leadership()
-    assert leadership.replica is replicas[0]
+def test_a_place_of_its_own_makes_a_replica_that_is_else_set_up_like_the_processs_own(default, space, heard):
+    default.configure(Replica(store=space, hooks=[heard], namespace="n")._settings)
+    leadership = of(prefix="billing-", identity="me").leadership()
+    assert leadership.replica is not default
     assert leadership.lease == "billing-celery-beat"
+    assert leadership.wait(timeout=5)
+    assert leadership.replica.identity.startswith("me_")
+    assert space.holder("billing-celery-beat") == leadership.replica.identity
+    heard.wait_for(TermStarted)
+    leadership.replica.close()
 
 
-def test_otherwise_it_is_the_processs_own():
-    from singleton_jobs.process import default_replica
-
-    assert of(lease="beat-of-the-default").leadership().replica is default_replica()
+def test_otherwise_it_is_the_processs_own(default):
+    assert of(lease="beat-of-the-default").leadership().replica is default
 
 
 def test_unknown_settings_are_refused_by_name():

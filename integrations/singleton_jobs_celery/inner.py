@@ -51,14 +51,18 @@ class Inner:
 
     def fire(self, entry: ScheduleEntry) -> datetime | None:
         """The nominal time (UTC) of the fire of ``entry`` that is due now, if its own clock says that one is."""
-        return self.nominal(entry, datetime.now(UTC)) if entry.is_due()[0] else None  # a clock that is read first
+        try:
+            due, _ = entry.is_due()
+        except Exception:  # beat will ask, too, and says so
+            return None
+        return self.nominal(entry, datetime.now(UTC)) if due else None
 
     def nominal(self, entry: ScheduleEntry, now: datetime) -> datetime | None:
         """The nominal time of an entry that is due at ``now``; None if its schedule names the last one for ever."""
         last = last_run(entry)
         if last is None:
             return now
-        following = next_due(entry.schedule, last, now)
+        following = next_due(entry.schedule, last)
         if following is not None and following <= last:
             return None
         return latest_due(entry.schedule, last, now) or now

@@ -95,7 +95,7 @@ class SingletonMixin(Scheduler):
             fire = planned.claim.fire if planned else self._inner.nominal(entry, now)
             if fire is None:
                 return False, self.max_interval
-            following = next_due(entry.schedule, fire, now)
+            following = next_due(entry.schedule, fire)
             wait = (following - now).total_seconds() if following else wait
         return due, wait
 
@@ -194,7 +194,7 @@ class SingletonMixin(Scheduler):
     def _message(self, entry: ScheduleEntry, planned: Planned, term: Term) -> Message:
         claim, expires = planned.claim, None
         if getattr(self.app.tasks.get(entry.task), "expires", None) is None:
-            following = next_due(entry.schedule, claim.fire, planned.at)
+            following = next_due(entry.schedule, claim.fire)
             expires = expiry(planned.at, following, self._config.lease_duration)
         return Message(entry, Fire(claim.job, claim.fire, term), expires)
 

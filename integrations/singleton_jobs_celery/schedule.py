@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 from celery.schedules import BaseSchedule, schedule
 
 __all__ = ["latest_due", "next_due"]
 
-SPANS = tuple(timedelta(minutes=2**power) for power in range(24))  # two minutes and less, to sixteen years
+SPANS = tuple(timedelta(minutes=2**power) for power in range(24))  # from a minute to sixteen years
+
+Following = Callable[[datetime], datetime | None]
 
 
-def next_due(schedule: BaseSchedule, last: datetime, now: datetime) -> datetime | None:
-    """The first fire after ``last`` (UTC), as the schedule itself names it at ``now``; None if there is none."""
+def next_due(schedule: BaseSchedule, last: datetime) -> datetime | None:
+    """The first fire after ``last`` (UTC); None if there is none."""
     if _is_plain(schedule):
         fire: datetime = last + schedule.run_every
         return fire
-    return _after(_at(schedule, now), last, now)
+    return _following(schedule)(last)
 
 
 def latest_due(schedule: BaseSchedule, last: datetime, now: datetime) -> datetime | None:
@@ -28,20 +30,38 @@ def latest_due(schedule: BaseSchedule, last: datetime, now: datetime) -> datetim
     """
     if _is_plain(schedule):
         return _on_grid(last, schedule.run_every, now)
-    frozen = _at(schedule, now)
-    first = _after(frozen, last, now)
+    following = _following(schedule)
+    first = following(last)
     if first is None or first > now:
         return None
     if hasattr(schedule, "run_every"):  # depends on where it is counted from
-        second = _after(frozen, first, now)
+        second = following(first)
         return first if second is None else _on_grid(first, second - first, now) or first
     for since in _bases(first, now):
-        latest = None
-        for latest in _walk(frozen, since, now):  # noqa: B007 (the last one)
-            pass
-        if latest:
-            return latest
+        if passed := list(_walk(following, since, now)):
+            return passed[-1]
     return first
+
+
+def _following(schedule: BaseSchedule) -> Following:
+    """What fire comes after another, by a copy of ``schedule`` whose clock shows the time of the first.
+
+    So the answer depends on nothing else. Celery's own clock makes a difference before 5.7: a crontab that ran last
+    on another day leaves out the rest of that hour.
+    """
+    frozen: BaseSchedule = object.__new__(type(schedule))
+    frozen.__dict__.update(schedule.__dict__)
+
+    def following(last: datetime) -> datetime | None:
+        local = last.astimezone(schedule.tz)
+        frozen.nowfun = lambda: local
+        try:
+            left = frozen.remaining_estimate(local)
+        except NotImplementedError:  # it says only whether it is due
+            return None
+        return None if left is None else last + left
+
+    return following
 
 
 def _bases(first: datetime, now: datetime) -> Iterator[datetime]:
@@ -53,8 +73,8 @@ def _bases(first: datetime, now: datetime) -> Iterator[datetime]:
     yield first
 
 
-def _walk(frozen: BaseSchedule, since: datetime, now: datetime) -> Iterator[datetime]:
-    while (fire := _after(frozen, since, now)) is not None and since < fire <= now:
+def _walk(following: Following, since: datetime, now: datetime) -> Iterator[datetime]:
+    while (fire := following(since)) is not None and since < fire <= now:
         yield fire
         since = fire
 
@@ -68,20 +88,3 @@ def _on_grid(last: datetime, step: timedelta, now: datetime) -> datetime | None:
 
 def _is_plain(schedule_: BaseSchedule) -> bool:
     return type(schedule_) is schedule and not schedule_.relative
-
-
-def _at(schedule: BaseSchedule, now: datetime) -> BaseSchedule:
-    """A copy whose clock stands still: what it answers depends on nothing else."""
-    frozen: BaseSchedule = object.__new__(type(schedule))
-    frozen.__dict__.update(schedule.__dict__)
-    local = now.astimezone(schedule.tz)
-    frozen.nowfun = lambda: local
-    return frozen
-
-
-def _after(frozen: BaseSchedule, last: datetime, now: datetime) -> datetime | None:
-    left = frozen.remaining_estimate(last.astimezone(frozen.tz))
-    if left is None:
-        return None
-    fire: datetime = (now + left).astimezone(UTC)
-    return fire

@@ -5,7 +5,9 @@ from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
-from celery.schedules import crontab
+from celery import VERSION
+from celery.beat import Scheduler
+from celery.schedules import BaseSchedule, crontab, schedule
 from unit.beat.site import HOUR, MINUTE, SECOND, drained, every, fires, make_app, now
 from unit.stage import until
 
@@ -85,7 +87,6 @@ def test_a_message_carries_the_fire_and_the_fencing_token(lead, frozen):
     (sent,) = drained(beat.app)
     assert sent.headers["singleton-jobs-fire"] == (begun + 10 * SECOND).isoformat()
     assert sent.headers["singleton-jobs-token"] == beat.leadership.term.fencing_token
-    assert sent.headers["celery_beat_task"] is True
 
 
 def test_headers_of_an_entry_stay_its_own(lead, frozen):
@@ -175,3 +176,30 @@ def test_the_entries_of_a_heap_that_changes_are_kept(lead, frozen):
     frozen.tick(4 * SECOND)
     beat.work()
     assert fires(beat.app, "late") == [begun + 14 * SECOND]
+
+
+class Broken(schedule):
+    def is_due(self, last_run_at):
+        raise ValueError("no such time")
+
+
+@pytest.mark.skipif(VERSION < (5, 7), reason="it stops beat itself")
+def test_an_entry_that_cannot_tell_when_it_is_due_stops_no_other(lead, frozen):
+    beat, begun = lead({"broken": every(Broken(SECOND)), "report": every(10)}), now()
+    frozen.tick(10 * SECOND)
+    beat.work()
+    assert fires(beat.app) == [begun + 10 * SECOND]
+
+
+class Eager(BaseSchedule):
+    """Says only whether it is due."""
+
+    def is_due(self, last_run_at):
+        return now() - last_run_at >= 10 * SECOND, 10
+
+
+def test_a_schedule_that_names_no_times_is_sent_for_the_time_at_which_it_was_found_due(lead, frozen):
+    beat, begun = lead({"eager": every(Eager())}, conf={"beat_scheduler": Scheduler}), now()
+    frozen.tick(12 * SECOND)
+    beat.work()
+    assert fires(beat.app) == [begun + 12 * SECOND]

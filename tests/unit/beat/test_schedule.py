@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redbeat.schedules import rrule
 
 from celery import Celery
-from celery.schedules import crontab, schedule
+from celery.schedules import BaseSchedule, crontab, schedule
 from singleton_jobs_celery.schedule import latest_due, next_due
 from unit.beat.site import DAY, HOUR, MINUTE, SECOND
 
@@ -60,7 +60,7 @@ def test_an_intervals_latest_fire_is_at_most_one_interval_ago(step, gap):
 
 
 def test_an_interval_is_next_due_one_interval_later():
-    assert next_due(interval(10), NOON, NOON + DAY) == NOON + 10 * SECOND
+    assert next_due(interval(10), NOON) == NOON + 10 * SECOND
 
 
 def test_an_interval_of_nothing_is_always_due():
@@ -89,7 +89,7 @@ def test_a_crontab_is_due_at_its_minutes(last, now, fire):
 
 
 def test_a_crontab_is_next_due_at_its_next_minute():
-    assert next_due(cron(minute="*/5"), NOON + SECOND, NOON + DAY) == NOON + 5 * MINUTE
+    assert next_due(cron(minute="*/5"), NOON + SECOND) == NOON + 5 * MINUTE
 
 
 def test_a_months_absence_of_a_minutely_crontab_is_no_long_walk():
@@ -107,7 +107,7 @@ def test_a_crontab_is_in_the_apps_zone():
     app = Celery("app", set_as_current=False)
     app.conf.timezone = "Europe/Berlin"
     assert latest_due(crontab(minute=0, hour=14, app=app), NOON - HOUR, NOON) == NOON
-    assert next_due(crontab(minute=0, hour=15, app=app), NOON, NOON) == datetime(2026, 6, 1, 13, tzinfo=UTC)
+    assert next_due(crontab(minute=0, hour=15, app=app), NOON) == datetime(2026, 6, 1, 13, tzinfo=UTC)
 
 
 def test_a_crontab_of_django_is_in_its_own_zone():
@@ -146,7 +146,7 @@ def test_a_rule_is_due_as_it_says():
 def test_a_rule_that_has_ended_is_not_due():
     ended = rrule("HOURLY", dtstart=NOON - DAY, until=NOON - HOUR, app=APP)
     assert latest_due(ended, NOON - HOUR, NOON) is None
-    assert next_due(ended, NOON - HOUR, NOON) is None
+    assert next_due(ended, NOON - HOUR) is None
 
 
 def test_a_schedule_of_somebody_elses_that_counts_from_its_last_run_keeps_its_distance():
@@ -155,3 +155,11 @@ def test_a_schedule_of_somebody_elses_that_counts_from_its_last_run_keeps_its_di
             return super().remaining_estimate(last_run_at) + SECOND
 
     assert latest_due(Theirs(10 * SECOND, app=APP), NOON, NOON + 35 * SECOND) == NOON + 33 * SECOND
+
+
+def test_a_schedule_that_says_only_whether_it_is_due_names_no_times():
+    class Theirs(BaseSchedule):
+        pass
+
+    assert latest_due(Theirs(app=APP), NOON, NOON + DAY) is None
+    assert next_due(Theirs(app=APP), NOON) is None

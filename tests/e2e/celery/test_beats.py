@@ -205,15 +205,14 @@ def test_behaviour_12_a_crash_between_claim_and_message_skips_exactly_that_fire(
 
 
 def test_behaviour_13_many_entries(beats: Beats) -> None:
-    many = {f"a-report-with-a-usual-name-{number}": 2.0 for number in range(250)}
-    beats.several(many, 2)
+    beats.several({}, 2, many=250)
     beats.wait_sent(3 * 250)
     beats.end_all()
     beats.verdict().assert_once()
 
 
 def test_behaviour_13_too_many_entries_are_refused_before_the_first_tick(beats: Beats) -> None:
-    beat = beats({f"a-report-with-a-usual-name-{number}": 60.0 for number in range(5000)})
+    beat = beats({}, many=5000)
     assert beat.process.wait() != 0
     assert "room for 200 KiB" in beat.process.output
     assert "each with a lease of its own" in beat.process.output

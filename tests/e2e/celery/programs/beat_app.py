@@ -1,6 +1,6 @@
 """A Celery app whose beat has the entries that OPTIONS name; each entry's task has its name.
 
-Options: broker (URL), entries (seconds, or the fields of a crontab, by name), settings (``app.conf.singleton_jobs``),
+Options: broker (URL), entries (seconds, or the fields of a crontab, by name), many (so many more), settings (``app.conf.singleton_jobs``),
 config (of the replica), conf (more of the app's), inner (the scheduler that is guarded), trigger (a file: what it says
 is done to this process in the midst of the next message's sending: the name of a signal, or a number of seconds to
 hang).
@@ -11,6 +11,7 @@ import signal
 import time
 from pathlib import Path
 
+import program
 from celery import Celery, signals
 from celery.schedules import crontab
 from program import configure, log, option, options
@@ -22,7 +23,9 @@ if os.environ.get("DJANGO_SETTINGS_MODULE"):
 app.conf.update(
     beat_schedule={
         name: {"task": name, "schedule": crontab(**when) if isinstance(when, dict) else when}
-        for name, when in option("entries", {}).items()
+        for name, when in (
+            option("entries", {}) | {f"a-report-with-a-usual-name-{n}": 2.0 for n in range(option("many", 0))}
+        ).items()
     },
     result_expires=None,
     redbeat_redis_url=options.broker,
@@ -59,6 +62,7 @@ def on_published(headers=None, **_):
 
 @signals.beat_init.connect
 def on_init(**_):
+    program._journal = os.open(os.environ["JOURNAL"], os.O_WRONLY | os.O_APPEND)  # a worker closes it in its beat
     log("beat")
 
 

@@ -24,6 +24,7 @@ PROGRAMS = Path(__file__).resolve().parent / "programs"
 LEASE = "celery-beat"
 TIMING = {"lease_duration": 3, "renew_deadline": 2, "retry_period": 0.5}
 LEDGER = "singleton-jobs/fires"
+CELERY = "from celery.__main__ import main; main()"
 LOAD = 6.0  # seconds that a busy machine may add to what is bounded
 
 
@@ -98,6 +99,7 @@ class Beats:
         command: Iterable[str] = ("beat",),
         scheduler: str = "singleton",
         pod: Pod | None = None,
+        launch: list[str] | None = None,
         skew: float = 0,
         path: Iterable[Path] = (),
         env: dict[str, str | None] | None = None,
@@ -107,7 +109,7 @@ class Beats:
         number = len(self.every)
         trigger = self._folder / f"trigger-{number}"
         paths = [str(PROGRAMS), str(SHARED_PROGRAMS), *map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
-        launch = ["-m", "celery"] if not skew else ["-c", "import skew; from celery.__main__ import main; main()"]
+        launch = launch or (["-c", f"import skew; {CELERY}"] if skew else ["-m", "celery"])
         process = self._start.python(
             *launch,
             *("-A", "beat_app"),

@@ -122,6 +122,12 @@ class Candidacy:
         """Whether the stored record may still name this identity."""
         return self._candidate.unsettled
 
+    def rename(self, identity: str) -> None:
+        """Compete as ``identity`` from now on, unless a record may be stored that bears the present one."""
+        with self._mutex:
+            if self._candidate.rename(identity):
+                self.identity = identity
+
     # Guarded work
 
     @property

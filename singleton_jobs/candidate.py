@@ -100,6 +100,13 @@ class Candidate:
 
     # What the program asks for
 
+    def rename(self, identity: str) -> bool:
+        """Be called ``identity`` from now on; refused while a record may be stored that has to be known as ours."""
+        if self.hold or self.unsettled or self.releasing:
+            return False
+        self.identity = self._observer.identity = self._writer.identity = identity
+        return True
+
     def start(self, now: float) -> None:
         """Compete from now on, beginning with a read at once."""
         self._wanted = True

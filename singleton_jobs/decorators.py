@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, overload
 
 from .config import Config, Seconds, seconds
 from .errors import ConfigError
 from .process import default_replica
 from .replica import Replica
-from .skipped import Skipped
+from .skipped import OnBusy, Skipped
 
 if TYPE_CHECKING:
     from .leaderships import Leadership
     from .locker import LeaseLocker
     from .runs import Every
 
-__all__ = ["Decorator", "Guarded", "OnBusy", "OnSkip", "StrictDecorator", "exclusive", "held_only", "leader_only"]
+__all__ = ["Decorator", "Guarded", "OnSkip", "StrictDecorator", "exclusive", "held_only", "leader_only"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -25,7 +25,6 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 OnSkip = Literal["return", "raise"]
-OnBusy = Literal["skip", "raise"]
 
 
 class Guarded(Generic[P, R_co]):
@@ -123,7 +122,8 @@ def leader_only(
     leadership = (replica or default_replica()).leadership(lease, config)
 
     def decorate(function: Callable[..., Any]) -> Any:
-        from .guard import LeaderGuard, guard
+        from .guard import guard
+        from .guards import LeaderGuard
 
         every = _every(function, job, at_most_every)
         return guard(function, LeaderGuard(leadership, strict=on_skip == "raise", every=every))
@@ -153,12 +153,25 @@ def exclusive(
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> StrictDecorator: ...
+@overload
+def exclusive(
+    lease: str,
+    wait: Seconds | None = 0,
+    *,
+    on_busy: Literal["retry"],
+    countdown: Seconds | None = None,
+    at_most_every: Seconds | None = None,
+    job: str | None = None,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> Decorator: ...
 def exclusive(
     lease: str,
     wait: Seconds | None = 0,
     on_busy: OnBusy = "skip",
     at_most_every: Seconds | None = None,
     *,
+    countdown: Seconds | None = None,
     job: str | None = None,
     config: Config | None = None,
     replica: Replica | None = None,
@@ -168,19 +181,27 @@ def exclusive(
     A call that does not get it within ``wait`` seconds (None: no limit) returns `Skipped`; with ``on_busy="raise"``
     it raises LeaseBusy, or the StoreError that kept it from asking. ``at_most_every`` and ``job`` as for `leader_only`.
     Refuses what `leader_only` refuses.
+
+    On a Celery task's function (under ``@app.task``) the holder carries the task's id, a redelivered message waits for
+    its dead holder's lease to run out, and ``on_busy="retry"`` has Celery run the task again in ``countdown`` seconds
+    (by default the lease's duration), as often as the task's own ``max_retries`` allows. Outside of a task that raises.
     """
     if not isinstance(lease, str):
         raise TypeError('write @exclusive(lease="name"), with a lease name and parentheses')
-    if on_busy not in ("skip", "raise"):
-        raise ConfigError(f"on_busy must be 'skip' or 'raise', not {on_busy!r}")
+    if on_busy not in get_args(OnBusy):
+        raise ConfigError(f"on_busy must be 'skip', 'raise' or 'retry', not {on_busy!r}")
+    if countdown is not None and on_busy != "retry":
+        raise ConfigError("countdown is for on_busy='retry' only")
     limit = None if wait is None else seconds("wait", wait, zero=True)
+    again = None if countdown is None else seconds("countdown", countdown, zero=True)
     locker = (replica or default_replica()).locker(lease, config)
 
     def decorate(function: Callable[..., Any]) -> Any:
-        from .guard import ExclusiveGuard, guard
+        from .guard import guard
+        from .guards import ExclusiveGuard
 
         every = _every(function, job, at_most_every)
-        return guard(function, ExclusiveGuard(locker, limit, strict=on_busy == "raise", every=every))
+        return guard(function, ExclusiveGuard(locker, limit, on_busy, again, every=every))
 
     return decorate
 
@@ -199,7 +220,8 @@ def held_only(locker: LeaseLocker) -> Decorator:
     """The decorator behind `LeaseLocker.leader_only`."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        from .guard import HeldGuard, guard
+        from .guard import guard
+        from .guards import HeldGuard
 
         return guard(function, HeldGuard(locker))
 

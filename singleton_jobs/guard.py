@@ -1,7 +1,6 @@
 """What decorated functions become: wrappers that ask for a term before each call."""
 
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
 from operator import attrgetter
@@ -11,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from .cancellation import Cancellation
-from .errors import LeadershipLost, LeaseBusy, NotLeader, StoreError
-from .events import RunSkipped
+from .guards import Guard
 from .leaderships import Leadership
-from .locker import LeaseLocker
-from .runs import Every, Run, claim_run
-from .signals import on_event_loop, run_blocking
-from .skipped import Reason, Skipped
+from .runs import Every, Run
+from .signals import run_blocking
 from .term import CURRENT_TERMS, Term
 
 if TYPE_CHECKING:
@@ -26,118 +22,7 @@ if TYPE_CHECKING:
 else:
     _FunctionWrapper, _BoundFunctionWrapper = wrapt.FunctionWrapper, wrapt.BoundFunctionWrapper
 
-__all__ = ["ExclusiveGuard", "Guard", "HeldGuard", "LeaderGuard", "guard"]
-
-
-class Guard(ABC):
-    """Lets calls in, or says why not; every call let in is to be let out."""
-
-    def __init__(self, subject: Leadership | LeaseLocker, *, strict: bool, every: Every | None = None) -> None:
-        self.subject = subject
-        self.strict = strict
-        self.every = every
-        if every:
-            subject.jobs.add(every.key)
-
-    @abstractmethod
-    def enter(self, entry: object) -> Term | None:
-        """The term to run under, if that is known without waiting; ``entry`` stands for the call."""
-
-    @abstractmethod
-    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
-        """The term to run under, or why not."""
-
-    def exit(self, entry: object, term: Term | None) -> None:
-        """The call has ended, or was interrupted while it entered."""
-        if term is not None:
-            term._exit(entry)
-        elif self.subject.candidacy is not None:
-            self.subject.candidacy.exit(entry)
-
-    async def aexit(self, entry: object, term: Term | None) -> None:
-        """The coroutine has ended."""
-        self.exit(entry, term)
-
-    async def claim(self, term: Term, every: Every, *, block: bool) -> Run | Reason:
-        """The run to do under ``term``, of a function that runs at most every so often; or why not."""
-        candidacy = self.subject.candidacy or self.subject.replica.pretended(self.subject.name)
-        try:
-            return await claim_run(candidacy, term, every, self.subject.replica.nonce(), block=block) or "too-soon"
-        except LeadershipLost:
-            return "not-leader"
-
-    def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
-        """Report a call that does not run; raises if the guard is strict."""
-        subject, candidacy = self.subject, self.subject.candidacy
-        skipped = Skipped(subject.lease, reason, candidacy.holder if candidacy else None)
-        name = getattr(function, "__qualname__", repr(function))
-        event = RunSkipped(subject.lease, candidacy.identity if candidacy else "", name, reason)
-        subject.replica.emit(event, subject)
-        if self.strict:
-            raise self.refusal(skipped)
-        return skipped
-
-    def refusal(self, skipped: Skipped) -> Exception:
-        """What a strict guard raises."""
-        return NotLeader(skipped.lease, skipped.reason, skipped.holder)
-
-
-class LeaderGuard(Guard):
-    """Runs while the replica leads."""
-
-    subject: Leadership
-
-    def enter(self, entry: object) -> Term | None:
-        candidacy = self.subject.candidacy
-        return candidacy.enter(entry) if candidacy else None
-
-    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
-        return await self.subject.admit(entry, block=block, wait=not (block and on_event_loop()))
-
-
-class HeldGuard(Guard):
-    """Runs while a locker is held."""
-
-    subject: LeaseLocker
-
-    def __init__(self, locker: LeaseLocker) -> None:
-        super().__init__(locker, strict=False)
-
-    def enter(self, entry: object) -> Term | None:
-        return self.subject.enter(entry)
-
-    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
-        return self.subject.pretended() or ("draining" if self.subject.replica.closed else "not-leader")
-
-
-class ExclusiveGuard(Guard):
-    """Locks for each call."""
-
-    subject: LeaseLocker
-
-    def __init__(self, locker: LeaseLocker, wait: float | None, *, strict: bool, every: Every | None = None) -> None:
-        super().__init__(locker, strict=strict, every=every)
-        self._wait = wait
-
-    def enter(self, entry: object) -> Term | None:
-        return None
-
-    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
-        return self.subject.pretended() or await self.subject.acquire(self._wait, block=block)
-
-    def exit(self, entry: object, term: Term | None) -> None:
-        if term is not None:
-            run_blocking(self.subject.free(term, block=True))
-
-    async def aexit(self, entry: object, term: Term | None) -> None:
-        if term is not None:
-            await self.subject.free(term, block=False)
-
-    def refusal(self, skipped: Skipped) -> Exception:
-        error = self.subject.candidacy.error if self.subject.candidacy else None
-        if isinstance(error, StoreError) and skipped.reason in ("store-unreachable", "access-denied"):
-            return error
-        return LeaseBusy(skipped.lease, skipped.holder)
+__all__ = ["guard"]
 
 
 def guard(function: Callable[..., Any], by: Guard) -> Any:

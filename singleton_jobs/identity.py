@@ -11,7 +11,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["identity_prefix", "new_identity", "new_nonce", "secure_random"]
+__all__ = ["identity_prefix", "new_identity", "new_nonce", "readable", "secure_random"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PRINTABLE = re.compile(r"[!-~]+")
@@ -34,7 +34,12 @@ def identity_prefix(given: str | None = None) -> str:
         return value
     import socket
 
-    return re.sub(r"[^!-~]", "-", socket.gethostname())[:MAX_PREFIX] or "unknown"
+    return readable(socket.gethostname()) or "unknown"
+
+
+def readable(name: str) -> str:
+    """``name``, of a task or a host, as a part of an identity."""
+    return re.sub(r"[^!-~]", "-", name)[:MAX_PREFIX]
 
 
 def secure_random() -> Random:

@@ -60,6 +60,7 @@ class LeaseLocker:
         self.callbacks: list[Callable[[Event], object]] = []
         self.jobs: set[str] = set()
         self._config = config
+        self._identity = ""  # what it is called outside of tasks
         self._term: Term | None = None  # of the lock that was taken and not yet unlocked
         self._taken = False
         self._taker: object = None
@@ -195,12 +196,15 @@ class LeaseLocker:
         """Unlock what `acquire` locked."""
         await self._unlock_with_retry(term, None, block=block)
 
-    async def acquire(self, wait: float | None, *, block: bool) -> Term | Reason:
-        """The term of a lock taken for one call (None: wait without limit), or why there is none."""
+    async def acquire(self, wait: float | None, task: str | None = None, *, block: bool) -> Term | Reason:
+        """The term of a lock taken for one call (None: wait without limit), or why there is none.
+
+        ``task``: the id that the holder is to carry.
+        """
         if self.replica.closed:
             return "draining"
         try:
-            taken = await (self._try_lock(block=block) if wait == 0 else self._lock(wait, block=block))
+            taken = await (self._try_lock(task, block=block) if wait == 0 else self._lock(wait, task, block=block))
         except AccessDenied:
             return "access-denied"
         except StoreError:
@@ -208,6 +212,11 @@ class LeaseLocker:
         if taken and self._term:
             return self._term
         return "draining" if self.replica.closed else "busy"
+
+    @property
+    def timing(self) -> Config:
+        """The lease's timing."""
+        return self._config or self.replica.default_config()
 
     def begin_close(self) -> None:
         """Refuse new locks; a held one counts as work until it is unlocked."""
@@ -250,6 +259,7 @@ class LeaseLocker:
         with self._mutex:
             if self.candidacy is None:
                 self.candidacy = self.replica.open(self.name, "a locker", self._config, self, sticky=False)
+                self._identity = self.candidacy.identity
                 self.replica.announce(self.candidacy)
             return self.candidacy
 
@@ -274,7 +284,7 @@ class LeaseLocker:
         if self.candidacy:
             self.candidacy.changed.notify()
 
-    async def _lock(self, timeout: Seconds | None, *, block: bool) -> bool:
+    async def _lock(self, timeout: Seconds | None, task: str | None = None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
         candidacy = self._open()
         if self.is_held and self._taker == _caller(block=block):
@@ -288,18 +298,26 @@ class LeaseLocker:
         def decided() -> bool:
             return candidacy.term is not None or candidacy.draining or isinstance(candidacy.error, AccessDenied)
 
-        return await self._attempt(candidacy, decided, until, block=block)
+        return await self._attempt(candidacy, decided, until, task, block=block)
 
-    async def _try_lock(self, *, block: bool) -> bool:
+    async def _try_lock(self, task: str | None = None, *, block: bool) -> bool:
         candidacy = self._open()
         if not self._take():
             return False
-        return await self._attempt(candidacy, lambda: candidacy.settled, _one_attempt(candidacy), block=block)
+        until = _one_attempt(candidacy)
+        return await self._attempt(candidacy, lambda: candidacy.settled, until, task, block=block)
 
     async def _attempt(
-        self, candidacy: ClaimingCandidacy, decided: Callable[[], bool], until: float, *, block: bool
+        self,
+        candidacy: ClaimingCandidacy,
+        decided: Callable[[], bool],
+        until: float,
+        task: str | None,
+        *,
+        block: bool,
     ) -> bool:
         try:
+            candidacy.rename(self.replica.locker_identity(task) if task else self._identity)
             while True:
                 if not candidacy.start(unless=lambda: self.replica.closed):
                     return False

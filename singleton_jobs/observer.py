@@ -27,7 +27,7 @@ class Observer:
         self._offset: float | None = None  # of the store's clock to ours, as far as answers tell
         self._doubted: float | None = None  # what the last answer said of it, if that is not believed yet
         self._tuned = False  # since the clocks were last compared
-        self._identity = identity
+        self.identity = identity
         self._config = config
         self._unchanged_since = -math.inf
         self._ghost_until = -math.inf  # a live record vanished, and its holder may not know yet
@@ -57,7 +57,7 @@ class Observer:
         else:
             if known is None or _content(known) != _content(stored):
                 self._unchanged_since = at
-            others = known is not None and known.record.holder_identity not in ("", self._identity)
+            others = known is not None and known.record.holder_identity not in ("", self.identity)
             self.freed_by_another = others and not stored.record.holder_identity
             self._ghost_until = -math.inf
         self.stored = stored

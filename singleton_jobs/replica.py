@@ -12,7 +12,7 @@ from .clock import SYSTEM_CLOCK, Clock
 from .config import Config, Seconds, seconds
 from .errors import ConfigError
 from .health import Health, LeaseHealth
-from .identity import identity_prefix, new_identity, new_nonce, secure_random
+from .identity import identity_prefix, new_identity, new_nonce, readable, secure_random
 from .names import lease_name
 from .registry import Registry
 from .settings import Mode, Settings
@@ -166,6 +166,18 @@ class Replica:
         job: str | None = None,
         config: Config | None = None,
     ) -> StrictDecorator: ...
+    @overload
+    def exclusive(
+        self,
+        lease: str,
+        wait: Seconds | None = 0,
+        *,
+        on_busy: Literal["retry"],
+        countdown: Seconds | None = None,
+        at_most_every: Seconds | None = None,
+        job: str | None = None,
+        config: Config | None = None,
+    ) -> Decorator: ...
     def exclusive(self, lease: str, *arguments: Any, **options: Any) -> Any:
         """`singleton_jobs.exclusive` through this replica."""
         from .decorators import exclusive
@@ -239,8 +251,13 @@ class Replica:
             return wiring.storeless(name, timing)
         with self._mutex:
             _uses.claim((wiring.store_key(), name), name, role, timing, owner)
-        identity = wiring.identity if sticky else new_identity(wiring.pod, self._rng)
+        identity = wiring.identity if sticky else self.locker_identity(None)
         return wiring.candidacy(name, identity, timing, owner.callbacks, owner.jobs, sticky=sticky)
+
+    def locker_identity(self, task: str | None) -> str:
+        """A new identity for a lock, which carries the id of the task that it is taken for."""
+        pod = self._wire().pod
+        return new_identity(f"{pod}_{readable(task)}" if task else pod, self._rng)
 
     def nonce(self) -> str:
         """A new nonce for a claim."""

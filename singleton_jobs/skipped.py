@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["Reason", "Skipped"]
+__all__ = ["OnBusy", "Reason", "Skipped"]
 
 Reason = Literal[
     "not-leader", "not-ready", "store-unreachable", "access-denied", "draining", "too-soon", "busy", "mode"
 ]
+
+OnBusy = Literal["skip", "raise", "retry"]  # what a call does that is not to wait any longer
 
 
 class Skipped(NamedTuple):

@@ -39,7 +39,7 @@ class Writer:
     """Makes records unlike any before, so that each is proof of life and can be told from all others."""
 
     def __init__(self, identity: str, config: Config) -> None:
-        self._identity = identity
+        self.identity = identity
         self._duration = math.ceil(config.lease_duration)
         self._last: tuple[datetime, float] | None = None
         self._sent: list[_Sent] = []
@@ -53,12 +53,12 @@ class Writer:
         """Take the lease; every acquisition is a transition."""
         time = self._new_time(over, now, wall)
         transitions = (over.record.lease_transitions if over else 0) + 1
-        return self._write(LockRecord(self._identity, self._duration, time, time, transitions), over, ledger)
+        return self._write(LockRecord(self.identity, self._duration, time, time, transitions), over, ledger)
 
     def renewal(self, hold: Hold, over: Stored | None, ledger: str | None, now: float, wall: float) -> Write:
         """Keep the lease, and advance its ledger unless None."""
         time = self._new_time(over, now, wall)
-        record = LockRecord(self._identity, self._duration, hold.acquire_time, time, hold.transitions)
+        record = LockRecord(self.identity, self._duration, hold.acquire_time, time, hold.transitions)
         return self._write(record, over, ledger)
 
     def release(self, over: Stored, ledger: str | None, now: float, wall: float) -> Write:

@@ -41,16 +41,17 @@ class Hold:
     uid: str
     acquire_time: datetime | None
     transitions: int
+    identity: str = ""
     written_before: datetime | None = None  # the last write of whoever held the lease before
     ended_at: float | None = None
     ending: str = ""
 
-    def is_in(self, stored: Stored, identity: str) -> bool:
-        """Whether ``stored`` still records this hold of ``identity``."""
+    def is_in(self, stored: Stored) -> bool:
+        """Whether ``stored`` still records this hold."""
         record = stored.record
         return (
             stored.uid == self.uid
-            and record.holder_identity == identity
+            and record.holder_identity == self.identity
             and record.acquire_time == self.acquire_time
             and record.lease_transitions == self.transitions
         )

@@ -123,10 +123,10 @@ class Candidacy:
         return self._candidate.unsettled
 
     def rename(self, identity: str) -> None:
-        """Compete as ``identity`` from now on, unless a record may be stored that bears the present one."""
+        """Compete as ``identity`` from now on; a hold keeps its own."""
         with self._mutex:
-            if self._candidate.rename(identity):
-                self.identity = identity
+            self._candidate.rename(identity)
+            self.identity = self._candidate.identity
 
     # Guarded work
 

@@ -100,12 +100,10 @@ class Candidate:
 
     # What the program asks for
 
-    def rename(self, identity: str) -> bool:
-        """Be called ``identity`` from now on; refused while a record may be stored that has to be known as ours."""
-        if self.hold or self.unsettled or self.releasing:
-            return False
-        self.identity = self._observer.identity = self._writer.identity = identity
-        return True
+    def rename(self, identity: str) -> None:
+        """Be called ``identity`` from the next acquisition on; what was written before stays known as ours."""
+        if self.hold is None:
+            self.identity = self._observer.identity = self._writer.identity = identity
 
     def start(self, now: float) -> None:
         """Compete from now on, beginning with a read at once."""
@@ -207,7 +205,7 @@ class Candidate:
         if self.hold:
             if stored is None:
                 self._end("the lease was deleted", received_at)
-            elif not self.hold.is_in(stored, self.identity):
+            elif not self.hold.is_in(stored):
                 holder = stored.record.holder_identity
                 self._end(f"the record now names {holder!r:.80}" if holder else "the record was freed", received_at)
             else:
@@ -251,6 +249,7 @@ class Candidate:
                 uid=stored.uid,
                 acquire_time=stored.record.acquire_time,
                 transitions=stored.record.lease_transitions,
+                identity=stored.record.holder_identity,
                 written_before=(before.written_at or before.record.renew_time) if before else None,
             )
             self._last_hold = self.hold
@@ -342,10 +341,10 @@ class Candidate:
             self.answer = self.answer or "busy"
 
     def _is_ours(self, stored: Stored) -> bool:
-        if stored.record.holder_identity != self.identity:
+        if not stored.record.holder_identity:
             return False
         last = self._last_hold if self.releasing else None
-        return self._writer.wrote(stored) or (last is not None and last.is_in(stored, self.identity))
+        return self._writer.wrote(stored) or (last is not None and last.is_in(stored))
 
     def _acquisition(self, now: float, wall: float) -> Write:
         self._doing = "acquiring"

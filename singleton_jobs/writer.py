@@ -20,6 +20,7 @@ class _Sent:
 
     uid: str | None
     over: int | None
+    holder: str
     acquire_time: datetime | None
     renew_time: datetime | None
 
@@ -27,12 +28,17 @@ class _Sent:
         record = stored.record
         return (
             self.uid in (None, stored.uid)
+            and self.holder == record.holder_identity
             and self.acquire_time == record.acquire_time
             and self.renew_time == record.renew_time
         )
 
     def may_land_on(self, stored: Stored) -> bool:
         return self.uid == stored.uid and self.over is not None and self.over >= stored.version
+
+
+def _sent(uid: str | None, over: int | None, record: LockRecord) -> _Sent:
+    return _Sent(uid, over, record.holder_identity, record.acquire_time, record.renew_time)
 
 
 class Writer:
@@ -73,7 +79,7 @@ class Writer:
 
     def acknowledged(self, stored: Stored) -> None:
         """``stored`` is our last write: none before it can land any more."""
-        self._sent = [_Sent(stored.uid, stored.version, stored.record.acquire_time, stored.record.renew_time)]
+        self._sent = [_sent(stored.uid, stored.version, stored.record)]
 
     def saw(self, stored: Stored) -> None:
         """Forget the writes that can land no more, now that ``stored`` is there."""
@@ -85,7 +91,7 @@ class Writer:
 
     def _write(self, record: LockRecord, over: Stored | None, ledger: str | None = None) -> Write:
         uid, version = (over.uid, over.version) if over else (None, None)
-        self._sent = [*self._sent[1 - REMEMBERED :], _Sent(uid, version, record.acquire_time, record.renew_time)]
+        self._sent = [*self._sent[1 - REMEMBERED :], _sent(uid, version, record)]
         return Write(record, over, ledger)
 
     def _new_time(self, over: Stored | None, now: float, wall: float) -> datetime:

@@ -12,6 +12,7 @@ from databases.redis_server import Redis
 from ..journal import Journal
 from ..processes import Starter
 from .beats import Beats
+from .workers import Workers
 
 
 @pytest.fixture
@@ -25,3 +26,8 @@ def beats(
     tmp_path: Path,
 ) -> Beats:
     return Beats(start, journal, admin, namespace, redis_server, tmp_path)
+
+
+@pytest.fixture
+def workers(start: Starter, journal: Journal, admin: Admin, redis_server: Redis, redis_url: str) -> Workers:  # noqa: F811
+    return Workers(start, journal, redis_server)

@@ -1,0 +1,66 @@
+"""Tasks under a lease, in real workers of every pool: never two runs at once, and none is lost with its worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from ..journal import eventually
+from .workers import POOLS, Workers
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_behaviour_14_runs_never_overlap(workers: Workers, pool: str) -> None:
+    for _ in range(2):
+        workers(pool)
+    ids = {number: workers.send("work", number) for number in range(8)}
+    eventually(lambda: len(workers.journal.entries("end")) == len(ids), lambda: workers.journal.tail())
+    spans = sorted((begin.at, end.at) for begin, end in workers.runs() if end)
+    assert len(spans) == len(ids)
+    assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:], strict=False)), spans
+    for begin, _ in workers.runs():
+        assert f"_{ids[begin.number]}_" in begin.identity
+
+
+@pytest.mark.parametrize("pool", [pool for pool in POOLS if pool != "prefork"])
+def test_behaviour_14_the_run_of_a_killed_worker_is_run_again(workers: Workers, pool: str) -> None:
+    killed = workers(pool, visibility=2)
+    workers.send("once", 1)
+    begin = killed.wait_for("begin")
+    killed.kill()
+    other = workers(pool, visibility=2)
+    again = other.wait_for("end")
+    assert again.number == begin.number
+    assert other.wait_for("begin").redelivered
+    assert len(workers.journal.entries("end")) == 1
+
+
+def test_behaviour_14_the_run_of_a_killed_child_is_run_again(workers: Workers) -> None:
+    worker = workers("prefork", concurrency=2)
+    workers.send("once", 1)
+    begin = worker.wait_for("begin")
+    assert begin.pid != worker.pid
+    os.kill(begin.pid, signal.SIGKILL)
+    end = worker.wait_for("end")
+    assert end.pid not in (begin.pid, worker.pid)
+    assert len(worker.entries("begin")) == 2
+
+
+@pytest.mark.parametrize("pool", ["gevent", "eventlet", "threads", "prefork"])
+def test_behaviour_14_a_long_run_keeps_its_lease(workers: Workers, pool: str) -> None:
+    worker = workers(pool, lasts=5)  # more than a lease; its own check is at the end
+    workers.send("work", 1)
+    worker.wait_for("end")
+    assert not [entry for entry in worker.entries("TermEnded") if entry.lost]
+
+
+@pytest.mark.parametrize("pool", ["prefork", "gevent"])
+def test_behaviour_14_an_autoretry_comes_to_its_end(workers: Workers, pool: str) -> None:
+    worker = workers(pool)
+    workers.send("flaky", 1)
+    worker.wait_for("end")
+    assert len(worker.entries("begin")) == 3

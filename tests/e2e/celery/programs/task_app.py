@@ -16,8 +16,9 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={
         "visibility_timeout": option("visibility", 600),
-        "unacked_restore_interval": 1,  # looked for every second, and each time
+        "unacked_restore_interval": 1,  # what others have left is looked for every second, and each time
         "unacked_restore_throttle": 1,
+        "polling_interval": 5,  # and by gevent and eventlet, too: kombu looks when a poll ends before Redis's answer
     },
 )
 

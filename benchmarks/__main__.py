@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT), str(ROOT / "tests")]  # last, so that what is installed is what is measured
 
-from benchmarks import calls, claims, imports, kills, renewals, schedulers, takeover  # noqa: E402
+from benchmarks import beats, calls, claims, imports, kills, renewals, schedulers, takeover  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
 from benchmarks.table import Row, show  # noqa: E402
 
@@ -32,6 +32,12 @@ GROUPS: tuple[dict[str, Callable[[Stage], Row]], ...] = (
     {"latency": schedulers.latency},
     {"follower": schedulers.follower},
     {"kills-memory": kills.memory, "kills-postgresql": kills.postgresql},
+    {"beat-kill": beats.kill},
+    {"beat-term": beats.term},
+    {"beat-stop": beats.stop},
+    {"beat-takeover": beats.take_over},
+    {"beat-rate": beats.rate},
+    {"beat-many": beats.many},
     {"call": calls.call},
     {"import": imports.imports},
 )

@@ -32,7 +32,9 @@ def machine() -> str:
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         model = platform.processor() or platform.machine()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("kubernetes", "aiohttp", "wrapt", "apscheduler"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("kubernetes", "aiohttp", "wrapt", "apscheduler", "celery")
+    )
     load = "/".join(f"{number:.1f}" for number in os.getloadavg())
     return f"{os.cpu_count()} cores, {model}, load {load}; Python {platform.python_version()}, {packages}"
 

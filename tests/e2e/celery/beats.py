@@ -117,7 +117,7 @@ class Beats:
             *("--scheduler", scheduler, "-s", str(self._folder / f"schedule-{number}"), "-l", "INFO"),
             *(["--pidfile="] if "beat" in command else []),
             pod=pod,
-            env={"PYTHONPATH": os.pathsep.join(paths), "SKEW": str(skew), **(env or {})},
+            env={"PYTHONPATH": os.pathsep.join(paths), "SKEW": str(skew), "ALARM": "900", **(env or {})},
             **{
                 "broker": self.redis.url,
                 "entries": entries,

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import singleton_jobs
 from singleton_jobs.events import RunSkipped
 
-signal.alarm(180)
+signal.alarm(int(os.environ.get("ALARM", "180")))
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 
 options = SimpleNamespace(**json.loads(os.environ["OPTIONS"]))

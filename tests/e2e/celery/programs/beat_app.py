@@ -1,6 +1,6 @@
 """A Celery app whose beat has the entries that OPTIONS name; each entry's task has its name.
 
-Options: broker (URL), entries (seconds, or the fields of a crontab, by name), many (so many more), settings (``app.conf.singleton_jobs``),
+Options: broker (URL), entries (seconds, or the fields of a crontab, by name), many (so many more), every (their seconds), settings (``app.conf.singleton_jobs``),
 config (of the replica), conf (more of the app's), inner (the scheduler that is guarded), trigger (a file: what it says
 is done to this process in the midst of the next message's sending: the name of a signal, or a number of seconds to
 hang).
@@ -24,7 +24,8 @@ app.conf.update(
     beat_schedule={
         name: {"task": name, "schedule": crontab(**when) if isinstance(when, dict) else when}
         for name, when in (
-            option("entries", {}) | {f"a-report-with-a-usual-name-{n}": 2.0 for n in range(option("many", 0))}
+            option("entries", {})
+            | {f"a-report-with-a-usual-name-{n}": option("every", 2.0) for n in range(option("many", 0))}
         ).items()
     },
     result_expires=None,
@@ -57,7 +58,8 @@ def on_publish(headers=None, **_):
 
 @signals.after_task_publish.connect
 def on_published(headers=None, **_):
-    log("published", entry=headers["task"], fire=headers.get("singleton-jobs-fire"), id=headers["id"])
+    if not option("quiet", False):
+        log("published", entry=headers["task"], fire=headers.get("singleton-jobs-fire"), id=headers["id"])
 
 
 @signals.beat_init.connect

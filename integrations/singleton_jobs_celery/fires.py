@@ -46,13 +46,14 @@ class Fires:
     def begin(self) -> None:
         """A term begins; what was refused before may have had to do with this replica."""
         self._refused.clear()
+        self._leadership.jobs.update(KEY + name for name in self._inner.names())  # their marks are kept, however old
 
     def hand_over(self, entries: Iterable[ScheduleEntry], now: datetime) -> None:
         """Have ``entries`` go on from what the ledger says; those that it does not know get a mark."""
         marks, new = self._candidacy.marks(), {}
         for entry in entries:
             key = KEY + entry.name
-            self._leadership.jobs.add(key)
+            self._leadership.jobs.add(key)  # it may be new
             mark = marks.get(key)
             planned = self.granted.get(entry.name) or self._left(entry.name, mark)
             if planned:

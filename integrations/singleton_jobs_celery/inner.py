@@ -89,6 +89,9 @@ class Inner:
 class DatabaseInner(Inner):
     """django-celery-beat's: the state is in the entries' models, too, which it writes now and then."""
 
+    def names(self) -> Iterable[str]:
+        return list(self._scheduler.Model.objects.enabled().values_list("name", flat=True))  # also those of other hours
+
     def forget(self) -> None:
         super().forget()
         self._scheduler._dirty.clear()

@@ -19,6 +19,7 @@ from .conftest import EXAMPLES, RunExample
 FOLDER = EXAMPLES / "kubernetes"
 MANIFESTS: dict[str, dict[str, Any]] = {path.name: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yaml")}
 
+BEAT = MANIFESTS["celery-beat.yaml"]
 DEPLOYMENT = MANIFESTS["deployment.yaml"]
 POD = DEPLOYMENT["spec"]["template"]
 [CONTAINER] = POD["spec"]["containers"]
@@ -28,13 +29,16 @@ ACCOUNT = MANIFESTS["serviceaccount.yaml"]["metadata"]["name"]
 
 
 def leases_of_the_examples() -> set[str]:
-    used = re.compile(r'(?:leader_only\(lease=|exclusive\(lease=|leadership\(|LeaseLocker\(|guard\(.*lease=)"([^"]+)"')
-    return {lease for path in EXAMPLES.glob("*.py") for lease in used.findall(path.read_text())}
+    used = re.compile(
+        r'(?:leader_only\(lease=|exclusive\(lease=|leadership\(|LeaseLocker\(|guard\(.*lease=|"lease": )"([^"]+)"'
+    )
+    return {lease for path in EXAMPLES.rglob("*.py") for lease in used.findall(path.read_text())}
 
 
 def test_kustomize_applies_every_file():
     kustomization = MANIFESTS["kustomization.yaml"]
-    assert sorted(kustomization["resources"]) == sorted(MANIFESTS.keys() - {"kustomization.yaml"})
+    others = {"kustomization.yaml", "celery-beat.yaml"}  # beat is another program, with an image of its own
+    assert sorted(kustomization["resources"]) == sorted(MANIFESTS.keys() - others)
     [image] = kustomization["images"]
     assert CONTAINER["image"] == f"{image['name']}:{image['newTag']}"
 
@@ -83,6 +87,31 @@ def test_the_role_gives_the_leases_of_the_examples_and_nothing_else():
     leases = leases_of_the_examples()
     assert "nightly-report" in leases
     assert set(RULE["resourceNames"]) == leases
+
+
+def test_two_beats_during_a_rollout_too():
+    assert BEAT["spec"]["replicas"] == 2
+    assert BEAT["spec"]["strategy"] == DEPLOYMENT["spec"]["strategy"]
+    labels = BEAT["spec"]["template"]["metadata"]["labels"]
+    assert BEAT["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    pod = BEAT["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == ACCOUNT
+    assert pod["terminationGracePeriodSeconds"] == POD["spec"]["terminationGracePeriodSeconds"]
+    [container] = pod["containers"]
+    assert container["env"] == CONTAINER["env"]
+    assert container["securityContext"] == CONTAINER["securityContext"]
+
+
+def test_beats_command_is_one_that_the_example_understands():
+    [container] = BEAT["spec"]["template"]["spec"]["containers"]
+    program, *arguments = container["command"]
+    assert program == "celery"
+    assert (EXAMPLES / "06-celery-beat" / f"{arguments[arguments.index('-A') + 1]}.py").is_file()
+    shown = (EXAMPLES / "06-celery-beat/README.md").read_text()
+    assert {f"--{option}" for option in re.findall(r"--(\w+)", " ".join(arguments))} <= set(re.findall(r"--\w+", shown))
+    schedule = arguments[arguments.index("--schedule") + 1]
+    [mount] = container["volumeMounts"]
+    assert schedule.startswith(mount["mountPath"])
 
 
 @pytest.mark.e2e

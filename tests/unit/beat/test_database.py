@@ -7,7 +7,7 @@ from unit.beat.database import set_up
 
 set_up()
 
-from django_celery_beat.models import ClockedSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks  # noqa: E402
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks  # noqa: E402
 from django_celery_beat.schedulers import DatabaseScheduler  # noqa: E402
 
 from unit.beat.site import DAY, HOUR, MINUTE, SECOND, every, fires, make_app, now  # noqa: E402
@@ -17,7 +17,7 @@ from unit.stage import until  # noqa: E402
 @pytest.fixture(autouse=True)
 def _empty(frozen):
     yield
-    for model in (PeriodicTask, PeriodicTasks, IntervalSchedule, ClockedSchedule):
+    for model in (PeriodicTask, PeriodicTasks, IntervalSchedule, ClockedSchedule, CrontabSchedule):
         model.objects.all().delete()
 
 
@@ -152,3 +152,18 @@ def test_a_disabled_row_does_not_fire(based, frozen):
     frozen.tick(MINUTE)
     beat.work()
     assert fires(beat.app) == []
+
+
+def test_the_mark_of_a_row_for_another_hour_is_kept_however_old(based, frozen, space):
+    old = now() - 40 * DAY
+    hour = CrontabSchedule.objects.create(minute="0", hour=str((now().hour + 12) % 24), day_of_month="1")
+    PeriodicTask.objects.create(name="monthly", task="monthly", crontab=hour, last_run_at=old)
+    space.claimed("monthly", old, runs=3)
+    space.claimed("gone", old)
+    beat = based({"report": every(10)}).lead()
+    assert "monthly" not in beat.scheduler.schedule
+    frozen.tick(10 * SECOND)
+    beat.work()
+    until(lambda: space.mark_of("report").runs == 1)
+    assert space.mark_of("monthly").runs == 3
+    assert space.mark_of("gone") is None

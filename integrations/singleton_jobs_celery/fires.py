@@ -70,8 +70,9 @@ class Fires:
                 self._inner.restore(entry, new[key], None)
         self._candidacy.introduce(new)
 
-    def claim(self, term: Term, entries: Iterable[ScheduleEntry], now: datetime) -> bool:
-        """Claim what is due of ``entries``, in one write; whether nothing was refused.
+    def claim(self, term: Term, entries: Iterable[ScheduleEntry], now: datetime, *, due: bool = False) -> bool:
+        """Claim what is due of ``entries`` (all of them are, if their scheduler says so), in one write; whether nothing
+        was refused.
 
         Raises LeadershipLost when the term ends undecided.
         """
@@ -82,7 +83,7 @@ class Fires:
             if again := self._unsent.pop(entry.name, None):
                 again.claim.outcome = None  # decided anew, under this term
                 planned[entry.name] = again._replace(at=now)
-            elif fire := self._inner.fire(entry):
+            elif fire := self._inner.fire(entry) or (now if due else None):
                 claim = Claim(KEY + entry.name, fire, self._leadership.replica.nonce(), runs=entry.total_run_count + 1)
                 planned[entry.name] = Planned(claim, now, last_run(entry))
         if not planned:

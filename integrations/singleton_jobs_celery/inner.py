@@ -90,6 +90,9 @@ class DatabaseInner(Inner):
     """django-celery-beat's: the state is in the entries' models, too, which it writes now and then."""
 
     def names(self) -> Iterable[str]:
+        from django.db import close_old_connections
+
+        close_old_connections()  # a follower's has been idle for long
         return list(self._scheduler.Model.objects.enabled().values_list("name", flat=True))  # also those of other hours
 
     def forget(self) -> None:

@@ -105,7 +105,7 @@ class SingletonMixin(Scheduler):
             return super().reserve(entry)
         if self._term is None or not self._dispatching:
             raise NotLeader(self._leadership.lease, self._leadership.reason(), self._leadership.holder)
-        if not self._fires.claim(self._term, [entry], datetime.now(UTC)) or not self._term.is_valid:
+        if not self._fires.claim(self._term, [entry], datetime.now(UTC), due=True) or not self._term.is_valid:
             raise _Abandoned
         planned = self._fires.granted[entry.name]
         following = super().reserve(entry)

@@ -80,8 +80,15 @@ def strict_rebuild() -> int:
     return 1
 
 
+@exclusive("rebuild", on_busy="retry", countdown=30)
+def retried_rebuild() -> int:
+    return 1
+
+
 assert_type(rebuild(), int | Skipped)
 assert_type(strict_rebuild(), int)
+assert_type(retried_rebuild(), int | Skipped)
+exclusive("rebuild", countdown=30)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 @leader_only("own", job="hourly", at_most_every=3600)

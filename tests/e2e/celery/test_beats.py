@@ -158,6 +158,20 @@ def test_behaviour_08_a_leader_without_a_broker_lets_another_lead(beats: Beats, 
     beats.verdict().assert_once(lost=1)
 
 
+def test_behaviour_08_a_leader_whose_tick_stalls_lets_another_lead(beats: Beats) -> None:
+    beats.several(ENTRIES)
+    beats.wait_sent(8)
+    leader = beats.leader()
+    leader.in_the_midst("15")  # seconds
+    leader.process.wait_for("midst")
+    eventually(lambda: beats.holder() not in (None, leader.process.who), "another leads")
+    beats.wait_sent(8)
+    assert not leader.process.entries("published")[-1].at > leader.process.entries("midst")[-1].at
+    leader.process.kill()
+    beats.end_all()
+    beats.verdict().assert_once(lost=1)
+
+
 def test_behaviour_09_a_replica_with_a_wrong_clock_lets_the_others_dispatch_every_tick(beats: Beats) -> None:
     wrong = beats(ENTRIES, skew=3600, path=[APSCHEDULERS])
     wrong.process.wait_for("ClockOff")

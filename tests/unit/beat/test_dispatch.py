@@ -203,3 +203,19 @@ def test_a_schedule_that_names_no_times_is_sent_for_the_time_at_which_it_was_fou
     frozen.tick(12 * SECOND)
     beat.work()
     assert fires(beat.app) == [begun + 12 * SECOND]
+
+
+class Insistent(Scheduler):
+    """Has a look of its own at what is due."""
+
+    def tick(self):
+        self.apply_async(self.schedule["report"])
+        return 1
+
+
+def test_a_scheduler_that_finds_entries_due_by_itself_claims_them_for_now(lead, frozen, space):
+    beat = lead({"report": every(1000)}, conf={"beat_scheduler": Insistent})
+    frozen.tick(SECOND)
+    beat.look()
+    beat.look()  # for the same instant
+    assert fires(beat.app) == [now() - SECOND, now()]

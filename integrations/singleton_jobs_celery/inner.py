@@ -69,15 +69,13 @@ class Inner:
 
     def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
         """What is to count as the last fire of an entry that was never claimed: nothing in the past is sent."""
-        last = last_run(entry)
-        if due := self.fire(entry):
-            return due
-        if last is None:
-            return now
+        last = self.fire(entry) or last_run(entry) or now
+        step = getattr(entry.schedule, "run_every", None)
+        if step is None or step < SECOND or entry.total_run_count or last + step <= now:
+            return last
         # Entries that were made together stay together, and are claimed together.
         whole = last.replace(microsecond=0)
-        step = getattr(entry.schedule, "run_every", SECOND)
-        return whole if not entry.total_run_count and step >= SECOND and now - whole < step else last
+        return whole if whole + step > now else whole + step
 
     def restore(self, entry: ScheduleEntry, last: datetime, count: int | None) -> None:
         """Have ``entry`` go on from its last fire, its ``count``-th."""

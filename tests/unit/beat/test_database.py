@@ -58,14 +58,29 @@ def test_a_take_over_sends_again_nothing_that_was_sent(based, space, frozen):
     assert row("report").last_run_at == now()
 
 
-def test_a_deposed_leader_leaves_the_database_alone(based, space, frozen):
+@pytest.fixture
+def deposed(based, space, frozen):
+    """One that has led, with something to store, while another has stored more since."""
     beat = based({"report": every(10)}).lead()
-    frozen.tick(10 * SECOND)
-    beat.work()
+    for _ in range(2):  # the first is stored at once
+        frozen.tick(10 * SECOND)
+        beat.work()
     space.put("celery-beat", "pod-of-another")
     until(lambda: not beat.leadership.is_leader)
     PeriodicTask.objects.filter(name="report").update(total_run_count=77)
-    beat.scheduler.close()
+    assert beat.scheduler._dirty
+    return beat
+
+
+def test_a_deposed_leader_leaves_the_database_alone(deposed):
+    deposed.scheduler.close()
+    assert row("report").total_run_count == 77
+
+
+def test_a_deposed_leader_that_leads_again_stores_nothing_of_its_last_term(deposed, space):
+    space.put("celery-beat", "")
+    until(lambda: deposed.look() is not None and deposed.leadership.is_leader)
+    deposed.scheduler.sync()
     assert row("report").total_run_count == 77
 
 

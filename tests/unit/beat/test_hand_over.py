@@ -1,6 +1,7 @@
 """A replica that takes over goes on where the last one stopped."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -84,20 +85,41 @@ def test_an_interval_longer_than_any_beat_lives_fires(make, space, frozen):
     assert fires(beat.app) == [begun + 600 * SECOND]
 
 
+@pytest.mark.parametrize("late", [0.1, 0.3, 0.7, 1.2, 9.9])
+def test_new_interval_entries_are_due_together_and_nothing_of_the_past_is(make, frozen, late):
+    frozen.tick(timedelta(milliseconds=600))
+    beat = make({f"report-{n}": every(2) for n in range(3)})
+    for number, entry in enumerate(beat.scheduler.schedule.values()):
+        entry.last_run_at += timedelta(milliseconds=number)
+    frozen.tick(timedelta(seconds=late))
+    led = now()
+    beat.lead().work()
+    assert fires(beat.app) == []
+    frozen.tick(2 * SECOND)
+    beat.work()
+    (fire,) = set(fires(beat.app))
+    assert led < fire <= now()
+    assert fire.microsecond == 0
+
+
 def test_a_deposed_leader_that_leads_again_takes_over_what_the_others_did(lead, space, frozen):
     beat = lead({"report": every(10)})
     frozen.tick(10 * SECOND)
     beat.work()
     space.put(LEASE, "pod-of-another")
     until(lambda: not beat.leadership.is_leader)
-    frozen.tick(30 * SECOND)
+    frozen.tick(33 * SECOND)
     space.put(LEASE, "")
     space.claimed("report", now(), runs=3)
     drained(beat.app)
     until(lambda: beat.look() is not None and beat.leadership.is_leader)
+    frozen.tick(8 * SECOND)  # its own memory says that it is due
     beat.work()
     assert drained(beat.app) == []
     assert beat.entry("report").total_run_count == 3
+    frozen.tick(2 * SECOND)
+    beat.work()
+    assert fires(beat.app) == [now()]
 
 
 def test_what_an_entry_did_before_it_was_guarded_keeps_its_phase(make, space, frozen):

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from billiard import process
-from celery.beat import SchedulingError
+from celery.beat import Scheduler, SchedulingError
 from kombu.exceptions import OperationalError
 from singleton_jobs import NotLeader
 from singleton_jobs.events import FireInterrupted, TermEnded
@@ -84,6 +84,23 @@ def test_closing_twice_is_quiet(lead, caplog):
     beat.scheduler.close()
     beat.scheduler.close()
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+
+
+class Counting(Scheduler):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self):
+        self.closed += 1
+        super().close()
+
+
+def test_closing_twice_closes_the_scheduler_once(lead):
+    beat = lead({"report": every(10)}, conf={"beat_scheduler": Counting})
+    beat.scheduler.close()
+    beat.scheduler.close()
+    assert beat.scheduler.closed == 1
 
 
 def test_a_closed_beat_sends_nothing(due):

@@ -70,22 +70,17 @@ class Fires:
                 self._inner.restore(entry, new[key], None)
         self._candidacy.introduce(new)
 
-    def claim(self, term: Term, entries: Iterable[ScheduleEntry], now: datetime, *, due: bool = False) -> bool:
-        """Claim what is due of ``entries`` (all of them are, if their scheduler says so), in one write; whether nothing
-        was refused.
+    def claim(self, term: Term, now: datetime, due: ScheduleEntry | None = None) -> bool:
+        """Claim the fires of all entries that are due, and of ``due``, in one write; whether nothing was refused.
 
         Raises LeadershipLost when the term ends undecided.
         """
-        planned = {}
-        for entry in entries:
-            if entry.name in self.granted:
+        planned: dict[str, Planned] = {}
+        for entry in (*([due] if due else ()), *self._inner.candidates(self.hand_over, now)):
+            if entry.name in self.granted or entry.name in planned:
                 continue
-            if again := self._unsent.pop(entry.name, None):
-                again.claim.outcome = None  # decided anew, under this term
-                planned[entry.name] = again._replace(at=now)
-            elif fire := self._inner.fire(entry) or (now if due else None):
-                claim = Claim(KEY + entry.name, fire, self._leadership.replica.nonce(), runs=entry.total_run_count + 1)
-                planned[entry.name] = Planned(claim, now, last_run(entry))
+            if plan := self._plan(entry, now, is_due=entry is due):
+                planned[entry.name] = plan
         if not planned:
             return True
         refused = False
@@ -131,6 +126,17 @@ class Fires:
             if planned.claim.outcome == "granted":
                 self.failed(planned)
         self._unsent.clear()
+
+    def _plan(self, entry: ScheduleEntry, now: datetime, *, is_due: bool) -> Planned | None:
+        """What is to be claimed for ``entry``, if anything."""
+        if again := self._unsent.pop(entry.name, None):
+            again.claim.outcome = None  # decided anew, under this term
+            return again._replace(at=now)
+        fire = self._inner.fire(entry) or (now if is_due else None)
+        if fire is None or fire == self._refused.get(entry.name):
+            return None
+        claim = Claim(KEY + entry.name, fire, self._leadership.replica.nonce(), runs=entry.total_run_count + 1)
+        return Planned(claim, now, last_run(entry))
 
     def _left(self, name: str, mark: Mark | None) -> Planned | None:
         """What an ended term has left, if it may still be sent."""

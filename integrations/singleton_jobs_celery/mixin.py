@@ -105,9 +105,11 @@ class SingletonMixin(Scheduler):
             return super().reserve(entry)
         if self._term is None or not self._dispatching:
             raise NotLeader(self._leadership.lease, self._leadership.reason(), self._leadership.holder)
-        if not self._fires.claim(self._term, [entry], datetime.now(UTC), due=True) or not self._term.is_valid:
+        if entry.name not in self._fires.granted:
+            self._fires.claim(self._term, datetime.now(UTC), entry)
+        planned = self._fires.granted.get(entry.name)
+        if planned is None or not self._term.is_valid:
             raise _Abandoned
-        planned = self._fires.granted[entry.name]
         following = super().reserve(entry)
         self._inner.restore(following, planned.claim.fire, planned.claim.runs)
         self._sending[entry.name] = self._fires.granted.pop(entry.name)
@@ -173,8 +175,7 @@ class SingletonMixin(Scheduler):
                 self._term = term
                 self._fires.begin()
                 self._inner.forget()
-            now = datetime.now(UTC)
-            if not self._fires.claim(term, self._inner.candidates(self._fires.hand_over, now), now):
+            if not self._fires.claim(term, datetime.now(UTC)):
                 self._inner.forget()
             wait = tick()
             while self._fires.granted and wait <= SOON:

@@ -113,11 +113,10 @@ class Fires:
         """It may be with the broker, or not: nobody sends it again."""
         self._candidacy.interrupted(planned.claim.job, planned.claim.fire, planned.claim.nonce)
 
-    def drop(self) -> None:
-        """Nobody wants what is left: its entries are gone."""
-        for planned in self.granted.values():
-            self.sent(planned)
-        self.granted.clear()
+    def drop_gone(self) -> None:
+        """Nobody wants what is left of entries that are gone; what is left of others waits for the next tick."""
+        for name in self.granted.keys() - set(self._inner.names() if self.granted else ()):
+            self.sent(self.granted.pop(name))
 
     def end(self) -> None:
         """Nothing more is sent from here."""

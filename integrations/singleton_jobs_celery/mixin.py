@@ -180,7 +180,7 @@ class SingletonMixin(Scheduler):
             wait = tick()
             while self._fires.granted and wait <= SOON:
                 wait = tick()
-            self._fires.drop()
+            self._fires.drop_gone()
         except (_Abandoned, LeadershipLost):
             self._inner.forget()
             self._fires.keep()

@@ -219,6 +219,42 @@ def test_a_leader_whose_ticks_stall_gives_the_lease_up_and_does_not_compete(due,
         PUSHED.pushed = 0
 
 
+@pytest.fixture
+def claimed(due, monkeypatch):
+    """`claimed(do)`: `do` happens between the claim of what is due and its message."""
+
+    def claimed(do):
+        original = due.candidacy.decision
+
+        async def decision(*arguments, **options):
+            granted = await original(*arguments, **options)
+            do()
+            return granted
+
+        monkeypatch.setattr(due.candidacy, "decision", decision)
+        return due
+
+    return claimed
+
+
+def test_a_clock_that_steps_back_between_claim_and_message_delays_it(claimed, frozen):
+    beat, due = claimed(lambda: frozen.tick(-5 * SECOND)), now()
+    beat.look()
+    assert drained(beat.app) == []
+    frozen.tick(6 * SECOND)
+    beat.work()
+    assert fires(beat.app) == [due]
+
+
+def test_an_entry_that_is_removed_between_claim_and_message_is_done_with(claimed, space, heard):
+    beat = claimed(lambda: beat.scheduler.schedule.pop("report"))
+    beat.look()
+    assert drained(beat.app) == []
+    until(lambda: space.mark_of("report").state == "d")
+    beat.scheduler.close()
+    assert not [event for event in heard.events if isinstance(event, FireInterrupted)]
+
+
 def test_a_term_that_ends_before_a_message_is_sent_sends_none(due, monkeypatch):
     original = due.scheduler.reserve
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from celery.beat import ScheduleEntry
 from singleton_jobs import ConfigError, Leadership, LeadershipLost, Term
 from singleton_jobs.claiming import ClaimingCandidacy
 from singleton_jobs.events import FireSkipped
-from singleton_jobs.ledger import LIMIT, WARN_AT, Claim, Mark, advance, aftermath, size
+from singleton_jobs.ledger import LIMIT, Claim, Mark, advance, aftermath, size
 from singleton_jobs.signals import run_blocking
 
 from .inner import Inner, last_run
@@ -20,8 +19,6 @@ from .inner import Inner, last_run
 __all__ = ["Fires", "Planned", "refuse_too_many"]
 
 KEY = "celery:"
-
-logger = logging.getLogger("singleton_jobs")
 
 
 class Planned(NamedTuple):
@@ -158,7 +155,7 @@ class Fires:
 
 
 def refuse_too_many(names: Iterable[str], lease: str) -> None:
-    """Raise ConfigError if the marks of so many entries do not fit into one lease; warn if they are many."""
+    """Raise ConfigError if the marks of so many entries do not fit into one lease."""
     now = datetime.now(UTC)
     marks = {KEY + name: Mark(now, "x" * 12, "c", 10**6) for name in names}
     needed = size(advance(marks, (), (), marks, now))
@@ -168,5 +165,3 @@ def refuse_too_many(names: Iterable[str], lease: str) -> None:
             f"need {needed // 1024} KiB (about {LIMIT * len(marks) // needed} entries fit): give them shorter names, "
             "or share them out among several beats, each with a lease of its own (SINGLETON_JOBS_CELERY_LEASE)"
         )
-    if needed > WARN_AT:
-        logger.info("lease %s: the fires of %d entries take %d KiB of it", lease, len(marks), needed // 1024)

@@ -209,6 +209,36 @@ def test_after_a_plain_release_our_own_record_is_ours():
     writes(made, 2.0)
 
 
+def test_it_is_ours_also_by_the_name_that_it_bears():
+    made = fetched(leader())
+    ours = made.seen
+    writes(made, 1.0)
+    made.failed(unknown(), 1.5)
+    made.rename("another name of ours")
+    made.start(2.0)
+    reads(made, 2.0)
+    made.saw(ours, 2.0)
+    assert writes(made, 2.0).record.holder_identity == "another name of ours"
+
+
+def test_a_copy_of_it_under_another_name_is_a_strangers():
+    made = fetched(leader())
+    ours = made.seen
+    writes(made, 1.0)
+    made.failed(unknown(), 1.5)
+    made.start(2.0)
+    reads(made, 2.0)
+    made.saw(replace(ours, record=replace(ours.record, holder_identity="other_1")), 2.0)
+    waits(made, 2.0)
+
+
+def test_a_hold_keeps_its_name():
+    made = leader()
+    made.rename("another name of ours")
+    assert made.identity == ME
+    assert writes(made, PERIOD).record.holder_identity == ME
+
+
 def test_a_candidate_that_rests_says_busy():
     made = leader()
     made.release(1.0, again=True, rest=4.0)

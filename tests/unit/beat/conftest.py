@@ -8,7 +8,7 @@ from freezegun import freeze_time
 from kombu.transport import memory
 from singleton_jobs import Replica
 from singleton_jobs_celery import settings
-from unit.beat.site import HOUR, Beat, BeatSpace, make_app, now
+from unit.beat.site import Beat, BeatSpace, make_app
 from unit.stage import DRIVER, PUSHED, Heard
 
 TIMING = {"lease_duration": 6, "retry_period": 0.2}
@@ -41,8 +41,8 @@ def _empty_broker():
 
 @pytest.fixture
 def frozen():
-    """The time of day, two hours ago; the store's own clock goes on by itself."""
-    with freeze_time((now() - 2 * HOUR).replace(microsecond=0), ignore=["kubernetes"]) as clock:
+    """A morning in the past; the store's own clock goes on by itself."""
+    with freeze_time("2026-05-06T07:20:00", ignore=["kubernetes"]) as clock:
         yield clock
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from .actions import Hold, Read, Wait, Write
 from .candidate import Candidate
 from .clock import Clock
+from .dispatcher import log
 from .errors import StoreError
 from .events import (
     Event,
@@ -24,8 +25,6 @@ from .term import CURRENT_TERMS, Term
 from .threads import new_owned_lock
 
 __all__ = ["Candidacy", "Driver"]
-
-logger = logging.getLogger("singleton_jobs")
 
 
 class Driver(Protocol):
@@ -312,7 +311,7 @@ class Candidacy:
                 raise
             what = "the store cancelled the request"
         except Exception as error:  # a store of somebody else's making
-            logger.exception("%s: the store failed unexpectedly", self._lock.describe())
+            log(logging.ERROR, "%s: the store failed unexpectedly", self._lock.describe(), error=error)
             what = repr(error)
         return StoreError(f"{self._lock.describe()}: {what}")
 

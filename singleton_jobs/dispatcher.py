@@ -1,16 +1,19 @@
-"""One thread that runs everybody's callbacks, in order and away from the renewals."""
+"""One thread that runs everybody's callbacks and writes the log, in order and away from the renewals."""
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
+from .clock import SYSTEM_CLOCK
 from .events import Event
-from .threads import Worker, new_lock
+from .signals import Signal, run_blocking
+from .threads import Worker
 
-__all__ = ["dispatch", "flush"]
+__all__ = ["dispatch", "flush", "log"]
 
 logger = logging.getLogger("singleton_jobs")
 
-_worker = Worker("singleton-jobs-events")
+_worker = Worker("singleton-jobs-events", cooperative=True)
 
 
 def dispatch(callback: Callable[[Event], object], event: Event) -> None:
@@ -25,9 +28,19 @@ def dispatch(callback: Callable[[Event], object], event: Event) -> None:
     _worker.submit(task)
 
 
+def log(level: int, message: str, *args: object, error: Exception | None = None) -> None:
+    """Write this into the log, after all that was dispatched before."""
+    _worker.submit(partial(logger.log, level, message, *args, exc_info=error))
+
+
 def flush(limit: float) -> None:
     """Wait, at most ``limit`` seconds, until all that was dispatched has been told."""
-    told = new_lock()
-    told.acquire()
-    _worker.submit(told.release)
-    told.acquire(timeout=limit)
+    told: list[bool] = []
+    changed = Signal(SYSTEM_CLOCK)
+
+    def task() -> None:
+        told.append(True)
+        changed.notify()
+
+    _worker.submit(task)
+    run_blocking(changed.wait(lambda: bool(told), SYSTEM_CLOCK.now() + limit, block=True))

@@ -17,11 +17,10 @@ from typing import Any
 
 from .candidacy import Candidacy
 from .clock import SYSTEM_CLOCK, Clock
+from .dispatcher import log
 from .threads import new_lock, patched_by, start_thread
 
 __all__ = ["Renewer", "RenewerThread", "shared_renewer"]
-
-logger = logging.getLogger("singleton_jobs")
 
 AT_ONCE = 6  # requests under way to one store: as many as there are connections
 
@@ -107,8 +106,8 @@ class Renewer:
                 self._watch_deadline(candidacy, loop)
                 if due > self._clock.now() and candidacy not in self._again:
                     break
-        except Exception:
-            logger.exception("a fault in the candidacy for lease %s; trying again", candidacy.lease)
+        except Exception as error:
+            log(logging.ERROR, "a fault in the candidacy for lease %s; trying again", candidacy.lease, error=error)
             due = self._clock.now() + candidacy.config.retry_period
         finally:
             del self._tasks[candidacy]
@@ -186,8 +185,8 @@ class RenewerThread(Renewer):
     def _run_thread(self) -> None:
         try:
             loop = _BootClockLoop(self._clock)
-        except OSError:
-            logger.exception("the renewal thread cannot start; the next call tries again")
+        except OSError as error:
+            log(logging.ERROR, "the renewal thread cannot start; the next call tries again", error=error)
             self._started = False
             return
         loop.run_until_complete(self.run())

@@ -6,20 +6,19 @@ an ``async`` caller awaits the very same one.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from .clock import Clock
-from .threads import patched_by
+from .clock import SYSTEM_CLOCK, Clock
+from .threads import COOPERATIVE_POLL, patched_by
 
-__all__ = ["Signal", "on_event_loop", "run_blocking"]
+__all__ = ["Signal", "new_event", "on_event_loop", "run_blocking"]
 
 T = TypeVar("T")
-
-COOPERATIVE_POLL = 0.02  # seconds; under gevent and eventlet a native event would stop the whole process
 
 
 def run_blocking(waiting: Coroutine[Any, Any, T]) -> T:
@@ -82,6 +81,30 @@ class Signal:
                     self._waiters.remove(wake)
             so = is_so()
         return so
+
+
+class _PolledEvent(threading.Event):
+    """Set by a native thread, which must not touch the locks of greenlets, and waited for by greenlets."""
+
+    _is_set = False
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        until = math.inf if timeout is None else SYSTEM_CLOCK.now() + timeout
+        return run_blocking(Signal(SYSTEM_CLOCK).wait(self.is_set, until, block=True))
+
+
+def new_event() -> threading.Event:
+    """An event that any kind of thread may set, and any may wait for."""
+    return _PolledEvent() if patched_by() else threading.Event()
 
 
 def _event() -> tuple[Callable[[float], Coroutine[Any, Any, None]], Callable[[], object]]:

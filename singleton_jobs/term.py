@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .clock import SYSTEM_CLOCK
 from .errors import LeadershipLost
+from .signals import new_event
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,7 +59,7 @@ class Term:
         self.fencing_token = hold.token
         self.uid = hold.uid
         self.acquired_at: datetime | None = hold.acquire_time
-        self.lost = threading.Event()
+        self.lost = new_event()
         self._hold = hold
         self._now = now
         self._owner = owner

@@ -1,4 +1,7 @@
-"""Native threads and waiting, also where gevent or eventlet have replaced both."""
+"""Native threads and waiting, also where gevent or eventlet have replaced both.
+
+A native thread never touches a lock of eventlet's that a greenlet may hold: it would wait for it for ever.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import _thread
 import os
 import sys
 import threading
+import time
 from _queue import SimpleQueue  # the C one: never a cooperative stand-in
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,9 +18,19 @@ from importlib import import_module
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
-__all__ = ["OwnedLock", "Worker", "new_lock", "new_owned_lock", "patched_by", "start_thread"]
+__all__ = [
+    "COOPERATIVE_POLL",
+    "OwnedLock",
+    "Worker",
+    "new_lock",
+    "new_owned_lock",
+    "patched_by",
+    "start_thread",
+]
 
 T = TypeVar("T")
+
+COOPERATIVE_POLL = 0.02  # seconds; under gevent and eventlet a native event would stop the whole process
 
 
 def patched_by() -> str | None:
@@ -73,11 +87,14 @@ def start_thread(target: Callable[[], None], name: str) -> None:
 class Worker:
     """One daemon thread that runs blocking calls one after the other.
 
-    Unlike an executor's, it still works while the interpreter exits, and never holds the exit up.
+    Unlike an executor's, it still works while the interpreter exits, and never holds the exit up. With
+    ``cooperative``, calls run where the program's own threads do: on a greenlet if they are greenlets. It is the
+    hub's of whoever submits first.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, cooperative: bool = False) -> None:
         self._name = name
+        self._cooperative = cooperative
         self._start_anew()
         _workers.add(self)
 
@@ -92,7 +109,9 @@ class Worker:
         if not self._started:
             with self._lock:
                 start, self._started = not self._started, True
-            if start:
+            if start and self._cooperative and patched_by():
+                _thread.start_new_thread(self._look, (self._tasks,))
+            elif start:
                 start_thread(partial(self._run, self._tasks), self._name)
 
     async def call(self, function: Callable[[], T]) -> T:
@@ -124,6 +143,13 @@ class Worker:
     def _run(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
         while True:
             tasks.get()()
+
+    def _look(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
+        while tasks is self._tasks:  # or this is the copy of a greenlet, in a forked child
+            if tasks.empty():
+                time.sleep(COOPERATIVE_POLL)
+            else:
+                tasks.get()()
 
 
 _workers: WeakSet[Worker] = WeakSet()

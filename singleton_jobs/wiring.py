@@ -19,8 +19,6 @@ from .settings import Settings
 
 __all__ = ["Wiring"]
 
-logger = logging.getLogger("singleton_jobs")
-
 Callback = Callable[[Event], object]
 
 
@@ -52,7 +50,7 @@ class Wiring:
         if self._store is None:
             self._store, remark = self._settings.resolve_store()
             if remark:
-                logger.info(remark)
+                dispatcher.log(logging.INFO, remark)
         return self._store
 
     def store_key(self) -> object:

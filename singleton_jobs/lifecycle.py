@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .config import Seconds, seconds
 from .errors import ConfigError
@@ -12,7 +11,9 @@ from .replica import Replica
 from .signals import run_blocking
 
 if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+    from types import TracebackType
+
+    from .sigterm import ExitOnSigterm
 
 __all__ = ["running"]
 
@@ -40,18 +41,14 @@ class running:  # noqa: N801 (read as a verb: with running(...))
         self._replica = replica or default_replica()
         self._leaderships = [self._replica.leadership(lease) for lease in leases]
         self._sigterm = sigterm
+        self._handler: ExitOnSigterm | None = None
         self._drain = seconds("drain", drain, zero=True)
-        self._previous: Any = None
-        self._leaving = False
 
     def __enter__(self) -> running:
         if self._sigterm == "exit":
-            if threading.current_thread() is not threading.main_thread():
-                raise ConfigError('running(sigterm="exit") must be entered on the main thread: only it gets signals')
-            import signal
+            from .sigterm import ExitOnSigterm
 
-            self._leaving = False
-            self._previous = signal.signal(signal.SIGTERM, self._exit_on_sigterm)
+            self._handler = ExitOnSigterm()
         self._replica.enter_running()
         try:
             for leadership in self._leaderships:
@@ -64,7 +61,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._leaving = True
+        self._leave()
         try:
             run_blocking(self._replica.exit_running(self._drain, block=True))
         finally:
@@ -76,22 +73,16 @@ class running:  # noqa: N801 (read as a verb: with running(...))
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._leaving = True
+        self._leave()
         try:
             await self._replica.exit_running(self._drain, block=False)
         finally:
             self._restore()
 
+    def _leave(self) -> None:
+        if self._handler:
+            self._handler.leave()
+
     def _restore(self) -> None:
-        if self._sigterm == "exit":
-            import signal
-
-            if signal.getsignal(signal.SIGTERM) == self._exit_on_sigterm:
-                signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
-
-    def _exit_on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        if callable(self._previous):
-            self._previous(number, frame)
-        if not self._leaving:  # a second one must not cut the release short
-            self._leaving = True
-            raise SystemExit(128 + number)
+        if self._handler:
+            self._handler.restore()

@@ -127,6 +127,36 @@ def test_a_handler_that_raises_keeps_its_exception(env, holder):
     assert holder() == ""
 
 
+@pytest.mark.parametrize(
+    "interrupted",
+    [
+        "os.register_at_fork(after_in_parent=terminate)\n    os.fork() or os._exit(0)",
+        "type('Finalized', (), {'__del__': terminate})()",
+        "weakref.finalize(set(), terminate)",
+    ],
+    ids=["a fork", "a finalizer", "a weak reference"],
+)
+def test_sigterm_in_the_midst_of(env, holder, interrupted):
+    program = f"""
+import os, signal, threading, weakref
+from singleton_jobs import running, leadership
+
+def terminate(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    [None for _ in range(1000)]  # here the handler is called
+
+signal.signal(signal.SIGTERM, lambda *_: print("told"))
+with running("nightly", sigterm="exit"):
+    assert leadership("nightly").wait(10)
+    {interrupted}
+    threading.Event().wait(10)
+"""
+    process = start(program, env=env)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (128 + signal.SIGTERM, "told\n", "")
+    assert holder() == ""
+
+
 def test_left_alone_sigterm_ends_the_process_as_ever(env, holder):
     status, _ = terminated(env, sigterm="leave")
     assert status == -signal.SIGTERM

@@ -6,7 +6,9 @@ import pytest
 
 from simulation.loop import Cell, Simulation
 from singleton_jobs.config import Config
+from singleton_jobs.dispatcher import flush
 from singleton_jobs.events import StoreFailed, StoreRecovered, TermEnded, TermStarted
+from unit.stage import LIMIT
 
 DAY = 86_400.0
 CONFIG = Config()
@@ -213,4 +215,5 @@ def test_a_candidacy_whose_step_raises_is_tried_again(simulation, caplog):
         assert candidacy.admits
 
     simulation.run(scenario())
+    flush(LIMIT)
     assert "a fault in the candidacy" in caplog.text

@@ -8,6 +8,7 @@ import pytest
 
 from singleton_jobs.candidacy import Candidacy
 from singleton_jobs.candidate import Candidate
+from singleton_jobs.dispatcher import flush
 from singleton_jobs.errors import StoreError
 from singleton_jobs.events import HolderChanged, StoreFailed, StoreRecovered, TermEnded, TermStarted
 from unit.stage import LIMIT, PUSHED, QUICK, Space, in_thread
@@ -173,6 +174,7 @@ def test_a_store_that_breaks_its_promises_is_a_store_error(bench, caplog):
     bench.candidacy.start()
     bench.steps(1)
     assert isinstance(bench.candidacy.error, StoreError)
+    flush(LIMIT)
     assert "failed unexpectedly" in caplog.text
 
 

@@ -138,7 +138,10 @@ class StoreRecovered(Event):
 
 
 class Hook(Protocol):
-    """Anything that wants to know: called with each event, in order, on one thread of its own."""
+    """Anything that wants to know: called with each event, in order, on one thread of its own.
+
+    Under gevent and eventlet that is a greenlet of the program's, since hooks use its locks and connections.
+    """
 
     def __call__(self, event: Event, /) -> None:
         """Take note of ``event``; an exception is logged and goes no further."""

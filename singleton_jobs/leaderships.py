@@ -87,7 +87,7 @@ class Leadership:
         return await self._wait(timeout, block=False)
 
     def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
-        """Call ``callback(event)`` for each event of this lease, in order, on the dispatcher's thread.
+        """Call ``callback(event)`` for each event of this lease, in order, on the thread that hooks are called on.
 
         The result takes it back.
         """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from types import FrameType
 from typing import Any, NoReturn
@@ -28,14 +27,17 @@ class ExitOnSigterm:
     """
 
     def __init__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            raise ConfigError('running(sigterm="exit") must be entered on the main thread: only it gets signals')
         self._leaving = False
         self._raised: BaseException | None = None
         self._dropped: BaseException | None = None
         self._unraisable_before = sys.unraisablehook
         self._previous: Any = signal.getsignal(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, self._handle)
+        try:
+            signal.signal(signal.SIGTERM, self._handle)
+        except ValueError:  # the interpreter knows its main thread, also where eventlet has replaced threads
+            raise ConfigError(
+                'running(sigterm="exit") must be entered on the main thread: only it gets signals'
+            ) from None
 
     def leave(self) -> None:
         """Raise nothing any more."""

@@ -31,6 +31,7 @@ __all__ = [
 T = TypeVar("T")
 
 COOPERATIVE_POLL = 0.02  # seconds; under gevent and eventlet a native event would stop the whole process
+IDLE_POLL = 0.1  # seconds; the same for what goes on as long as the process
 
 
 def patched_by() -> str | None:
@@ -147,7 +148,7 @@ class Worker:
     def _look(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
         while tasks is self._tasks:  # or this is the copy of a greenlet, in a forked child
             if tasks.empty():
-                time.sleep(COOPERATIVE_POLL)
+                time.sleep(IDLE_POLL)
             else:
                 tasks.get()()
 

@@ -1,11 +1,8 @@
-"""Neither a frozen nor a cooperative clock stops the renewals."""
-
-import importlib.util
+"""A frozen clock does not stop the renewals."""
 
 import pytest
 
 from singleton_jobs.clock import SYSTEM_CLOCK
-from unit.programs import run
 from unit.stage import LIMIT, seen_by
 
 

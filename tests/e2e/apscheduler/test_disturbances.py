@@ -51,7 +51,7 @@ def test_behaviour_13_a_long_job_is_told_that_its_lease_is_lost(
 
 @pytest.mark.parametrize("store", ["memory", "postgresql"], indirect=True)
 def test_behaviour_14_an_outage_of_the_api_is_survived(schedulers: Schedulers, control_plane: ControlPlane) -> None:
-    schedulers.several(3, jobs=[EACH_SECOND])
+    schedulers.several(3, jobs=[EACH_SECOND | {"grace": 120}])  # a server may take half a minute to start
     schedulers.wait_until("tick", int(time.time()) + 1)
     control_plane.kill_apiserver()
     schedulers.journal.wait_for("TermEnded")

@@ -36,7 +36,7 @@ class Renewer:
         self._timers: dict[Candidacy, TimerHandle] = {}
         self._tasks: dict[Candidacy, Task[None]] = {}
         self._again: set[Candidacy] = set()
-        self._holding: set[Candidacy] = set()
+        self._holding: dict[Candidacy, None] = {}  # in order, so that what expires together always does so alike
         self._sweep: TimerHandle | None = None
         self._sweep_at = math.inf
         self._asked_at: float | None = None
@@ -119,7 +119,7 @@ class Renewer:
         """A hold ends in time, also while its next step waits for the requests of others."""
         until = candidacy.held_until
         if until > -math.inf:
-            self._holding.add(candidacy)
+            self._holding[candidacy] = None
             if self._sweep is None or until < self._sweep_at:
                 self._sweep_by(until, loop)
 
@@ -136,7 +136,7 @@ class Renewer:
             if candidacy.held_until <= now:
                 candidacy.expire()
             if candidacy.held_until == -math.inf:
-                self._holding.discard(candidacy)
+                del self._holding[candidacy]
         if self._holding:
             self._sweep_by(min(candidacy.held_until for candidacy in self._holding), loop)
 

@@ -31,7 +31,9 @@ ROWS = {
     5: Row("starts after the send of the last acknowledged renewal + renew_deadline", "0"),
     6: Row("leaderships lost across a 5 s restart of the API server, at 15/10/2", "0"),
     7: Row("terms lost or doubled by a write that landed and whose answer was lost", "0"),
-    8: Row("renewals held up by 429/503 with Retry-After 32, dripping and hanging answers", "≤ request_timeout + 0.5 s"),
+    8: Row(
+        "renewals held up by 429/503 with Retry-After 32, dripping and hanging answers", "≤ request_timeout + 0.5 s"
+    ),
     9: Row("others' delay beside one lease of 50 that hangs", "< 1 retry_period"),
     10: Row("overlaps, wall clocks jump ±30 days", "0"),
     11: Row("forks: children that lead, sockets shared", "0"),
@@ -92,9 +94,7 @@ def record(page: Path, section: str, figures: Iterable[Figure], heading: str) ->
     for number, row in ROWS.items():
         figure = found.get(number, Figure(number, "not measured", 0, None))
         cases = f"{figure.cases:,}" if figure.cases else "–"
-        lines.append(
-            f"| {number} | {row.what} | {row.target} | {figure.figure} | {cases} | {verdicts[figure.ok]} |"
-        )
+        lines.append(f"| {number} | {row.what} | {row.target} | {figure.figure} | {cases} | {verdicts[figure.ok]} |")
     begin, end = f"<!-- {section} -->", f"<!-- end of {section} -->"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     text, count = pattern.subn(lambda _: "\n".join([begin, "", *lines, "", end]), page.read_text())

@@ -1,0 +1,173 @@
+"""Storms over the real code: fixed seeds, the same each time; and each promise's guard against code that breaks it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simulation.drills import drill
+from simulation.faults import Fault
+from simulation.figures import figures
+from simulation.referee import Tally
+from simulation.shrink import describe, shrink
+from simulation.storm import Outcome, draw, storm
+from singleton_jobs.candidate import Candidate
+from singleton_jobs.dispatcher import _worker
+from singleton_jobs.ledger import judge
+from singleton_jobs.observer import Observer
+from singleton_jobs.renewer import Renewer
+
+TESTS = Path(__file__).resolve().parents[1]
+FIXED = range(12)
+
+
+@pytest.mark.parametrize("seed", FIXED)
+def test_every_promise_holds(seed):
+    outcome = storm(seed)
+    assert not outcome.broken, describe(outcome, list(range(len(outcome.faults))))
+    assert outcome.tally.starts > 100
+
+
+def test_a_seed_replays_bit_for_bit_in_any_process():
+    digests = {storm(3).digest, storm(3).digest}
+    for hash_seed in ("1", "2"):
+        answer = subprocess.run(
+            [sys.executable, "-m", "simulation", "--replay", "3"],
+            env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(answer.stdout.splitlines()[-1].partition("digest ")[2].partition(":")[0])
+    assert len(digests) == 1
+
+
+def test_leaving_out_a_fault_changes_no_other():
+    _, drawn = draw(5)
+    outcome = storm(5, only=range(1, len(drawn)))
+    assert outcome.faults == drawn[1:]
+    assert not outcome.broken
+
+
+def test_drills_are_at_their_targets():
+    drilled = drill(0)
+    assert not drilled.broken
+    assert all(figure.ok is not False for figure in figures(Tally(), drilled, broken=False))
+    assert drilled.crash_gaps
+    assert drilled.release_gaps
+    assert drilled.held_up
+
+
+def test_the_command_prints_the_scoreboard_and_its_seed():
+    answer = subprocess.run(
+        [sys.executable, "-m", "simulation", "--runs", "2", "--seed", "1"],
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.startswith("seed 1\n")
+    assert "2 storms from seed 1" in answer.stdout
+    assert "NO" not in answer.stdout
+
+
+def test_the_process_has_its_own_dispatcher_back_after_a_run():
+    import singleton_jobs.dispatcher
+
+    storm(0, only=())
+    assert singleton_jobs.dispatcher._worker is _worker
+
+
+# Guards: a library that breaks a promise is found out.
+
+
+def broken(among=range(8)):
+    """What the first of the seeds finds that finds anything."""
+    return next((outcome.broken for outcome in map(storm, among) if outcome.broken), "")
+
+
+def test_a_hold_that_counts_from_the_answer_is_found(monkeypatch):
+    wrote = Candidate.wrote
+    monkeypatch.setattr(Candidate, "wrote", lambda self, stored, sent_at, now: wrote(self, stored, now, now))
+    assert "promise 3" in broken()
+
+
+def test_a_follower_that_does_not_wait_long_enough_is_found(monkeypatch):
+    duration = Observer.duration
+    monkeypatch.setattr(Observer, "duration", lambda self, stored: duration(self, stored) / 2)
+    assert "promise 1" in broken()
+
+
+def test_a_token_that_does_not_grow_is_found(monkeypatch):
+    wrote = Candidate.wrote
+    monkeypatch.setattr(
+        Candidate,
+        "wrote",
+        lambda self, stored, sent_at, now: wrote(self, replace(stored, version=7), sent_at, now),
+    )
+    assert "promise 2" in broken()
+
+
+def test_a_fire_that_is_granted_twice_is_found(monkeypatch):
+    monkeypatch.setattr(
+        "singleton_jobs.claims.judge",
+        lambda claim, marks: None if judge(claim, marks) == "refused" else judge(claim, marks),
+    )
+    assert "promise 5" in broken()
+
+
+def test_a_fire_that_is_lost_is_found(monkeypatch):
+    monkeypatch.setattr("singleton_jobs.claims.judge", lambda claim, marks: judge(claim, marks) and "refused")
+    assert "was lost" in broken()
+
+
+def test_a_renewer_that_gives_up_is_found(monkeypatch):
+    serve = Renewer._serve
+
+    async def serve_only_so_often(self, candidacy, loop, slots):
+        self.served = getattr(self, "served", 0) + 1
+        if self.served < 40:
+            await serve(self, candidacy, loop, slots)
+
+    monkeypatch.setattr(Renewer, "_serve", serve_only_so_often)
+    assert "promise 4" in broken()
+
+
+def test_a_loss_that_is_not_told_is_found(monkeypatch):
+    monkeypatch.setattr("singleton_jobs.candidacy.Candidacy._settle", _settle_gains_only)
+    assert "was not told" in broken()
+
+
+def _settle_gains_only(self, *, lost):
+    hold = self._candidate.hold
+    if hold and self.term is None:
+        self.term = self.last_term = self._new_term(hold)
+    self.settled = self._candidate.answer is not None
+
+
+# Shrinking
+
+
+def test_a_broken_run_is_shrunk_to_the_faults_that_break_it():
+    needed = {3, 4}
+
+    def run(seed, only):
+        _, drawn = draw(seed)
+        found = "promise 1: twice" if needed <= set(only) else ""
+        return Outcome(seed, found, Tally(), "", [drawn[number] for number in only], [(1.0, "pod-0", "sends", "PUT")])
+
+    kept, outcome = shrink(9, run=run)
+    assert set(kept) == needed
+    text = describe(outcome, kept)
+    assert "seed 9: promise 1: twice" in text
+    assert "--replay 9 --only 3,4" in text
+    assert text.count(" of pod-") == len(needed)
+
+
+def test_a_plan_names_kinds_that_exist():
+    _, drawn = draw(1)
+    assert all(isinstance(fault, Fault) for fault in drawn)
+    assert drawn == draw(1)[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -86,13 +86,15 @@ def show(figures: Iterable[Figure], title: str) -> bool:
     return all(figure.ok is not False for figure in found.values())
 
 
-def record(page: Path, section: str, figures: Iterable[Figure], heading: str) -> None:
-    """Put the table into ``page``, between the comments that name ``section``."""
+def record(
+    page: Path, section: str, figures: Iterable[Figure], heading: str, only: Collection[int] = tuple(ROWS)
+) -> None:
+    """Put the table (``only`` these rows of it) into ``page``, between the comments that name ``section``."""
     found = {figure.row: figure for figure in figures}
     lines = [heading, "", f"{environment()}.", "", "| # | figure | target | measured | cases | ok? |", "|-|-|-|-|-|-|"]
     verdicts = {True: "yes", False: "**no**", None: "–"}
-    for number, row in ROWS.items():
-        figure = found.get(number, Figure(number, "not measured", 0, None))
+    for number in only:
+        row, figure = ROWS[number], found.get(number, Figure(number, "not measured", 0, None))
         cases = f"{figure.cases:,}" if figure.cases else "–"
         lines.append(f"| {number} | {row.what} | {row.target} | {figure.figure} | {cases} | {verdicts[figure.ok]} |")
     begin, end = f"<!-- {section} -->", f"<!-- end of {section} -->"

@@ -14,6 +14,8 @@ from .rules import Rule
 if TYPE_CHECKING:
     from .proxy import Proxy
 
+NEVER_TOLD = ("forward_then_drop", "forward_late")
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -142,6 +144,7 @@ class Connection:
         finally:
             writer.transport.abort()
         rule.landed(response.head.status)
+        self._proxy.answered(request, response.head.status, told=rule.action.kind not in NEVER_TOLD)
         return response
 
     async def _relay(self, request: Request, rule: Rule | None = None) -> None:
@@ -153,6 +156,7 @@ class Connection:
         head = await read_head(reader)
         if rule is not None:
             rule.landed(head.status)
+        self._proxy.answered(request, head.status, told=True)
         await self._send(head.data)
         if request.method != "HEAD":
             async for piece in body_of(reader, head):

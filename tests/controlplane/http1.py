@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,6 +26,7 @@ class Head:
 class Request:
     head: Head
     body: bytes
+    at: float  # on CLOCK_BOOTTIME, when it had arrived
 
     @property
     def method(self) -> str:
@@ -57,7 +59,8 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     """The next whole request; None when the client has gone."""
     try:
         head = await read_head(reader)
-        return Request(head, b"".join([piece async for piece in body_of(reader, head, response=False)]))
+        body = b"".join([piece async for piece in body_of(reader, head, response=False)])
+        return Request(head, body, time.clock_gettime(time.CLOCK_BOOTTIME))
     except (OSError, EOFError):
         return None
 

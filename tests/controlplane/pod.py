@@ -162,7 +162,11 @@ class Pod:
             time.sleep(0.02)
 
     def _kubeconfig(self) -> Json:
-        cluster = {"server": self.server.url, "certificate-authority": str(self.directory / "ca.crt")}
+        cluster = {
+            "server": self.server.url,
+            "certificate-authority": str(self.directory / "ca.crt"),
+            "tls-server-name": "127.0.0.1",  # whatever address it is reached by
+        }
         context = {"cluster": "test", "user": "pod", "namespace": self.namespace}
         return {
             "apiVersion": "v1",

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,9 +26,10 @@ _LAUNCHER = (
 class Process:
     """One program with its log file; it can be killed, frozen and started again."""
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self.command = list(command)
         self.log = log
+        self.env = env  # None: ours
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,6 +57,7 @@ class Process:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=self.env,
             )
 
     def signal(self, number: signal.Signals) -> None:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from .certs import write_server_certificate
 from .connection import Connection
+from .http1 import Request
 from .process import free_ports
 from .rules import Match, RuleBook
 from .server import Endpoint
@@ -39,17 +40,19 @@ class Seen(NamedTuple):
 class Proxy:
     """Clients connect to `url` with `ca_file`; `on(…)` makes rules, `refuse`, `partition` … break it all."""
 
-    def __init__(self, upstream: Endpoint, directory: Path) -> None:
+    def __init__(self, upstream: Endpoint, directory: Path, host: str = "127.0.0.1") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.ca_file, certificate, key = write_server_certificate(directory)
         self.rules = RuleBook()
         self.errors: list[BaseException] = []  # bugs of the proxy itself, not faults of the network
         self.connections = 0  # accepted so far
         self.partitioned = False
+        self.listener: Callable[[Request, int, bool], object] = lambda request, status, told: None
         self.upstream = urlsplit(upstream.url)
         self.upstream_tls = ssl.create_default_context(cafile=str(upstream.ca_file))
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate, key)
+        self._host = host
         self._seen: list[Seen] = []
         (self._port,) = free_ports(1)
         self._open: set[Connection] = set()
@@ -63,7 +66,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self._port}"
+        return f"https://{self._host}:{self._port}"
 
     @property
     def requests(self) -> list[Seen]:
@@ -132,6 +135,10 @@ class Proxy:
     def seen(self, method: str, path: str, connection: int, body: bytes) -> None:
         self.rules.change(lambda: self._seen.append(Seen(time.monotonic(), method, path, connection, body)))
 
+    def answered(self, request: Request, status: int, *, told: bool) -> None:
+        """The API server has answered; ``told``: the client is to hear of it."""
+        self.listener(request, status, told)
+
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task that goes on when the client's connection ends."""
         task = self._loop.create_task(coroutine)
@@ -156,7 +163,7 @@ class Proxy:
         if self._accepting is None:
             listener = socket.socket()
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._port))
+            listener.bind((self._host, self._port))
             listener.listen(128)
             listener.setblocking(False)
             self._accepting = self.spawn(self._accept_loop(listener))

@@ -34,9 +34,12 @@ def main() -> int:
     tally, drilled, failed = run_all(seed, options.runs, last)
     took = time.monotonic() - began
     rate = tally.failovers / took * 3600
-    title = f"Simulation: {tally.runs:,} storms from seed {seed}, {tally.failovers:,} failovers ({rate:,.0f} an hour)"
+    happened = (
+        f"{tally.runs:,} storms from seed {seed}: {tally.failovers:,} failovers ({rate:,.0f} an hour), "
+        f"{tally.grants:,} fires granted{', each once' if failed is None else ''}"
+    )
     rows = figures(tally, drilled, broken=failed is not None)
-    good = show(rows, title)
+    good = show(rows, f"Simulation, {happened}")
     for sentence in drilled.broken:
         print(sentence)
     if failed is not None:
@@ -44,8 +47,8 @@ def main() -> int:
         kept, outcome = shrink(failed)
         print(describe(outcome, kept))
     if options.record:
-        command = f"`make simulate MINUTES={options.minutes:g} SEED={seed}`"
-        record(options.record, "simulation", rows, f"{title[12:]}, by {command}:")
+        how = f"MINUTES={options.minutes:g}" if options.runs is None else f"RUNS={options.runs}"
+        record(options.record, "simulation", rows, f"`make simulate {how} SEED={seed}`: {happened}.")
     return 0 if good and failed is None and not drilled.broken else 1
 
 

@@ -1,0 +1,52 @@
+"""From a verdict to rows of the scoreboard, and to sentences about what was wrong."""
+
+from __future__ import annotations
+
+from scoreboard import Figure
+
+from chaos.checker import DURATION, PERIOD, Verdict, growth, worst
+
+GROWTH = 1.0  # MiB by which a replica's memory may differ between two moments
+
+
+def figures(verdict: Verdict) -> list[Figure]:
+    """The rows that a storm measures."""
+    grown, slope = growth(verdict.memory)
+    cost = verdict.writes / verdict.periods if verdict.periods else 0.0
+    return [
+        _none(1, verdict.overlaps, verdict.failovers),
+        Figure(2, f"{len(verdict.stale)}; {verdict.refused:,} refused", verdict.accepted, not verdict.stale),
+        _worst(3, verdict.crash_gaps, DURATION + 1),
+        _worst(4, verdict.release_gaps, 1.2 * PERIOD + 0.2, share=99),
+        _none(5, verdict.late_starts, verdict.starts),
+        _none(7, verdict.swallow_errors, verdict.swallowed),
+        _none(10, verdict.clock_overlaps, verdict.clock_jumps),
+        Figure(
+            12,
+            f"{cost:.2f}; {grown:+.1f} MiB in half the run ({slope:+.1f} MiB/h)",
+            round(verdict.periods),
+            cost <= 1.05 and grown <= GROWTH if verdict.periods else None,
+        ),
+    ]
+
+
+def complaints(verdict: Verdict) -> list[str]:
+    """What must not be, a line each."""
+    return [
+        *(f"overlap: {each}" for each in verdict.overlaps),
+        *(f"stale: {each}" for each in verdict.stale),
+        *(f"late start: {each}" for each in verdict.late_starts),
+        *(f"swallowed answer: {each}" for each in verdict.swallow_errors),
+        *verdict.hung,
+    ]
+
+
+def _none(row: int, wrong: list[str], cases: int) -> Figure:
+    return Figure(row, str(len(wrong)), cases, not wrong if cases else None)
+
+
+def _worst(row: int, seconds: list[float], limit: float, *, share: int = 100) -> Figure:
+    if not seconds:
+        return Figure(row, "not measured: the run was too short", 0, None)
+    value = worst(seconds, share)
+    return Figure(row, f"{'max' if share == 100 else f'p{share}'} {value:.2f} s", len(seconds), value <= limit)

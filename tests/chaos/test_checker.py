@@ -1,0 +1,163 @@
+"""The judge of a storm, by logs written by hand: each promise that is broken there is found."""
+
+from __future__ import annotations
+
+from chaos import fires
+from chaos.checker import Verdict, judge
+from chaos.log import Line
+
+PIDS = {"a": 1, "b": 2, "witness": 9}
+
+
+def at(time: float, event: str, who: str = "director", **fields: object) -> Line:
+    return {"at": time, "who": who, "pid": PIDS.get(who, 0), "event": event, **fields}
+
+
+def work(who: str, start: float, end: float | None, token: int, lease: str = "x") -> list[Line]:
+    facts = {"lease": lease, "token": token, "identity": f"{who}_1"}
+    lines = [at(start, "start", who, **facts)]
+    return lines if end is None else [*lines, at(end, "end", who, **facts)]
+
+
+def put(time: float, who: str, *, holder: str | None = None, told: bool = True, status: int = 200) -> Line:
+    holder = f"{who}_1" if holder is None else holder
+    return at(time, "put", "proxy", lease="x", holder=holder, status=status, told=told, by=who)
+
+
+def fault(time: float, kind: str, who: str, until: float | None = None) -> Line:
+    return at(time, "fault", kind=kind, until=time if until is None else until, size=0, by=who, by_pid=PIDS[who])
+
+
+def calm(begin: float, until: float) -> Line:
+    return at(begin, "scene", calm=True, until=until)
+
+
+def judged(*lines: Line | list[Line]) -> Verdict:
+    flat = [line for each in lines for line in (each if isinstance(each, list) else [each])]
+    return judge(sorted(flat, key=lambda line: line["at"]))
+
+
+# Overlaps
+
+
+def test_one_after_the_other_is_a_failover() -> None:
+    verdict = judged(work("a", 1, 1.1, 1), work("a", 2, 2.1, 1), work("b", 3, 3.1, 2))
+    assert (verdict.failovers, verdict.overlaps, verdict.starts) == (1, [], 3)
+
+
+def test_work_at_the_same_time_is_an_overlap() -> None:
+    verdict = judged(work("a", 1, 1.5, 1), work("b", 1.4, 1.6, 2))
+    assert len(verdict.overlaps) == 1
+    assert not verdict.clock_overlaps
+
+
+def test_two_leases_do_not_overlap() -> None:
+    assert not judged(work("a", 1, 1.5, 1), work("b", 1.4, 1.6, 2, lease="y")).overlaps
+
+
+def test_work_that_stalled_beyond_the_margin_may_overlap() -> None:
+    verdict = judged(work("a", 1, 6, 1), work("b", 4, 4.1, 2))
+    assert (verdict.overlaps, verdict.stalled) == ([], 1)
+
+
+def test_a_killed_process_works_no_more() -> None:
+    killed = [*work("a", 1, None, 1), fault(1.1, "kill", "a")]
+    assert not judged(killed, work("b", 1.2, 1.3, 2)).overlaps
+    assert judged(killed, work("b", 1.05, 1.3, 2)).overlaps
+
+
+def test_an_overlap_while_a_clock_is_off_counts_for_clocks() -> None:
+    verdict = judged(fault(1, "clock", "a", 5), work("a", 2, 2.5, 1), work("b", 2.4, 2.6, 2))
+    assert (len(verdict.clock_overlaps), verdict.clock_jumps) == (1, 1)
+
+
+# What is held by
+
+
+def test_a_start_after_the_deadline_is_late() -> None:
+    assert not judged(put(1, "a"), work("a", 2.9, 3, 1)).late_starts
+    assert judged(put(1, "a"), work("a", 3.1, 3.2, 1)).late_starts
+
+
+def test_what_nobody_was_told_of_renews_nothing() -> None:
+    for unheard in (put(2, "a", told=False), put(2, "a", status=409), put(2, "b")):
+        assert judged(put(1, "a"), unheard, work("a", 3.1, 3.2, 1)).late_starts
+
+
+def test_a_start_without_any_write_is_late() -> None:
+    assert judged(work("a", 1, 1.1, 1)).late_starts
+
+
+# The sink
+
+
+def test_an_older_token_after_a_newer_one_is_stale() -> None:
+    def sink(time: float, token: int, event: str = "accepted") -> Line:
+        return at(time, event, "sink", lease="x", token=token, by="a", by_pid=1)
+
+    assert not judged(sink(1, 1), sink(2, 1), sink(3, 2)).stale
+    assert judged(sink(1, 2), sink(2, 1)).stale
+    verdict = judged(sink(1, 2), sink(2, 1, "refused"))
+    assert (verdict.stale, verdict.refused, verdict.accepted) == ([], 1, 1)
+
+
+# Gaps
+
+
+def test_gap_after_a_kill_in_calm() -> None:
+    crash = [work("a", 1, 1.1, 1), fault(1.2, "kill", "a"), work("b", 4.5, 4.6, 2)]
+    verdict = judged(calm(0, 9), *crash)
+    assert [round(gap, 6) for gap in verdict.crash_gaps] == [3.3]
+    assert not judged(*crash).crash_gaps
+
+
+def test_gap_after_a_release_in_calm() -> None:
+    verdict = judged(calm(0, 9), work("a", 1, 1.1, 1), put(1.2, "a", holder=""), work("b", 1.5, 1.6, 2))
+    assert [round(gap, 6) for gap in verdict.release_gaps] == [0.3]
+    assert not verdict.crash_gaps
+
+
+# Lost answers
+
+
+def test_a_term_outlives_a_lost_answer() -> None:
+    verdict = judged(put(1, "a", told=False), work("a", 2, 2.1, 1), at(9, "scene", calm=True, until=9))
+    assert (verdict.swallowed, verdict.swallow_errors) == (1, [])
+
+
+def test_a_term_that_ends_by_a_lost_answer_is_an_error() -> None:
+    over = at(3, "over", "a", lease="x", token=1, lost=True, reason="told by the test")
+    assert judged(put(1, "a", told=False), over).swallow_errors
+    verdict = judged(put(1, "a", told=False), fault(2, "kill", "a"), over)
+    assert (verdict.swallowed, verdict.swallow_errors) == (0, [])
+
+
+# Fires
+
+
+def run(second: float) -> Line:
+    return at(second, "fire", "cron-0", job="tick", fire=float(second), token=1)
+
+
+def test_each_second_once() -> None:
+    assert fires.cron([run(1), run(2), run(3)]) == fires.Fires(ran=3)
+    assert fires.cron([run(1), run(2), run(2)]).doubled
+    assert fires.cron([run(1), run(3)]).lost
+    told = at(3, "interrupted", "cron-1", job="tick", fire=2.0)
+    assert fires.cron([run(1), run(3), told]) == fires.Fires(ran=2, told=1)
+
+
+def message(fire: float) -> Line:
+    return at(9, "message", "chaos", job="e", fire=fire)
+
+
+def test_each_claim_one_message() -> None:
+    def claimed(count: int) -> Line:
+        return at(9, "claimed", "chaos", job="e", count=count)
+
+    assert fires.beat([message(1), message(2), claimed(2)]) == fires.Fires(ran=2)
+    assert fires.beat([message(1), message(1), claimed(2)]).doubled
+    assert fires.beat([message(1), claimed(2)]).lost
+    sent_and_told, told = (at(9, "interrupted message", "chaos", job="e", fire=fire) for fire in (1.0, 2.0))
+    assert fires.beat([message(1), sent_and_told, claimed(2)]).lost
+    assert fires.beat([message(1), told, claimed(2)]) == fires.Fires(ran=1, told=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -143,7 +144,8 @@ def _find_stale_writes(lines: list[Line], verdict: Verdict) -> None:
 
 def _measure_gaps(by_lease: dict[str, list[Work]], lines: list[Line], verdict: Verdict) -> None:
     """How long nobody led, in calm: after a kill, and after a release."""
-    kills = {line["by_pid"]: line["at"] for line in _faults(lines, "kill") if _is_calm(line["at"], lines)}
+    scenes = [line for line in lines if line["event"] == "scene"]
+    kills = {line["by_pid"]: line["at"] for line in _faults(lines, "kill") if _is_calm(line["at"], scenes)}
     released = {
         lease: [
             line["at"]
@@ -159,19 +161,14 @@ def _measure_gaps(by_lease: dict[str, list[Work]], lines: list[Line], verdict: V
             freed = [at for at in released[lease] if before.end <= at <= after.start]
             if before.pid in kills and before.end <= kills[before.pid] < after.start and not freed:
                 verdict.crash_gaps.append(after.start - kills[before.pid])
-            elif freed and _is_calm(freed[-1], lines):
+            elif freed and _is_calm(freed[-1], scenes):
                 verdict.release_gaps.append(after.start - freed[-1])
 
 
-def _is_calm(at: float, lines: list[Line]) -> bool:
+def _is_calm(at: float, scenes: list[Line]) -> bool:
     """Whether the scene at this moment is a calm one, in which all faults before are over."""
-    scene = None
-    for line in lines:
-        if line["at"] > at:
-            break
-        if line["event"] == "scene":
-            scene = line
-    return scene is not None and scene["calm"] and at <= scene["until"]
+    number = bisect_right(scenes, at, key=lambda scene: scene["at"]) - 1
+    return number >= 0 and scenes[number]["calm"] and at <= scenes[number]["until"]
 
 
 def _judge_swallowed(lines: list[Line], verdict: Verdict) -> None:

@@ -8,6 +8,7 @@ from random import Random
 
 DAY = 86_400.0
 SLOTS = 5
+BUSIEST = -2  # the slot of whoever holds most leases when it comes to it
 CLOCKED = 1  # the slot whose process may see another wall clock; to make that possible costs it half a core
 MARGIN = 1.0  # seconds that a process may stall, at 3/2/0.4
 
@@ -38,7 +39,7 @@ class Scene:
 def scenes(seed: object, *, until: float, settle: float, namespaces: bool, clocks: bool) -> Iterator[Scene]:
     """One after the other, up to ``until``; ``settle``: seconds that everybody needs to get up."""
     rng, at = Random(repr(seed)), settle
-    kinds = {_crash: 6, _hand_over: 8, _swallow: 4, _wild: 8, _restart: 0.5, _quiet: 1}
+    kinds = {_crash: 5, _hand_over: 9, _swallow: 4, _freeze: 3, _wild: 7, _restart: 0.4, _quiet: 0.5}
     while at < until:
         draw = rng.choices(list(kinds), list(kinds.values()))[0]
         scene = draw(rng, at, [*NETWORK, *["lossy", "rejected"] * namespaces], clocks)
@@ -50,19 +51,24 @@ def scenes(seed: object, *, until: float, settle: float, namespaces: bool, clock
 
 def _crash(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
     """Two at once; their successors start when all is over, since that takes all there is of the processor."""
-    blows = tuple(Blow(at, "kill", slot, 4.2) for slot in rng.sample(range(SLOTS), 2))
-    return Scene(at, at + 6, True, blows)
+    return Scene(at, at + 6, True, (Blow(at, "kill", BUSIEST, 4.2),) * 2)
 
 
 def _hand_over(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
-    if rng.random() < 0.5:
-        return Scene(at, at + 4, True, tuple(Blow(at, "term", slot, 2.0) for slot in rng.sample(range(SLOTS), 2)))
-    blows = [Blow(at + 0.3 * number, "step down", slot) for number in range(3) for slot in range(SLOTS)]
-    return Scene(at, at + 2.5, True, tuple(blows))
+    if rng.random() < 0.4:
+        return Scene(at, at + 4, True, (Blow(at, "term", BUSIEST, 2.0),) * 2)
+    return Scene(at, at + 2.5, True, tuple(Blow(at + 0.1 * slot, "step down", slot) for slot in range(SLOTS)))
 
 
 def _swallow(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
-    return Scene(at, at + 3.5, True, tuple(Blow(at, "swallow", slot, 2.0, 8) for slot in range(SLOTS)))
+    """One answer of each lease, four times."""
+    blows = [Blow(at + 1.2 * number, "swallow", slot, 1.0) for number in range(4) for slot in range(SLOTS)]
+    return Scene(at, at + 6, True, tuple(blows))
+
+
+def _freeze(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
+    """Two replicas stop in the midst of their work, and go on when others hold their leases."""
+    return Scene(at, at + 6.5, False, tuple(Blow(at, "stop long", BUSIEST, rng.uniform(4, 5)) for _ in range(2)))
 
 
 def _restart(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
@@ -76,7 +82,7 @@ def _quiet(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
 def _wild(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
     """Up to three replicas suffer at once, so that at least two are well."""
     blows = []
-    for slot in rng.sample(range(SLOTS), 3):
+    for slot in (BUSIEST, *rng.sample(range(SLOTS), 2)):
         kind = rng.choice([*kinds, "stop", "stop", "stop long", "stop long", "kill", "term", "swallow"])
         if slot == CLOCKED and clocks and rng.random() < 0.6:
             kind = "clock"

@@ -15,10 +15,11 @@ from controlplane.pod import Pod
 from controlplane.process import Process
 from controlplane.proxy import Proxy
 
-from chaos.log import Log
+from chaos.log import Log, boot_time
 from chaos.namespaces import Namespace
 from chaos.stage import Stage
 
+RECENT = 1.0  # seconds
 PAGE = os.sysconf("SC_PAGESIZE")
 OURS = ("SINGLETON_JOBS_", "KUBERNETES_", "KUBECONFIG", "POD_NAME", "FAKETIME", "LD_PRELOAD")
 
@@ -56,7 +57,7 @@ class Slot:
         folder.mkdir(parents=True)
         self.who = who
         self.network = network
-        self.starting = False
+        self.written: dict[str, float] = {}  # when each lease was written last
         self._log = log
         self._clock = folder / "clock"
         self.set_clock(0)
@@ -84,7 +85,13 @@ class Slot:
             return
         lease = unquote(urlsplit(request.path).path.rpartition("/")[2])
         holder = json.loads(request.body).get("spec", {}).get("holderIdentity") or ""
+        if holder and status in (200, 201):
+            self.written[lease] = request.at
         self._log.write("put", request.at, lease=lease, holder=holder, status=status, told=told, by=self.who)
+
+    def holds(self) -> int:
+        """How many leases its process has written of late."""
+        return sum(at > boot_time() - RECENT for at in list(self.written.values()))
 
     def set_clock(self, seconds: float) -> None:
         """Have the process see a wall clock that is so many seconds ahead."""

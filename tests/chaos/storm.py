@@ -16,12 +16,13 @@ from random import Random
 
 from chaos.log import Log, boot_time
 from chaos.namespaces import Namespace
-from chaos.plan import CLOCKED, DAY, SLOTS, Blow, Scene
+from chaos.plan import BUSIEST, CLOCKED, DAY, SLOTS, Blow, Scene
 from chaos.site import Slot, ours
 from chaos.stage import Stage
 
 LEASES = [f"storm-{number}" for number in range(10)]
 CALM_LEASES = [f"calm-{number}" for number in range(10)]
+CRON = "storm-cron"
 WITNESS = -1
 TIMING = {"lease_duration": 3.0, "renew_deadline": 2.0, "retry_period": 0.4}
 SAMPLE = 5.0  # seconds from one look at the memory to the next
@@ -61,7 +62,7 @@ class Storm:
                 number, f"pod-{number}", command or ours("replica"), {**settings, **clock, **_json(options)}, network
             )
         for number in range(SLOTS, SLOTS + others):
-            options = {"lease": "storm-cron", **TIMING}
+            options = {"lease": CRON, **TIMING}
             self._place(number, f"cron-{number - SLOTS}", ours("cron"), {"LOG": str(path), **_json(options)}, None)
         if command is None:  # nothing befalls this one: it shows what leases cost
             options = {"leases": CALM_LEASES, **TIMING}
@@ -126,7 +127,7 @@ class Storm:
             self._note(blow, None)
             self._restart(blow)
             return
-        slot = self._slots[blow.slot]
+        slot = self._slots[blow.slot] if blow.slot != BUSIEST else self._busiest()
         process = slot.process
         if not process.running:
             return
@@ -134,21 +135,26 @@ class Storm:
         match blow.kind:
             case "kill":
                 process.kill()
+                slot.written.clear()
                 self._after(blow.span, slot.start)
             case "term":
                 process.signal(signal.SIGTERM)
+                slot.written.clear()
                 self._after(blow.span, partial(self._start_anew, slot, boot_time() + PATIENCE))
             case "step down":
                 process.signal(signal.SIGUSR1)
             case "stop" | "stop long":
                 process.signal(signal.SIGSTOP)
+                slot.written.clear()
                 self._after(blow.span, partial(self._go_on, slot))
             case "clock":
                 slot.set_clock(30 * DAY if blow.size < 0.5 else -30 * DAY)
                 self._after(blow.span, partial(self._set_right, slot))
             case _:
-                undo = _disturb(slot, blow)
-                self._after(blow.span, undo)
+                self._after(blow.span, _disturb(slot, blow))
+
+    def _busiest(self) -> Slot:
+        return max((self._slots[number] for number in range(SLOTS)), key=Slot.holds)
 
     def _note(self, blow: Blow, slot: Slot | None) -> None:
         facts = {"by": slot.who, "by_pid": slot.process.pid} if slot else {}
@@ -198,7 +204,8 @@ def _disturb(slot: Slot, blow: Blow) -> Callable[[], None]:
             slot.network.fault(blow.kind)
             return slot.network.heal
         case "swallow":
-            return proxy.on("PUT", "/leases/", times=round(blow.size) or 1).forward_then_drop().remove
+            rules = [proxy.on("PUT", f"/leases/{lease}?", times=1).forward_then_drop() for lease in (*LEASES, CRON)]
+            return lambda: [rule.remove() for rule in rules] and None
         case "late":
             return proxy.on("PUT", "/leases/").forward_late(0.3 + 4 * blow.size, cut=blow.size < 0.5).remove
         case "slow there":

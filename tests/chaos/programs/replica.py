@@ -1,12 +1,11 @@
 """One replica of the storm: it competes for every lease, and works under those it holds until it is told that they are lost.
 
 Environment: LOG, WHO, SINK (a datagram socket), OPTIONS (leases, and the timing of `Config`). SIGUSR1: step down from
-one of the leases held.
+all leases held.
 """
 
 import json
 import os
-import random
 import signal
 import socket
 import sys
@@ -53,11 +52,9 @@ def serve(lease):
 
 
 def step_down(*_):
-    held = [lease for lease in options["leases"] if leadership(lease).is_leader]
-    if held:
-        lease = random.choice(held)
-        log.write("steps down", lease=lease)
-        threading.Thread(target=leadership(lease).step_down, args=(2,), daemon=True).start()
+    for lease in options["leases"]:
+        if leadership(lease).is_leader:
+            threading.Thread(target=leadership(lease).step_down, args=(2,), daemon=True).start()
 
 
 configure(

@@ -27,9 +27,14 @@ def restarts(stage: Stage, share: float) -> Figure:
         for _ in range(times):
             time.sleep(2)
             began = boot_time()
+            for slot in running.slots:
+                slot.proxy.refuse()  # as a dead server does, and until the time is over, however soon a new one is up
             stage.control_plane.kill_apiserver()
             time.sleep(AWAY - READY)
             stage.control_plane.start_apiserver()
+            time.sleep(max(0.0, began + AWAY - boot_time()))
+            for slot in running.slots:
+                slot.proxy.accept()
             away.append(boot_time() - began)
             time.sleep(AFTER)
         ended, terms = running.lines("over"), running.lines("term")

@@ -6,8 +6,9 @@ WHEEL := $(VENV)/.wheel
 SOURCES := $(shell find singleton_jobs $(wildcard integrations) -name '*.py' -o -name 'py.typed') pyproject.toml README.md LICENSE
 FROM ?=
 WORKERS ?= 2
+TOOL := PYTHONPATH=tests $(BIN)/python -P -m
 
-.PHONY: demo test check bench controlplane clean
+.PHONY: demo test check bench simulate chaos mutants controlplane clean
 
 demo: $(WHEEL)
 	$(BIN)/singleton-jobs demo
@@ -24,6 +25,17 @@ check: $(WHEEL) $(VENV)/.test $(VENV)/.check
 
 bench: $(WHEEL) $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python benchmarks $(ARGS)
+
+# The real code on virtual time: make simulate MINUTES=30, or SEED=1 RUNS=100, or ARGS="--replay 7"
+simulate: $(WHEEL) $(VENV)/.test
+	$(TOOL) simulation $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# Real processes on a real API server: make chaos MINUTES=20, or PEER=client-go, or PEER=python
+chaos: $(WHEEL) $(VENV)/.test
+	$(TOOL) chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(PEER),--peer $(PEER)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutants: $(WHEEL) $(VENV)/.test
+	$(TOOL) mutants $(ARGS)
 
 controlplane: $(VENV)/.test
 	$(BIN)/python tests/controlplane/binary.py $(if $(FROM),--from $(FROM))

@@ -29,6 +29,7 @@ from chaos.stage import Stage, stage
 from chaos.storm import PATIENCE, Storm, side_blows
 from chaos.timeline import draw
 
+ROOT = Path(__file__).resolve().parents[2]
 CRONS = 3
 SETTLE = 8.0  # seconds until everybody is up
 LAST = 5.0  # seconds without faults at the end
@@ -93,6 +94,7 @@ def _record(
 
 
 def _peer(options: argparse.Namespace, seed: int, made: Stage) -> int:
+    sys.path.append(str(ROOT))
     from benchmarks.peers import command
 
     path = options.log or made.directory / "log.jsonl"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from chaos import fires
-from chaos.checker import Verdict, judge
+from chaos.beats import BeatsVerdict
+from chaos.checker import Verdict, growth, judge
+from chaos.crons import judge_crons
+from chaos.figures import figures
 from chaos.log import Line
 
 PIDS = {"a": 1, "b": 2, "witness": 9}
@@ -132,6 +134,26 @@ def test_a_term_that_ends_by_a_lost_answer_is_an_error() -> None:
     assert (verdict.swallowed, verdict.swallow_errors) == (0, [])
 
 
+# Cost
+
+
+def test_what_the_witness_writes_is_counted_between_restarts() -> None:
+    writes = [at(10 + 0.4 * number, "put", "proxy", lease="x", by="witness") for number in range(100)]
+    for line in writes:
+        line |= {"holder": "witness_1", "told": True, "status": 200}
+    verdict = judged(at(0, "starts"), work("witness", 1, 1.1, 1), writes, at(50, "storm ends"))
+    assert (verdict.writes, round(verdict.periods)) == (100, 100)
+    restart = at(20, "fault", kind="restart", until=28, size=0)
+    verdict = judged(at(0, "starts"), work("witness", 1, 1.1, 1), writes, restart, at(50, "storm ends"))
+    assert round(verdict.periods) == (10 + 10) / 0.4
+
+
+def test_memory_that_grows_is_seen() -> None:
+    assert growth([(float(second), 50.0) for second in range(100)]) == (0.0, 0.0)
+    grown, an_hour = growth([(float(second), 50.0 + second) for second in range(100)])
+    assert (grown, round(an_hour)) == (49.0, 3600)
+
+
 # Fires
 
 
@@ -140,24 +162,48 @@ def run(second: float) -> Line:
 
 
 def test_each_second_once() -> None:
-    assert fires.cron([run(1), run(2), run(3)]) == fires.Fires(ran=3)
-    assert fires.cron([run(1), run(2), run(2)]).doubled
-    assert fires.cron([run(1), run(3)]).lost
-    told = at(3, "interrupted", "cron-1", job="tick", fire=2.0)
-    assert fires.cron([run(1), run(3), told]) == fires.Fires(ran=2, told=1)
+    seconds = [run(second) for second in range(1, 20)]
+    assert judge_crons(seconds).ok
+    assert judge_crons([*seconds, run(5)]).doubled == (5,)
+    assert judge_crons([each for each in seconds if each["fire"] != 5]).missing == (5,)
 
 
-def message(fire: float) -> Line:
-    return at(9, "message", "chaos", job="e", fire=fire)
+def test_an_interrupted_fire_is_no_lost_one_if_there_was_a_crash() -> None:
+    crash = {**fault(5, "kill", "a"), "by": "cron-0"}
+    told = at(9, "interrupted", "cron-1", job="tick", fire=5.0)
+    others = [run(second) for second in range(1, 20) if second != 5]
+    assert judge_crons([*others, crash, told]).ok
+    assert not judge_crons([*others, told]).ok
+    assert not judge_crons([]).ok
 
 
-def test_each_claim_one_message() -> None:
-    def claimed(count: int) -> Line:
-        return at(9, "claimed", "chaos", job="e", count=count)
+def test_beats_may_lose_what_was_in_flight_when_they_crashed() -> None:
+    assert BeatsVerdict(sent=9, lost={"e": 1}, crashes=1).ok
+    assert not BeatsVerdict(sent=9, lost={"e": 2}, crashes=1).ok
+    assert not BeatsVerdict(sent=9, lost={"e": -1}, crashes=1).ok
+    assert not BeatsVerdict(sent=9, doubled=1).ok
+    assert not BeatsVerdict().ok
 
-    assert fires.beat([message(1), message(2), claimed(2)]) == fires.Fires(ran=2)
-    assert fires.beat([message(1), message(1), claimed(2)]).doubled
-    assert fires.beat([message(1), claimed(2)]).lost
-    sent_and_told, told = (at(9, "interrupted message", "chaos", job="e", fire=fire) for fire in (1.0, 2.0))
-    assert fires.beat([message(1), sent_and_told, claimed(2)]).lost
-    assert fires.beat([message(1), told, claimed(2)]) == fires.Fires(ran=1, told=1)
+
+# The scoreboard
+
+
+def test_a_row_is_at_its_target_only_without_a_complaint() -> None:
+    good = Verdict(failovers=3, starts=9, accepted=9, crash_gaps=[3.9], release_gaps=[0.5], swallowed=2, clock_jumps=1)
+    assert all(figure.ok is not False for figure in figures(good))
+    bad = Verdict(
+        failovers=3,
+        overlaps=["x"],
+        stale=["x"],
+        crash_gaps=[4.1],
+        release_gaps=[0.7],
+        starts=9,
+        late_starts=["x"],
+        swallowed=1,
+        swallow_errors=["x"],
+        clock_jumps=1,
+        clock_overlaps=["x"],
+        writes=106,
+        periods=100,
+    )
+    assert all(figure.ok is False for figure in figures(bad))

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from chaos.timeline import Bar, bars, svg
+from chaos.timeline import draw
 
-from .test_checker import at, fault, work
+from .test_checker import fault, work
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINES = sorted(
     [
         *work("a", 1, 1.1, 1),
         *work("a", 1.3, 1.4, 1),
-        *work("a", 1.6, 8, 1),
-        fault(1.7, "stop long", "a", 8),
+        *work("a", 3, 3.1, 1),
         *work("b", 5, 5.1, 2),
-        at(8, "refused", "sink", lease="x", token=1, by="a", by_pid=1),
-        fault(9, "kill", "b"),
+        fault(4, "kill", "a"),
+        fault(6, "clock", "b"),
+        *work("b", 7, 7.1, 1, lease="y"),
     ],
     key=lambda line: line["at"],
 )
 
 
-def test_pieces_of_work_become_bars() -> None:
-    assert bars(LINES, "x") == [
-        Bar("a", "a_1", 1, 1.4, stalled=False),
-        Bar("a", "a_1", 1.6, 8, stalled=True),
-        Bar("b", "b_1", 5, 5.1, stalled=False),
-    ]
-
-
-def test_picture() -> None:
-    picture = ElementTree.fromstring(svg(LINES, "A & B"))
-    classes = [element.get("class") for element in picture.iter()]
-    assert (classes.count("held"), classes.count("stalled"), classes.count("refused")) == (2 + 1, 1 + 1, 1 + 1)
+def test_bars_are_work_and_marks_are_faults() -> None:
+    picture = ElementTree.fromstring(draw(LINES))
+    rects = [element for element in picture.iter(f"{SVG}rect")]
+    assert len([rect for rect in rects if rect.get("class") == "b"]) == 3  # the first two pieces are one bar
+    assert [rect.findtext(f"{SVG}title") for rect in rects if rect.get("fill")] == ["kill", "clock"]
     texts = [element.text for element in picture.iter(f"{SVG}text")]
-    assert {"A & B: lease x", "a", "b", "SIGSTOP", "SIGKILL", "0 s", "40 s"} <= set(texts)
-    assert "prefers-color-scheme: dark" in (picture.findtext(f"{SVG}style") or "")
+    assert {"a", "b", "0 s", "40 s"} <= set(texts)
+    assert "prefers-color-scheme:dark" in (picture.findtext(f"{SVG}style") or "")
+
+
+def test_two_drawings_of_one_log_are_equal() -> None:
+    assert draw(LINES) == draw(list(LINES))

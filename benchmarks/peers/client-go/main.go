@@ -52,6 +52,7 @@ var (
 )
 
 func main() {
+	signal.Ignore(syscall.SIGUSR1) // asks to step down, which this election cannot
 	var given options
 	check(json.Unmarshal([]byte(os.Getenv("OPTIONS")), &given))
 	var err error
@@ -66,17 +67,25 @@ func main() {
 	check(err)
 	client, err := kubernetes.NewForConfig(config)
 	check(err)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	closing, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	var candidates sync.WaitGroup
 	for _, lease := range given.Leases {
-		candidates.Go(func() { compete(ctx, client, namespace, lease, given) })
+		candidates.Go(func() { compete(closing, client, namespace, lease, given) })
 	}
 	candidates.Wait()
 }
 
-func compete(ctx context.Context, client kubernetes.Interface, namespace, lease string, given options) {
+// compete ends once closing is done: its work first, and then the lease is released, as ReleaseOnCancel wants it.
+func compete(closing context.Context, client kubernetes.Interface, namespace, lease string, given options) {
 	identity := fmt.Sprintf("%s_%d_%08x", who, os.Getpid(), rand.Uint32())
+	ctx, cancel := context.WithCancel(context.Background())
+	var working sync.Mutex // work of one term ends before that of the next begins
+	go func() {
+		<-closing.Done()
+		working.Lock()
+		cancel()
+	}()
 	var elector *leaderelection.LeaderElector
 	lock := &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Name: lease, Namespace: namespace},
@@ -91,7 +100,9 @@ func compete(ctx context.Context, client kubernetes.Interface, namespace, lease 
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(leading context.Context) {
-				for leading.Err() == nil && elector.IsLeader() {
+				working.Lock()
+				defer working.Unlock()
+				for closing.Err() == nil && leading.Err() == nil && elector.IsLeader() {
 					note("start", identity, lease)
 					time.Sleep(work)
 					note("end", identity, lease)

@@ -1,7 +1,15 @@
 """All mutants, and the rules that no small change of the shipped source breaks."""
 
-from mutants import holding
+from mutants import claims, ending, holding, renewing, stores, taking, writing
 
-MUTANTS = [*holding.MUTANTS]
+MUTANTS = [
+    *holding.MUTANTS,
+    *taking.MUTANTS,
+    *writing.MUTANTS,
+    *ending.MUTANTS,
+    *claims.MUTANTS,
+    *stores.MUTANTS,
+    *renewing.MUTANTS,
+]
 RULES = range(1, 31)
 UNBREAKABLE: dict[int, str] = {}

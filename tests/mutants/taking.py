@@ -60,8 +60,8 @@ MUTANTS = [
         "observations-forgotten",
         "each attempt to lock begins with an empty memory",
         CANDIDATE,
-        "        self.answer = \"held\" if self.hold else None\n        if not self.hold:\n",
-        "        self.answer = \"held\" if self.hold else None\n        if not self.hold:\n"
+        '        self.answer = "held" if self.hold else None\n        if not self.hold:\n',
+        '        self.answer = "held" if self.hold else None\n        if not self.hold:\n'
         "            self._observer = Observer(self.identity, self.config)\n",
         (TAKING,),
     ),
@@ -124,8 +124,8 @@ MUTANTS = [
         "identity-without-chance",
         "two processes of one pod have one identity",
         "singleton_jobs/identity.py",
-        "IDENTITY_OLD",
-        "IDENTITY_NEW",
+        'return f"{prefix}_{new_nonce(rng)}"',
+        'return f"{prefix}_1"',
         ("unit/test_identity.py",),
     ),
     Mutant(
@@ -196,8 +196,8 @@ MUTANTS = [
         "loser-hurries",
         "the loser of a race looks again at once",
         CANDIDATE,
-        "            self._next = now + self._poll()\n            self.answer = self.answer or \"busy\"\n        elif",
-        "            self._next = now\n            self.answer = self.answer or \"busy\"\n        elif",
+        "self._observer.lost_race(now)\n                self._next = now + self._poll()",
+        "self._observer.lost_race(now)\n                self._next = now",
         (LOOKING,),
     ),
     Mutant(

@@ -1,0 +1,55 @@
+"""Stores: rule 30."""
+
+from mutants.mutant import Mutant
+
+SQLITE = "singleton_jobs/locks/sqlite.py"
+MEMORY = "singleton_jobs/locks/memory.py"
+SWAPPING = "contract/test_swapping.py"
+
+MUTANTS = [
+    Mutant(
+        30,
+        "sqlite-reads-before-it-locks",
+        "a SQLite transaction takes its lock when it writes, after it has looked",
+        SQLITE,
+        'connection.execute("BEGIN IMMEDIATE")',
+        'connection.execute("BEGIN DEFERRED")',
+        (SWAPPING,),
+    ),
+    Mutant(
+        30,
+        "sqlite-version-reused",
+        "the version counter starts anew when a row is deleted",
+        SQLITE,
+        '"INSERT OR REPLACE INTO lease SELECT ?, ?, newest, ?, ?, ? FROM version",',
+        '"INSERT OR REPLACE INTO lease SELECT ?, ?, (SELECT COALESCE(MAX(version), 0) + 1 FROM lease), ?, ?, ?",',
+        (SWAPPING,),
+    ),
+    Mutant(
+        30,
+        "sqlite-any-version",
+        "a SQLite swap replaces whatever version is there",
+        SQLITE,
+        '"SELECT body FROM lease WHERE name = ? AND uid = ? AND version = ?",',
+        '"SELECT body FROM lease WHERE name = ? AND uid = ? AND version >= ?",',
+        (SWAPPING,),
+    ),
+    Mutant(
+        30,
+        "memory-any-version",
+        "a swap in memory replaces whatever version is there",
+        MEMORY,
+        "if row is None or (row[0], row[1]) != (replaces.uid, replaces.version):",
+        "if row is None or row[0] != replaces.uid:",
+        (SWAPPING,),
+    ),
+    Mutant(
+        30,
+        "memory-any-object",
+        "a swap in memory replaces a lease that was made anew",
+        MEMORY,
+        "if row is None or (row[0], row[1]) != (replaces.uid, replaces.version):",
+        "if row is None or row[1] < replaces.version:",
+        (SWAPPING,),
+    ),
+]

@@ -250,7 +250,7 @@ class Candidacy:
     def work_ended(self) -> None:
         """The last running piece of guarded work has ended."""
         leaving = self._leaving
-        if leaving and not self.active:
+        if leaving:
             self._change(lambda now: self._leave(leaving, now), lost=not leaving.release)
         else:
             self.wake()  # work of an ended term barred the way

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .candidacy import Candidacy
-from .errors import LeadershipLost
 from .events import ClockOff, FireInterrupted, LedgerLarge, LedgerUnreadable, MarkLowered
 from .ledger import WARN_AT, Claim, Mark, UnreadableLedger, read_ledger
 from .term import Term
@@ -81,8 +80,6 @@ class ClaimingCandidacy(Candidacy):
                 self._candidate.claims.withdraw(claim)
         if claim.outcome != "refused":
             term.check()  # also a claim that was granted too late gives no right to run
-        if claim.outcome is None:
-            raise LeadershipLost(self.lease, "its term ended before a claim was decided")
         return claim.outcome == "granted"
 
     def marks(self) -> dict[str, Mark]:

@@ -35,7 +35,6 @@ class Renewer:
         self._stopped: asyncio.Event | None = None
         self._timers: dict[Candidacy, TimerHandle] = {}
         self._tasks: dict[Candidacy, Task[None]] = {}
-        self._again: set[Candidacy] = set()
         self._holding: dict[Candidacy, None] = {}  # in order, so that what expires together always does so alike
         self._sweep: TimerHandle | None = None
         self._sweep_at = math.inf
@@ -90,9 +89,7 @@ class Renewer:
         timer = self._timers.pop(candidacy, None)
         if timer:
             timer.cancel()
-        if candidacy in self._tasks:
-            self._again.add(candidacy)
-        elif self._loop:
+        if self._loop and candidacy not in self._tasks:  # a step under way decides anew when it is through
             slots = self._slots[candidacy.lane]
             self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, slots))
 
@@ -100,11 +97,10 @@ class Renewer:
         due = -math.inf
         try:
             while True:
-                self._again.discard(candidacy)
                 async with slots:
                     due = await candidacy.step()
                 self._watch_deadline(candidacy, loop)
-                if due > self._clock.now() and candidacy not in self._again:
+                if due > self._clock.now():
                     break
         except Exception as error:
             log(logging.ERROR, "a fault in the candidacy for lease %s; trying again", candidacy.lease, error=error)

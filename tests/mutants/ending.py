@@ -33,8 +33,8 @@ MUTANTS = [
         "drain-releases-early",
         "the lease is given back while work still runs",
         CANDIDACY,
-        "        if leaving and not self.active:\n",
-        "        if leaving:\n",
+        "if self._leaving is not leaving or self.active:",
+        "if self._leaving is not leaving:",
         ("unit/test_candidacy.py",),
     ),
     Mutant(
@@ -105,7 +105,7 @@ MUTANTS = [
         "exit-releases-under-work",
         "at exit the lease is given back though work still runs",
         "singleton_jobs/candidacy.py",
-        "        if leaving and not self.active:\n            self._change(lambda now: self._leave(leaving, now), lost=not",
+        "        if leaving:\n            self._change(lambda now: self._leave(leaving, now), lost=not",
         "        if leaving:\n            self.active.clear()\n"
         "            self._change(lambda now: self._leave(leaving, now), lost=not",
         ("unit/test_exit.py::test_an_exit_while_guarded_work_runs_on_a_thread_leaves_the_lease_to_run_out",),

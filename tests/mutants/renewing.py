@@ -24,15 +24,6 @@ MUTANTS = [
         ("simulation/test_long_runs.py::test_losses_are_told_in_time_though_requests_queue_behind_a_hanging_store",),
     ),
     Mutant(
-        6,
-        "wake-overheard",
-        "what is asked for during a request waits for the next renewal",
-        RENEWER,
-        "            self._again.add(candidacy)\n",
-        "            pass\n",
-        ("simulation/test_seeds.py::test_every_promise_holds",),
-    ),
-    Mutant(
         1,
         "asks-no-more",
         "the renewer does not come back to a candidacy that waits",

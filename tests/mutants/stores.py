@@ -9,15 +9,6 @@ SWAPPING = "contract/test_swapping.py"
 MUTANTS = [
     Mutant(
         30,
-        "sqlite-reads-before-it-locks",
-        "a SQLite transaction takes its lock when it writes, after it has looked",
-        SQLITE,
-        'connection.execute("BEGIN IMMEDIATE")',
-        'connection.execute("BEGIN DEFERRED")',
-        (SWAPPING,),
-    ),
-    Mutant(
-        30,
         "sqlite-version-reused",
         "the version counter starts anew when a row is deleted",
         SQLITE,

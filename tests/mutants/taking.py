@@ -216,6 +216,6 @@ MUTANTS = [
         CANDIDATE,
         "token=stored.version,",
         "token=before.version if before else stored.version,",
-        ("unit/test_candidate_holding.py",),
+        ("unit/test_candidate_taking.py",),
     ),
 ]

@@ -103,6 +103,16 @@ def test_a_claim_undecided_at_the_end_of_the_term_is_lost_and_sent_no_more(leadi
     assert space.ledgers == []
 
 
+def test_a_grant_is_no_right_to_run_once_the_term_has_ended(leading, clock):
+    candidacy, term = leading.candidacy, leading.term
+    claim = Claim("aps:a", NOW, "n")
+    candidacy.ask(term, claim)
+    seen_by(candidacy, lambda: claim.outcome == "granted")
+    clock.push(QUICK.renew_deadline)
+    with pytest.raises(LeadershipLost):
+        run_blocking(candidacy.decision(term, claim, block=True))
+
+
 def test_a_refusal_is_told_after_the_term_too(leading, clock):
     candidacy, term = leading.candidacy, leading.term
     (decide,) = asked(leading, ("aps:a", 0))

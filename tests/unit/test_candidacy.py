@@ -86,9 +86,10 @@ def test_work_is_entered_and_left(bench):
 
 def test_no_work_is_entered_while_draining(bench):
     bench.lead()
+    bench.candidacy.enter("work")
     bench.candidacy.drain(again=False)
-    assert bench.candidacy.enter("work") is None
-    assert bench.candidacy.active == set()
+    assert bench.candidacy.enter("more work") is None
+    assert bench.candidacy.active == {"work"}
 
 
 def test_no_work_is_entered_after_the_deadline_though_no_thread_noticed(bench, clock):

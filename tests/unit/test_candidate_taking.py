@@ -240,3 +240,9 @@ def test_a_candidate_competes_again_when_the_bar_is_lifted():
     waits(made, 0.0)
     made.barred = False
     writes(made, 0.0)
+
+
+def test_the_fencing_token_is_the_version_of_the_acquiring_write():
+    made = follower(stored("", version=5))
+    made.wrote(acknowledged(writes(made, 0.0), 9), sent_at=0.0, now=0.0)
+    assert made.hold.token == 9

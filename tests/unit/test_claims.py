@@ -236,3 +236,11 @@ def test_a_claim_that_nobody_waits_for_any_more_is_not_written():
     made = leader()
     made.claims.withdraw(claim(made))
     assert waits(made, 0.5) == PERIOD
+
+
+def test_a_claim_of_an_ended_term_is_not_written_under_the_next():
+    made = leader()
+    claim(made, now=0.5)
+    made.claims.end()
+    assert made.claims.due() == math.inf
+    assert made.claims.ledger(None, moment(1.0)) is None

@@ -95,11 +95,16 @@ def _record(
 
 def _peer(options: argparse.Namespace, seed: int, made: Stage) -> int:
     sys.path.append(str(ROOT))
-    from benchmarks.peers import command
+    from benchmarks.peers import PeerMissing, command
 
+    try:
+        program = command(options.peer)
+    except PeerMissing as error:
+        print(error, file=sys.stderr)
+        return 2
     path = options.log or made.directory / "log.jsonl"
     path.unlink(missing_ok=True)
-    _storm(made, path, seed, max(40.0, 60 * options.minutes), command=command(options.peer))
+    _storm(made, path, seed, max(40.0, 60 * options.minutes), command=program)
     lines = log.read(path)
     verdict = judge(lines)
     wanted = (1, 3, 4)

@@ -199,9 +199,8 @@ def _count_cost(lines: list[Line], verdict: Verdict) -> None:
     mine = [line for line in lines if line["event"] == "put" and line["by"] == WITNESS]
     held = {line["lease"] for line in lines if line["event"] == "start" and line["who"] == WITNESS}
     bounds = [lines[0]["at"] + SETTLE, *(line["at"] for line in _faults(lines, "restart")), lines[-1]["at"]]
-    for begin, end in pairwise(bounds):
-        if begin != bounds[0]:
-            begin += 2 * SETTLE
+    for bound, end in pairwise(bounds):
+        begin = bound if bound == bounds[0] else bound + 2 * SETTLE
         if end > begin:
             verdict.writes += sum(begin <= line["at"] < end for line in mine)
             verdict.periods += len(held) * (end - begin) / PERIOD

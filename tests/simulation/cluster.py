@@ -18,7 +18,7 @@ from singleton_jobs.registry import Registry
 
 from simulation.apiserver import Server
 from simulation.process import Process
-from simulation.referee import Broken, Referee
+from simulation.referee import Referee
 from simulation.stepping import HostClock
 
 START = 1_800_000_000.0

@@ -17,7 +17,7 @@ def figures(tally: Tally, drilled: Drilled, *, broken: bool) -> list[Figure]:
     """``broken``: a storm has broken a promise; the run stopped there, and rows of storms are not at their targets."""
     held = not broken
     rows = [
-        Figure(1, "0 in failovers" if held else "a promise broke", tally.failovers, held),
+        Figure(1, "0" if held else "a promise broke", tally.failovers, held),
         Figure(2, f"0; {tally.stale_refused:,} refused" if held else "a promise broke", tally.effects, held),
         _worst(3, drilled.crash_gaps, QUICK.lease_duration + 1),
         _worst(4, drilled.release_gaps, 1.2 * QUICK.retry_period + 0.2, share=99),
@@ -26,7 +26,7 @@ def figures(tally: Tally, drilled: Drilled, *, broken: bool) -> list[Figure]:
         _none(7, drilled.lost_by_swallowing, drilled.swallowed),
         _worst(8, drilled.held_up, QUICK.request_timeout + 0.5),
         _worst(9, drilled.delays, QUICK.retry_period),
-        Figure(10, "0 in steps of a clock" if held else "a promise broke", tally.clock_steps, held),
+        Figure(10, "0" if held else "a promise broke", tally.clock_steps, held),
         _none(11, sum(what.startswith("a fork") for what in drilled.broken), drilled.forks),
     ]
     if drilled.periods:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -132,10 +133,8 @@ class Process:
         async def ticks() -> None:
             while True:
                 await asyncio.sleep(self._rng.uniform(0.5, 1.5) * period)
-                try:
+                with suppress(LeadershipLost):
                     await tick()
-                except LeadershipLost:
-                    pass
 
         self._spawn(ticks())
 
@@ -214,14 +213,11 @@ class Process:
             referee.ended(lease, piece)
 
     async def _schedule(self, lease: str, job: str, period: float) -> None:
-        leadership = self.replica.leadership(lease)
         while True:
             wall = self.clock.wall()
             await asyncio.sleep(max(0.01, period - wall % period))
-            try:
+            with suppress(LeadershipLost):
                 await self._dispatch(lease, job, period)
-            except LeadershipLost:
-                pass
 
     async def _dispatch(self, lease: str, job: str, period: float) -> None:
         leadership, referee = self.replica.leadership(lease), self.cluster.referee

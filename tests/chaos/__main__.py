@@ -31,6 +31,7 @@ from chaos.timeline import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 CRONS = 3
+SHOWN = 20  # complaints about a peer, at most
 SETTLE = 8.0  # seconds until everybody is up
 LAST = 5.0  # seconds without faults at the end
 FULL = 20.0  # minutes of a run in which the scenarios have all their cases
@@ -111,8 +112,8 @@ def _peer(options: argparse.Namespace, seed: int, made: Stage) -> int:
     rows = [figure for figure in figures(verdict) if figure.row in wanted]
     title = f"The same chaos for {options.peer}'s leader election, seed {seed}: {verdict.failovers:,} failovers"
     show(rows, title)
-    for sentence in verdict.overlaps[:20]:
-        print(f"overlap: {sentence}")
+    for sentence in complaints(verdict)[:SHOWN]:
+        print(sentence)
     if options.record:
         record(
             options.record,

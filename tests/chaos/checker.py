@@ -50,7 +50,7 @@ class Verdict:
     writes: int = 0
     periods: float = 0.0
     memory: list[tuple[float, float]] = field(default_factory=list)
-    hung: list[str] = field(default_factory=list)
+    out_of_order: list[str] = field(default_factory=list)  # of the stage itself, and of processes that hang
 
 
 def judge(lines: list[Line]) -> Verdict:
@@ -71,7 +71,11 @@ def judge(lines: list[Line]) -> Verdict:
     _count_cost(lines, verdict)
     verdict.clock_jumps = len(_faults(lines, "clock"))
     verdict.memory = [(line["at"], line["mib"]) for line in lines if line["event"] == "memory"]
-    verdict.hung = [f"{line['by']} did not end" for line in lines if line["event"] == "does not end"]
+    verdict.out_of_order = [
+        f"{line['by']} {line['event']} {line.get('error', '')}"
+        for line in lines
+        if line["event"] in ("does not end", "proxy failed")
+    ]
     return verdict
 
 

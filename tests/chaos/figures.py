@@ -37,7 +37,7 @@ def complaints(verdict: Verdict) -> list[str]:
         *(f"stale: {each}" for each in verdict.stale),
         *(f"late start: {each}" for each in verdict.late_starts),
         *(f"swallowed answer: {each}" for each in verdict.swallow_errors),
-        *verdict.hung,
+        *verdict.out_of_order,
     ]
 
 

@@ -78,6 +78,9 @@ class Storm:
     def close(self) -> None:
         if self._restarting:
             self._restarting.join()
+        for slot in self._slots.values():
+            for error in slot.proxy.errors:
+                self.log.write("proxy failed", by=slot.who, error=repr(error))
         self._exits.close()
 
     def run(self, scenes: Sequence[Scene], side: Sequence[Blow], seconds: float) -> None:

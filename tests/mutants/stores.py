@@ -5,6 +5,7 @@ from mutants.mutant import Mutant
 SQLITE = "singleton_jobs/locks/sqlite.py"
 MEMORY = "singleton_jobs/locks/memory.py"
 SWAPPING = "contract/test_swapping.py"
+FILE = "contract/test_sqlite_file.py"
 
 MUTANTS = [
     Mutant(
@@ -42,5 +43,23 @@ MUTANTS = [
         "if row is None or (row[0], row[1]) != (replaces.uid, replaces.version):",
         "if row is None or row[1] < replaces.version:",
         (SWAPPING,),
+    ),
+    Mutant(
+        30,
+        "sqlite-reads-before-it-locks",
+        "a SQLite swap compares before it keeps others from writing",
+        SQLITE,
+        'connection.execute("BEGIN IMMEDIATE")',
+        'connection.execute("BEGIN")',
+        (FILE,),
+    ),
+    Mutant(
+        30,
+        "sqlite-not-on-disk",
+        "a SQLite write is acknowledged before it is on the disk",
+        SQLITE,
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = OFF",
+        (FILE,),
     ),
 ]

@@ -6,6 +6,7 @@ from scoreboard import Figure
 
 from chaos.checker import DURATION, PERIOD, Verdict, growth, worst
 
+ENOUGH = 200  # cases for a 99th percentile
 GROWTH = 1.0  # MiB by which a replica's memory may differ between two moments
 
 
@@ -46,6 +47,9 @@ def _none(row: int, wrong: list[str], cases: int) -> Figure:
 
 
 def _worst(row: int, seconds: list[float], limit: float, *, share: int = 100) -> Figure:
+    """``share`` 99 is a percentile only if there are enough cases for one; of fewer, nine in ten are judged."""
+    if share < 100 and len(seconds) < ENOUGH:
+        share = 90
     if not seconds:
         return Figure(row, "not measured: the run was too short", 0, None)
     value = worst(seconds, share)

@@ -16,6 +16,7 @@ from mutants.mutant import Mutant
 PACKAGES = ("singleton_jobs", "singleton_jobs_apscheduler", "singleton_jobs_celery")
 TESTS = Path(__file__).parents[1]
 LIMIT = 120.0  # seconds for the tests of one mutant
+HANG = 60  # seconds after which a test that does not end has failed, and so is named
 
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", re.MULTILINE)
 TESTED = re.compile(r"^singleton_jobs: (.+)$", re.MULTILINE)
@@ -74,7 +75,7 @@ def _copy(folder: Path) -> None:
 
 
 def _test(folder: Path, tests: tuple[str, ...], limit: float) -> Outcome:
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-m", "not e2e"]
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-m", "not e2e", f"--timeout={HANG}"]
     began = time.monotonic()
     try:
         done = subprocess.run(
@@ -89,7 +90,7 @@ def _test(folder: Path, tests: tuple[str, ...], limit: float) -> Outcome:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Outcome(f"no end within {limit:.0f} s: {' '.join(tests)}", time.monotonic() - began)
+        return Outcome(None, time.monotonic() - began, wrong=f"no end within {limit:.0f} s: {' '.join(tests)}")
     took = time.monotonic() - began
     tested = TESTED.search(done.stdout)  # the tests say so themselves
     if tested is None or Path(tested[1]).parent != folder:

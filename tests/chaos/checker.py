@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class Verdict:
 def judge(lines: list[Line]) -> Verdict:
     """``lines`` in the order of their times."""
     verdict = Verdict()
+    lines = _with_outages(lines)
     works = pieces(lines)
     by_lease: dict[str, list[Work]] = defaultdict(list)
     for work in works:
@@ -77,6 +79,17 @@ def judge(lines: list[Line]) -> Verdict:
         if line["event"] in ("does not end", "proxy failed")
     ]
     return verdict
+
+
+def _with_outages(lines: list[Line]) -> list[Line]:
+    """A restart of the API server lasts until it has served again for a while, whatever was planned."""
+    served = [line["at"] for line in lines if line["event"] == "served again"]
+    return [
+        {**line, "until": next((at for at in served if at > line["at"]), math.inf) + SETTLE}
+        if line["event"] == "fault" and line["kind"] == "restart"
+        else line
+        for line in lines
+    ]
 
 
 def pieces(lines: list[Line]) -> list[Work]:
@@ -149,6 +162,7 @@ def _find_stale_writes(lines: list[Line], verdict: Verdict) -> None:
 def _measure_gaps(by_lease: dict[str, list[Work]], lines: list[Line], verdict: Verdict) -> None:
     """How long nobody led, in calm: after a kill, and after a release."""
     scenes = [line for line in lines if line["event"] == "scene"]
+    outages = _faults(lines, "restart")
     kills = {line["by_pid"]: line["at"] for line in _faults(lines, "kill") if _is_calm(line["at"], scenes)}
     released = {
         lease: [
@@ -160,7 +174,9 @@ def _measure_gaps(by_lease: dict[str, list[Work]], lines: list[Line], verdict: V
     }
     for lease, works in by_lease.items():
         for before, after in pairwise(works):
-            if before.identity == after.identity:
+            if before.identity == after.identity or any(
+                outage["at"] <= after.start and before.end <= outage["until"] for outage in outages
+            ):
                 continue
             freed = [at for at in released[lease] if before.end <= at <= after.start]
             if before.pid in kills and before.end <= kills[before.pid] < after.start and not freed:
@@ -202,9 +218,10 @@ def _count_cost(lines: list[Line], verdict: Verdict) -> None:
     """Writes of the replica that nothing befalls, from when it holds all it will until the end, or a restart."""
     mine = [line for line in lines if line["event"] == "put" and line["by"] == WITNESS]
     held = {line["lease"] for line in lines if line["event"] == "start" and line["who"] == WITNESS}
-    bounds = [lines[0]["at"] + SETTLE, *(line["at"] for line in _faults(lines, "restart")), lines[-1]["at"]]
-    for bound, end in pairwise(bounds):
-        begin = bound if bound == bounds[0] else bound + 2 * SETTLE
+    outages = _faults(lines, "restart")
+    begins = [lines[0]["at"] + SETTLE, *(outage["until"] for outage in outages)]
+    ends = [*(outage["at"] for outage in outages), lines[-1]["at"]]
+    for begin, end in zip(begins, ends, strict=True):
         if end > begin:
             verdict.writes += sum(begin <= line["at"] < end for line in mine)
             verdict.periods += len(held) * (end - begin) / PERIOD

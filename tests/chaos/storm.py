@@ -184,7 +184,12 @@ class Storm:
 
     def _restart(self, blow: Blow) -> None:
         """Of the API server; it takes as long as it takes."""
-        self._restarting = threading.Thread(target=self._stage.control_plane.restart_apiserver)
+
+        def restart() -> None:
+            self._stage.control_plane.restart_apiserver()
+            self.log.write("served again")
+
+        self._restarting = threading.Thread(target=restart)
         self._restarting.start()
 
 

@@ -113,6 +113,14 @@ def test_gap_after_a_kill_in_calm() -> None:
     assert not judged(*crash).crash_gaps
 
 
+def test_no_gap_is_measured_while_there_is_no_server() -> None:
+    crash = [calm(0, 90), work("a", 1, 1.1, 1), fault(1.2, "kill", "a"), work("b", 34, 34.1, 2)]
+    restart = at(0.5, "fault", kind="restart", until=8, size=0)
+    assert judged(*crash).crash_gaps
+    assert not judged(*crash, restart, at(30, "served again")).crash_gaps
+    assert not judged(*crash, restart).crash_gaps
+
+
 def test_gap_after_a_release_in_calm() -> None:
     verdict = judged(calm(0, 9), work("a", 1, 1.1, 1), put(1.2, "a", holder=""), work("b", 1.5, 1.6, 2))
     assert [round(gap, 6) for gap in verdict.release_gaps] == [0.3]
@@ -143,7 +151,7 @@ def test_what_the_witness_writes_is_counted_between_restarts() -> None:
         line |= {"holder": "witness_1", "told": True, "status": 200}
     verdict = judged(at(0, "starts"), work("witness", 1, 1.1, 1), writes, at(50, "storm ends"))
     assert (verdict.writes, round(verdict.periods)) == (100, 100)
-    restart = at(20, "fault", kind="restart", until=28, size=0)
+    restart = [at(20, "fault", kind="restart", until=28, size=0), at(30, "served again")]
     verdict = judged(at(0, "starts"), work("witness", 1, 1.1, 1), writes, restart, at(50, "storm ends"))
     assert round(verdict.periods) == (10 + 10) / 0.4
 

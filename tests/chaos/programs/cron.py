@@ -17,6 +17,8 @@ from singleton_jobs_apscheduler import guard
 from singleton_jobs import Config, Replica, current_fire, running
 from singleton_jobs.events import FireInterrupted
 
+GRACE = 120.0  # seconds; longer than any outage of a storm
+
 options = json.loads(os.environ["OPTIONS"])
 log = Log(os.environ["LOG"], os.environ["WHO"])
 logging.basicConfig(level=logging.WARNING)
@@ -35,7 +37,8 @@ def heard(event):
 config = Config(**{name: options[name] for name in ("lease_duration", "renew_deadline", "retry_period")})
 scheduler = BackgroundScheduler(timezone=UTC)
 with running(sigterm="exit", drain=2):
-    guard(scheduler, options["lease"], config=config, replica=Replica("kubernetes:", hooks=[heard]))
+    replica = Replica("kubernetes:", hooks=[heard])
+    guard(scheduler, options["lease"], config=config, replica=replica, grace=GRACE)
     # Unless told otherwise, APScheduler makes one run of all that a take-over has to make up for.
     scheduler.add_job(tick, "cron", second="*", id="tick", coalesce=False)
     scheduler.start()

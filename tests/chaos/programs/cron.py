@@ -17,7 +17,7 @@ from singleton_jobs_apscheduler import guard
 from singleton_jobs import Config, Replica, current_fire, running
 from singleton_jobs.events import FireInterrupted
 
-GRACE = 120.0  # seconds; longer than any outage of a storm
+GRACE = 120  # seconds; longer than any outage of a storm
 
 options = json.loads(os.environ["OPTIONS"])
 log = Log(os.environ["LOG"], os.environ["WHO"])
@@ -38,9 +38,9 @@ config = Config(**{name: options[name] for name in ("lease_duration", "renew_dea
 scheduler = BackgroundScheduler(timezone=UTC)
 with running(sigterm="exit", drain=2):
     replica = Replica("kubernetes:", hooks=[heard])
-    guard(scheduler, options["lease"], config=config, replica=replica, grace=GRACE)
+    guard(scheduler, options["lease"], config=config, replica=replica)
     # Unless told otherwise, APScheduler makes one run of all that a take-over has to make up for.
-    scheduler.add_job(tick, "cron", second="*", id="tick", coalesce=False)
+    scheduler.add_job(tick, "cron", second="*", id="tick", coalesce=False, misfire_grace_time=GRACE)
     scheduler.start()
     log.write("starts")
     threading.Event().wait()

@@ -51,6 +51,6 @@ def _worst(row: int, seconds: list[float], limit: float, *, share: int = 100) ->
     if share < 100 and len(seconds) < ENOUGH:
         share = 90
     if not seconds:
-        return Figure(row, "not measured: the run was too short", 0, None)
+        return Figure(row, "no cases in this run", 0, None)
     value = worst(seconds, share)
     return Figure(row, f"{'max' if share == 100 else f'p{share}'} {value:.2f} s", len(seconds), value <= limit)

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from .locks.record import LockRecord, Stored
 
-__all__ = ["Action", "Hold", "Read", "Wait", "Write"]
+__all__ = ["Action", "Ended", "Hold", "Read", "Wait", "Write"]
+
+# How a hold ends: given back, not renewed in time, found to be another's, found free or gone, or left to run out.
+Ended = Literal["released", "expired", "taken", "freed", "deleted", "abandoned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,10 @@ class Hold:
     acquire_time: datetime | None
     transitions: int
     identity: str = ""
+    taken_from: str = ""
     written_before: datetime | None = None  # the last write of whoever held the lease before
     ended_at: float | None = None
+    ended: Ended | None = None
     ending: str = ""
 
     def is_in(self, stored: Stored) -> bool:

@@ -4,16 +4,18 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from .actions import Hold, Read, Wait, Write
 from .candidate import Candidate
 from .clock import Clock
 from .dispatcher import log
-from .errors import StoreError
+from .errors import AccessDenied, StoreError
 from .events import (
     Event,
     HolderChanged,
+    Measurement,
+    RequestEnded,
     StoreFailed,
     StoreRecovered,
     TermEnded,
@@ -25,6 +27,16 @@ from .term import CURRENT_TERMS, Term
 from .threads import new_owned_lock
 
 __all__ = ["Candidacy", "Driver"]
+
+STEP_DOWN_REST = 2  # retry periods
+
+Measure = Callable[[Measurement], None]
+_REQUESTS: dict[str, Literal["read", "acquire", "renew", "release"]] = {
+    "reading": "read",
+    "acquiring": "acquire",
+    "renewing": "renew",
+    "freeing": "release",
+}
 
 
 class Driver(Protocol):
@@ -62,6 +74,7 @@ class Candidacy:
         *,
         sticky: bool,
         lane: object = None,
+        measure: Measure | None = None,
     ) -> None:
         self.lease = lease
         self.lane = lane  # candidacies of one store share its connections
@@ -84,6 +97,7 @@ class Candidacy:
         self._lock = lock
         self._driver = driver
         self._emit = emit
+        self._measure = measure  # None: nobody wants to know
         self._sticky = sticky
         self._mutex = new_owned_lock()
         self._leaving: _Leaving | None = None
@@ -100,6 +114,11 @@ class Candidacy:
         """Who was last seen to hold the lease."""
         seen = self._candidate.seen
         return (seen.record.holder_identity or None) if seen else None
+
+    @property
+    def step_down_rest(self) -> float:
+        """Seconds for which a replica that stepped down does not compete, so that another leads."""
+        return STEP_DOWN_REST * self.config.retry_period
 
     @property
     def held_until(self) -> float:
@@ -275,9 +294,12 @@ class Candidacy:
         if isinstance(action, Wait):
             return action.until
         sent_at = self.clock.now()
+        request = _REQUESTS[self._candidate.doing]
         outcome = await self._request(action, self._candidate.patience(sent_at))
         with self._mutex:
             now = self.clock.now()
+            if self._measure:
+                self._measure(RequestEnded(self.lease, self.identity, request, _kind(outcome), now - sent_at))
             if isinstance(outcome, StoreError):
                 self._candidate.failed(outcome, now)
             elif isinstance(action, Write) and outcome:
@@ -382,10 +404,10 @@ class Candidacy:
                 self._candidate.abandon(self.clock.now(), "")
             if lost or self._sticky or len(self.active) > 1:  # other work runs under a lock that is given back
                 term._lose()
-            self._emit(TermEnded(self.lease, self.identity, term.fencing_token, lost, term.ending))
+            self._emit(TermEnded(self.lease, self.identity, term.fencing_token, lost, term.ending, term.ended))
         if hold and self.term is None:
             self.term = self.last_term = self._new_term(hold)
-            self._emit(TermStarted(self.lease, self.identity, hold.token))
+            self._emit(TermStarted(self.lease, self.identity, hold.token, hold.taken_from or None))
         holder = self.holder
         if holder != self._holder:
             self._holder = holder
@@ -395,3 +417,9 @@ class Candidacy:
 
     def _new_term(self, hold: Hold) -> Term:
         return Term(self.lease, self.identity, hold, self.clock.now, self)
+
+
+def _kind(outcome: Stored | StoreError | None) -> Literal["done", "conflict", "not done", "unknown", "denied"]:
+    if not isinstance(outcome, StoreError):
+        return "done"
+    return "denied" if isinstance(outcome, AccessDenied) else outcome.outcome

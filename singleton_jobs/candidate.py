@@ -11,7 +11,7 @@ import math
 from datetime import datetime
 from typing import Literal, Protocol
 
-from .actions import Action, Hold, Read, Wait, Write
+from .actions import Action, Ended, Hold, Read, Wait, Write
 from .claims import Claims
 from .config import JITTER, Config
 from .errors import AccessDenied, StoreError
@@ -53,6 +53,7 @@ class Candidate:
         self.releasing = False
         self.claims = Claims()
         self.released = False  # whether the last release freed the lease
+        self.doing: Literal["reading", "acquiring", "renewing", "freeing"] = "reading"
         self._rng = rng
         self._phase = phase
         self._wanted = False
@@ -61,7 +62,6 @@ class Candidate:
         self._unjudged = False
         self._last_hold: Hold | None = None
         self._reread = False
-        self._doing: Literal["reading", "acquiring", "renewing", "freeing"] = "reading"
         self._conflicts = 0
         self._rest = 0.0
         self._rest_until = -math.inf
@@ -83,6 +83,11 @@ class Candidate:
     def unsettled(self) -> bool:
         """Whether the stored record may still name us."""
         return self._writer.unsettled
+
+    @property
+    def asked_to_step_down(self) -> bool:
+        """Whether somebody asks the holder that we are to let another lead; our next write drops the request."""
+        return self.hold is not None and self.seen is not None and self.seen.asked_to_step_down == self.hold.identity
 
     @property
     def clock_off(self) -> float:
@@ -123,7 +128,7 @@ class Candidate:
 
         ``again`` keeps competing afterwards, but not within ``rest`` seconds, so that another may lead.
         """
-        self._end("it was released", now)
+        self._end("released", "it was released", now)
         self._wanted = again
         self._rest = rest
         self._ours = None
@@ -133,7 +138,7 @@ class Candidate:
 
     def abandon(self, now: float, why: str) -> None:
         """End the hold here and let the record run out: work under it may still be running."""
-        self._end(why, now)
+        self._end("abandoned", why, now)
         self._wanted = False
         self.releasing = False
 
@@ -146,7 +151,7 @@ class Candidate:
     def expire(self, now: float) -> None:
         """Latch the loss if the deadline has passed; a late acknowledgement revives nothing after that."""
         if self.hold and now >= self.hold.until:
-            self._end("its renewals were not acknowledged in time", self.hold.until)
+            self._end("expired", "its renewals were not acknowledged in time", self.hold.until)
             self._look_again(now)
 
     # What to do next
@@ -155,12 +160,12 @@ class Candidate:
         """The next request, or how long to wait. ``now`` is boot time; no hold depends on ``wall``."""
         self.expire(now)
         self._observer.compare_clocks(now, wall)
-        self._doing = "reading"
+        self.doing = "reading"
         if self.hold:
             return self._keep(self.hold, now, wall)
         if self.releasing:
             if self._ours:
-                self._doing = "freeing"
+                self.doing = "freeing"
                 ledger = self.claims.ledger(self._ours, self.store_time(now, wall))  # ended runs; nothing else is open
                 return self._writer.release(self._ours, ledger, now, wall)
             return Read() if now >= self._next else Wait(self._next)
@@ -184,7 +189,7 @@ class Candidate:
         ledger = self.claims.ledger(self.seen, self.store_time(now, wall))
         if ledger is None and now < self._next:  # the claims were settled without a write
             return Wait(min(self._next, hold.until))
-        self._doing = "renewing"
+        self.doing = "renewing"
         return self._writer.renewal(hold, self.seen, ledger, now, wall)
 
     def patience(self, now: float) -> float:
@@ -204,10 +209,12 @@ class Candidate:
         self._reread = False
         if self.hold:
             if stored is None:
-                self._end("the lease was deleted", received_at)
+                self._end("deleted", "the lease was deleted", received_at)
             elif not self.hold.is_in(stored):
-                holder = stored.record.holder_identity
-                self._end(f"the record now names {holder!r:.80}" if holder else "the record was freed", received_at)
+                if holder := stored.record.holder_identity:
+                    self._end("taken", f"the record now names {holder!r:.80}", received_at)
+                else:
+                    self._end("freed", "the record was freed", received_at)
             else:
                 self.claims.see(stored)
             if self.hold and self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
@@ -240,7 +247,7 @@ class Candidate:
             self.hold.until = until
             self._next = self._next_renewal(sent_at)
             self.claims.wrote(stored, now)
-        elif self._doing == "renewing" or self.releasing or not self._wanted or now >= until:
+        elif self.doing == "renewing" or self.releasing or not self._wanted or now >= until:
             self._next = now  # too late to count; the record is ours, though, and the next read shows it
         else:
             self.hold = Hold(
@@ -250,6 +257,7 @@ class Candidate:
                 acquire_time=stored.record.acquire_time,
                 transitions=stored.record.lease_transitions,
                 identity=stored.record.holder_identity,
+                taken_from=before.record.holder_identity if before else "",
                 written_before=(before.written_at or before.record.renew_time) if before else None,
             )
             self._last_hold = self.hold
@@ -272,7 +280,7 @@ class Candidate:
                 self._next = now + self._poll()
                 self.answer = self.answer or "busy"
         elif self.releasing:
-            if self._doing in ("acquiring", "renewing"):  # it may have landed: look
+            if self.doing in ("acquiring", "renewing"):  # it may have landed: look
                 self._next = now
             else:
                 self._leave(released=False, now=now)
@@ -295,10 +303,11 @@ class Candidate:
         fits = wish <= self.hold.until - now - self.config.request_timeout
         return max(backoff, wish) if fits else backoff
 
-    def _end(self, why: str, at: float) -> None:
+    def _end(self, ended: Ended, why: str, at: float) -> None:
         if self.hold:
             self.hold.until = -math.inf
             self.hold.ended_at = at
+            self.hold.ended = ended
             self.hold.ending = why
             self.hold = None
             self._reread = False
@@ -347,7 +356,7 @@ class Candidate:
         return self._writer.wrote(stored) or (last is not None and last.is_in(stored))
 
     def _acquisition(self, now: float, wall: float) -> Write:
-        self._doing = "acquiring"
+        self.doing = "acquiring"
         over = self._observer.stored
         return self._writer.acquisition(over, None if over else self._observer.last_ledger, now, wall)
 

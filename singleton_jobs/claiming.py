@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .candidacy import Candidacy
-from .events import ClockOff, FireInterrupted, LedgerLarge, LedgerUnreadable, MarkLowered
+from .events import (
+    ClockOff,
+    FireEnded,
+    FireGranted,
+    FireInterrupted,
+    LedgerLarge,
+    LedgerUnreadable,
+    MarkLowered,
+    StepDownRequested,
+)
 from .ledger import WARN_AT, Claim, Mark, UnreadableLedger, read_ledger
 from .term import Term
 
@@ -42,6 +51,9 @@ class ClaimingCandidacy(Candidacy):
         self._clock_off = bool(off)
         if off and self.term and self._sticky and not self.draining:
             self.drain(again=True)
+        if self._candidate.asked_to_step_down and self._sticky and not self.draining:
+            self._emit(StepDownRequested(self.lease, self.identity))
+            self.drain(again=True, rest=self.step_down_rest)
         return due
 
     async def claim(self, term: Term, claim: Claim, *, block: bool) -> bool:
@@ -62,9 +74,11 @@ class ClaimingCandidacy(Candidacy):
                 claim.outcome = "granted"
             return
         with self._mutex:
+            now = self.clock.now()
             if self.term is term:
                 for claim in claims:
-                    self._candidate.claims.add(claim, self.clock.now())
+                    claim.asked_at = now
+                    self._candidate.claims.add(claim, now)
         self._driver.wake(self)
 
     async def decision(self, term: Term, claim: Claim, *, block: bool) -> bool:
@@ -80,7 +94,11 @@ class ClaimingCandidacy(Candidacy):
                 self._candidate.claims.withdraw(claim)
         if claim.outcome != "refused":
             term.check()  # also a claim that was granted too late gives no right to run
-        return claim.outcome == "granted"
+        granted = claim.outcome == "granted"
+        if granted and claim.asked_at is not None and self._measure:
+            fire, seconds = claim.fire.astimezone(UTC).isoformat(), self.clock.now() - claim.asked_at
+            self._measure(FireGranted(self.lease, self.identity, claim.job, fire, seconds))
+        return granted
 
     def marks(self) -> dict[str, Mark]:
         """The last claimed fire of every job, as far as they were seen here, and what is about to be introduced."""
@@ -116,6 +134,12 @@ class ClaimingCandidacy(Candidacy):
             return
         with self._mutex:
             self._candidate.claims.done(job, nonce)
+
+    def ended(self, job: str, fire: datetime, nonce: str, *, ok: bool) -> None:
+        """`done`, and hooks are told how: not ``ok``, it raised."""
+        self.done(job, nonce)
+        if self._measure:
+            self._measure(FireEnded(self.lease, self.identity, job, fire.astimezone(UTC).isoformat(), ok))
 
     def interrupted(self, job: str, fire: datetime, nonce: str) -> None:
         """The fire that was claimed under ``nonce`` will not run, here or anywhere: tell people and the ledger."""

@@ -1,20 +1,28 @@
 """What happens, told to hooks: frozen dataclasses, each naming its lease, and the Hook protocol."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+from .actions import Ended
 
 __all__ = [
     "ClockOff",
     "Event",
+    "FireEnded",
+    "FireGranted",
     "FireInterrupted",
+    "FireMissed",
     "FireSkipped",
     "HolderChanged",
     "Hook",
     "LedgerLarge",
     "LedgerUnreadable",
     "MarkLowered",
+    "Measurement",
     "ReplicaStarted",
+    "RequestEnded",
     "RunSkipped",
+    "StepDownRequested",
     "StoreFailed",
     "StoreRecovered",
     "TermEnded",
@@ -40,18 +48,28 @@ class ReplicaStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class TermStarted(Event):
-    """The lease is held here."""
+    """The lease is held here. ``previous``: whose hold had run out; None if the lease was free."""
 
     fencing_token: int
+    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TermEnded(Event):
-    """The lease is not held here any more; ``lost`` unless the program gave it back itself."""
+    """The lease is not held here any more; ``lost`` unless the program gave it back itself.
+
+    ``reason`` is for people, ``ended`` the same in one word.
+    """
 
     fencing_token: int
     lost: bool
     reason: str
+    ended: Ended | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepDownRequested(Event):
+    """Somebody asked this holder to let another lead: it does when its work has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,50 @@ class ClockOff(Event):
     """
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FireMissed(Event):
+    """The fire of ``job`` due at ``time`` (ISO 8601, UTC) was found so late that its grace was over: nobody runs it."""
+
+    job: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement(Event):
+    """What happens all the time, for metrics: told to hooks alone, not to the log and not to subscribers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEnded(Measurement):
+    """A request to the store ended after ``seconds``.
+
+    ``request``: ``"read"``, ``"acquire"``, ``"renew"`` or ``"release"``. ``outcome``: ``"done"``, ``"conflict"``,
+    ``"not done"``, ``"unknown"`` (as in `singleton_jobs.StoreError`) or ``"denied"``.
+    """
+
+    request: Literal["read", "acquire", "renew", "release"]
+    outcome: Literal["done", "conflict", "not done", "unknown", "denied"]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FireGranted(Measurement):
+    """The claim of ``job`` for ``time`` (ISO 8601, UTC) was granted here, ``seconds`` after it was asked for."""
+
+    job: str
+    time: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FireEnded(Measurement):
+    """The run of ``job`` for ``time`` (ISO 8601, UTC) came to its end here; not ``ok``: it raised."""
+
+    job: str
+    time: str
+    ok: bool
 
 
 @dataclass(frozen=True, slots=True)

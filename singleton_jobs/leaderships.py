@@ -27,7 +27,6 @@ __all__ = ["Leadership", "leadership"]
 T = TypeVar("T")
 
 OTHERS = 10.0  # seconds that the end of a main waits for other work under its lease
-STEP_DOWN_REST = 2  # retry periods during which a replica that stepped down does not compete
 
 
 class Leadership:
@@ -124,7 +123,7 @@ class Leadership:
         when the work has ended.
         """
         if self.candidacy and self.candidacy.started:
-            rest = STEP_DOWN_REST * self.candidacy.config.retry_period
+            rest = self.candidacy.step_down_rest
             run_blocking(self._leave(seconds("drain", drain, zero=True), rest, again=True, block=True))
 
     def close(self, drain: Seconds = 10) -> None:

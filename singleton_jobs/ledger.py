@@ -73,6 +73,7 @@ class Claim:
     runs: int | None = None
     carried: set[str] = field(default_factory=set)
     outcome: Outcome | None = None
+    asked_at: float | None = None
 
 
 def read_ledger(text: str | None) -> dict[str, Mark]:

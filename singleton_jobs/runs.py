@@ -58,9 +58,9 @@ class Run:
     def __enter__(self) -> None:
         self._token = CURRENT_FIRE.set(self._fire)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         CURRENT_FIRE.reset(self._token)
-        self._candidacy.done(self._fire.job, self._nonce)
+        self._candidacy.ended(self._fire.job, self._fire.time, self._nonce, ok=kind is None)
 
 
 async def claim_run(candidacy: ClaimingCandidacy, term: Term, what: Every, nonce: str, *, block: bool) -> Run | None:

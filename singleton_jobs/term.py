@@ -15,7 +15,7 @@ from .signals import new_event
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .actions import Hold
+    from .actions import Ended, Hold
 
 __all__ = ["CURRENT_TERMS", "Fire", "Term", "TermOwner", "current_fire", "current_term"]
 
@@ -94,6 +94,11 @@ class Term:
         if os.getpid() != self._pid:
             return "a forked process holds nothing"
         return self._hold.ending
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the term ended, in one word; None while it lasts, and in a process that never held it."""
+        return self._hold.ended if os.getpid() == self._pid else None
 
     @property
     def ended_ago(self) -> float:

@@ -10,7 +10,7 @@ from .candidate import Candidate, Chance
 from .claiming import ClaimingCandidacy
 from .clock import Clock
 from .config import Config
-from .events import Event, Hook, ReplicaStarted
+from .events import Event, Hook, Measurement, ReplicaStarted
 from .hooks.log import log_events
 from .locks import Store
 from .locks.memory import SPACE
@@ -90,13 +90,27 @@ class Wiring:
         candidate = Candidate(identity, config, self._rng, self._phase)
         tell = partial(self.tell, callbacks=callbacks)
         lock = store.lock(name, identity)
-        return ClaimingCandidacy(name, candidate, lock, self._clock, self.driver, tell, sticky=sticky, lane=id(store))
+        return ClaimingCandidacy(
+            name,
+            candidate,
+            lock,
+            self._clock,
+            self.driver,
+            tell,
+            sticky=sticky,
+            lane=id(store),
+            measure=self._measure if self._settings.hooks else None,
+        )
 
     def announce(self, lease: str, leases: tuple[str, ...]) -> None:
         """Tell of the replica's first candidacy, and of all that was declared by then."""
         if not self._announced:
             self._announced = True
             self.tell(ReplicaStarted(lease, self.identity, self.described_store(), leases))
+
+    def _measure(self, measurement: Measurement) -> None:
+        for hook in self._settings.hooks:
+            dispatcher.dispatch(hook, measurement)
 
     def tell(self, event: Event, callbacks: Iterable[Callback] = ()) -> None:
         """Tell the log, hooks and callbacks, away from the calling thread."""

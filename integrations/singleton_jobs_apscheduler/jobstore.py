@@ -17,7 +17,7 @@ from apscheduler.triggers.date import DateTrigger
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
-from singleton_jobs.events import FireSkipped
+from singleton_jobs.events import FireMissed, FireSkipped
 from singleton_jobs.ledger import Claim, Mark
 from singleton_jobs.process import default_replica
 
@@ -259,6 +259,12 @@ class SingletonJobStore(GuardedStore):
         """Tell hooks of a fire that does not run here."""
         time = fire.astimezone(UTC).isoformat()
         event = FireSkipped(self.leadership.lease, self.candidacy.identity, key, time, reason)
+        self.leadership.replica.emit(event, self.leadership)
+
+    def missed(self, key: str, fire: datetime) -> None:
+        """Tell hooks of a fire that was too late to run."""
+        time = fire.astimezone(UTC).isoformat()
+        event = FireMissed(self.leadership.lease, self.candidacy.identity, key, time)
         self.leadership.replica.emit(event, self.leadership)
 
     # Inner parts

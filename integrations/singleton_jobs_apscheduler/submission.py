@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from apscheduler.events import JobExecutionEvent
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.job import Job
 
 from singleton_jobs import Fire, LeadershipLost, Term
@@ -82,9 +82,15 @@ class Submission:
             return told, [self._run(planned, term) for planned in left]
         for planned in left:
             self._keep(planned)
+        codes = {event.scheduled_run_time: event.code for event in told}
         for planned in self._planned:
-            if planned.claim and planned.claim.outcome == "granted" and planned not in left:
-                self._candidacy.done(planned.claim.job, planned.claim.nonce)
+            claim, code = planned.claim, codes.get(planned.run_time)
+            if claim and claim.outcome == "granted" and planned not in left:
+                if code == EVENT_JOB_MISSED:
+                    self._candidacy.done(claim.job, claim.nonce)
+                    self.plan.store.missed(claim.job, claim.fire)
+                else:
+                    self._candidacy.ended(claim.job, claim.fire, claim.nonce, ok=code != EVENT_JOB_ERROR)
         self._leave()
         return told, []
 

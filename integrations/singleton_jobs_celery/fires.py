@@ -104,7 +104,8 @@ class Fires:
 
     def sent(self, planned: Planned) -> None:
         """Its message is with the broker; the next renewal tells the ledger."""
-        self._candidacy.done(planned.claim.job, planned.claim.nonce)
+        claim = planned.claim
+        self._candidacy.ended(claim.job, claim.fire, claim.nonce, ok=True)
 
     def failed(self, planned: Planned) -> None:
         """It may be with the broker, or not: nobody sends it again."""

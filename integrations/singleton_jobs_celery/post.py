@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from singleton_jobs import Leadership, Term
-from singleton_jobs.leaderships import STEP_DOWN_REST
 from singleton_jobs.replica import EXIT_LIMIT
 from singleton_jobs.signals import run_blocking
 
@@ -48,7 +47,7 @@ class Post:
 
     def step_down(self) -> None:
         """Let another replica lead, once the tick under way has ended."""
-        self.candidacy.drain(again=True, rest=STEP_DOWN_REST * self.candidacy.config.retry_period)
+        self.candidacy.drain(again=True, rest=self.candidacy.step_down_rest)
 
     def leave(self) -> None:
         """Give the lease back, by the renewal thread; the program's end may wait for that a little."""

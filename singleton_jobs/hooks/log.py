@@ -7,6 +7,7 @@ from ..events import (
     ClockOff,
     Event,
     FireInterrupted,
+    FireMissed,
     FireSkipped,
     HolderChanged,
     LedgerLarge,
@@ -14,6 +15,7 @@ from ..events import (
     MarkLowered,
     ReplicaStarted,
     RunSkipped,
+    StepDownRequested,
     StoreFailed,
     StoreRecovered,
     TermEnded,
@@ -27,7 +29,8 @@ logger = logging.getLogger("singleton_jobs")
 
 def printable(text: str, limit: int = 200) -> str:
     """``text`` without line breaks and control characters: anyone may write any holder into a lease."""
-    return text.encode("unicode_escape").decode()[:limit]
+    escaped = text[: limit + 1].encode("unicode_escape").decode()
+    return escaped if len(escaped) <= limit else f"{escaped[: limit - 3]}..."
 
 
 def log_events(event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
@@ -41,6 +44,8 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
             logger.warning("lease %s was lost by %s: %s", lease, identity, reason)
         case TermEnded(lease=lease, identity=identity, reason=reason):
             logger.info("lease %s is no longer held by %s: %s", lease, identity, reason)
+        case StepDownRequested(lease=lease, identity=identity):
+            logger.info("lease %s: %s was asked to step down, and does once its work has ended", lease, identity)
         case HolderChanged(lease=lease, holder=holder):
             logger.info("lease %s is held by %s", lease, printable(holder) if holder else "nobody")
         case RunSkipped(lease=lease, function=function, reason=reason):
@@ -55,6 +60,10 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
                 lease,
                 printable(job),
                 time,
+            )
+        case FireMissed(lease=lease, job=job, time=time):
+            logger.warning(
+                "lease %s: %s was missed at %s: its grace was over when somebody led again", lease, printable(job), time
             )
         case LedgerUnreadable(lease=lease, reason=reason):
             logger.error("lease %s: its ledger cannot be read, so nothing can be claimed: %s", lease, printable(reason))

@@ -61,16 +61,16 @@ class ApiServer:
         self._retired: set[asyncio.Task[None]] = set()
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
-    async def request(self, method: str, path: str, body: object = None, *, timeout: float) -> Answer:
+    async def request(self, method: str, path: str, body: object = None, *, timeout: float, query: str = "") -> Answer:
         """One request, sent once, answered within ``timeout`` seconds in all; StoreError tells what is known."""
         try:
             async with asyncio.timeout(timeout):
                 access = await self._load()
-                answer = await self._send(access, method, path, body, timeout)
+                answer = await self._send(access, method, path, body, timeout, query)
                 if answer.status == 401:  # certainly not done, so this is no resend
                     if access is self._access:
                         self._refused = True
-                    answer = await self._send(await self._load(), method, path, body, timeout)
+                    answer = await self._send(await self._load(), method, path, body, timeout, query)
                 return answer
         except TimeoutError as error:
             raise StoreError(f"{method} {path}: no answer within {timeout:.2f} s") from error
@@ -81,7 +81,7 @@ class ApiServer:
         if session:
             await session.close()
 
-    async def _send(self, access: Access, method: str, path: str, body: object, timeout: float) -> Answer:
+    async def _send(self, access: Access, method: str, path: str, body: object, timeout: float, query: str) -> Answer:
         headers = {"Accept": "application/json"}
         if access.authorization:
             headers["Authorization"] = access.authorization
@@ -92,7 +92,7 @@ class ApiServer:
         try:
             async with self._session(access).request(
                 method,
-                f"{access.address}{path}?timeout={timeout:.3f}s",
+                f"{access.address}{path}?timeout={timeout:.3f}s{query}",
                 data=data,
                 headers=headers,
                 proxy=access.proxy,

@@ -11,11 +11,12 @@ from ..errors import AccessDenied, Conflict, StoreError
 from ..names import lease_name, namespace_name
 from .credentials import find_credentials
 from .kube import Answer, ApiServer
-from .record import REQUEST_TIMEOUT, LockRecord, Stored, merge_lease, read_lease
+from .record import REQUEST_TIMEOUT, STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
 
 __all__ = ["KubernetesStore", "LeaseLock", "role_for"]
 
 DEFAULT_TIMEOUT = 5.0
+LIST_TIMEOUT = 30.0
 
 
 class KubernetesStore:
@@ -42,6 +43,26 @@ class KubernetesStore:
     def describe(self) -> str:
         """The store's name, for people."""
         return f"Kubernetes namespace {self.namespace} at {self.address}"
+
+    async def list_leases(self) -> dict[str, Stored | StoreError]:
+        """Every Lease of the namespace by name, from one request; an error for one that cannot be read.
+
+        Raises AccessDenied without the verb ``list`` on all Leases, StoreError if there is no answer.
+        """
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(self.namespace)}/leases"
+        answer = await self.server.request("GET", path, timeout=LIST_TIMEOUT)
+        if answer.status in (401, 403):
+            raise AccessDenied(f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}")
+        if answer.status != 200:
+            raise StoreError(f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}")
+        found: dict[str, Stored | StoreError] = {}
+        for item in answer.body.get("items") or ():
+            name = str((item.get("metadata") or {}).get("name"))
+            try:
+                found[name] = _read(f"lease {self.namespace}/{name}", item, answer.served_at)
+            except StoreError as error:
+                found[name] = error
+        return found
 
     async def aclose(self) -> None:
         """Close the running event loop's connections."""
@@ -100,25 +121,25 @@ class LeaseLock:
 
     async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
         """Store a first version; Conflict if the Lease exists."""
-        raw = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": self.lease, "namespace": self.namespace},
-        }
-        return await self._put(merge_lease(raw, record, ledger))
+        return await self._put(merge_lease(self._new(), record, ledger))
 
     async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
         """Replace exactly ``replaces``; Conflict if anything else is stored."""
-        raw = dict(replaces.raw or {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"})
-        raw["metadata"] = (raw.get("metadata") or {}) | {
-            "name": self.lease,
-            "namespace": self.namespace,
-            "uid": replaces.uid,
-            "resourceVersion": str(replaces.version),
-        }
-        return await self._put(merge_lease(raw, record, ledger))
+        return await self._put(merge_lease(self._over(replaces), record, ledger))
 
-    async def record_event(self, text: str) -> None:
+    async def request_step_down(self, replaces: Stored) -> Stored:
+        """Ask the holder in ``replaces`` to let another lead; Conflict if anything else is stored.
+
+        The annotation ``singleton-jobs/step-down`` names it; the spec stays as it is.
+        """
+        return await self._put(annotated(self._over(replaces), {STEP_DOWN_ANNOTATION: replaces.record.holder_identity}))
+
+    async def rehearse(self, record: LockRecord, replaces: Stored | None) -> None:
+        """Have the server judge a write of ``record``, admission policies and all, without storing it."""
+        lease = self._new() if replaces is None else self._over(replaces)
+        await self._put(merge_lease(lease, record, None), dry_run=True)
+
+    async def record_event(self, text: str, *, reason: str = "LeaderElection", warning: bool = False) -> None:
         """Create a core/v1 Event about the Lease; best effort, it needs the verb ``create`` on ``events``."""
         now = datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
         involved = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
@@ -127,9 +148,9 @@ class LeaseLock:
             "kind": "Event",
             "metadata": {"generateName": f"{self.lease[:200]}.", "namespace": self.namespace},
             "involvedObject": involved | {"name": self.lease, "namespace": self.namespace},
-            "reason": "LeaderElection",
+            "reason": reason,
             "message": f"{self._identity} {text}"[:1024],
-            "type": "Normal",
+            "type": "Warning" if warning else "Normal",
             "source": {"component": "singleton-jobs"},
             "firstTimestamp": now,
             "lastTimestamp": now,
@@ -139,31 +160,32 @@ class LeaseLock:
         with suppress(StoreError):  # an event is for people; losing one changes nothing
             await self._store.server.request("POST", path, event, timeout=self._timeout)
 
-    async def _put(self, lease: dict[str, Any]) -> Stored:
-        answer = await self._request("PUT", lease)
+    def _new(self) -> dict[str, Any]:
+        metadata = {"name": self.lease, "namespace": self.namespace}
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+
+    def _over(self, replaces: Stored) -> dict[str, Any]:
+        """What ``replaces`` holds, to be swapped with exactly it."""
+        new, old = self._new(), replaces.raw or {}
+        exactly = {"uid": replaces.uid, "resourceVersion": str(replaces.version)}
+        return {**new, **old, "metadata": {**(old.get("metadata") or {}), **new["metadata"], **exactly}}
+
+    async def _put(self, lease: dict[str, Any], *, dry_run: bool = False) -> Stored:
+        answer = await self._request("PUT", lease, "&dryRun=All" if dry_run else "")
         exists = answer.status == 422 and answer.mentions("metadata.resourceVersion")
         gone = answer.status == 404 and not _is_namespace(answer)
         if answer.status == 409 or exists or gone:
             raise Conflict(f"{self.describe()}: {answer.reason()}")
         return self._stored(answer)
 
-    async def _request(self, method: str, body: object = None) -> Answer:
+    async def _request(self, method: str, body: object = None, query: str = "") -> Answer:
         timeout = min(self._timeout, REQUEST_TIMEOUT.get() or self._timeout)
-        return await self._store.server.request(method, self._path, body, timeout=timeout)
+        return await self._store.server.request(method, self._path, body, timeout=timeout, query=query)
 
     def _stored(self, answer: Answer) -> Stored:
         if answer.status not in (200, 201):
             raise self._refusal(answer)
-        record, ledger = read_lease(answer.body)
-        metadata = answer.body["metadata"]
-        try:
-            uid, version = str(metadata["uid"]), int(metadata["resourceVersion"])
-            fields = metadata.pop("managedFields", None) or ()
-            written = max((str(f["time"]) for f in fields if "time" in f), default=None)
-            written_at = datetime.fromisoformat(written) if written else None
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{self.describe()}: an answer that cannot be read: {error!r}") from error
-        return Stored(record, ledger, uid, version, answer.served_at, written_at, raw=answer.body)
+        return _read(self.describe(), answer.body, answer.served_at)
 
     def _refusal(self, answer: Answer) -> StoreError:
         what = f"{self.describe()}: {answer.reason()}"
@@ -179,6 +201,19 @@ class LeaseLock:
             return AccessDenied(f"{what}: the API server does not accept these credentials")
         certain = 400 <= answer.status < 500 and answer.status != 408
         return StoreError(what, outcome="not done" if certain else "unknown", retry_after=answer.retry_after)
+
+
+def _read(what: str, body: dict[str, Any], served_at: datetime | None) -> Stored:
+    record, ledger = read_lease(body)
+    metadata = body["metadata"]
+    try:
+        uid, version = str(metadata["uid"]), int(metadata["resourceVersion"])
+        fields = metadata.pop("managedFields", None) or ()
+        written = max((str(f["time"]) for f in fields if "time" in f), default=None)
+        written_at = datetime.fromisoformat(written) if written else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{what}: an answer that cannot be read: {error!r}") from error
+    return Stored(record, ledger, uid, version, served_at, written_at, raw=body)
 
 
 def role_for(lease: str, namespace: str) -> str:

@@ -8,7 +8,7 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import Conflict, StoreError
 from ..names import lease_name
 from ..threads import new_lock
-from .record import LockRecord, Stored, merge_lease, read_lease
+from .record import STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
 
 __all__ = ["MemoryLock", "MemorySpace"]
 
@@ -73,16 +73,27 @@ class MemoryLock:
     async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
         """Replace exactly ``replaces``; Conflict if anything else is stored."""
         with self._space.mutex:
-            row = self._space.leases.get(self.lease)
-            if row is None or (row[0], row[1]) != (replaces.uid, replaces.version):
-                raise Conflict(f"{self.describe()} is not at version {replaces.version} any more")
-            return self._put(replaces.uid, json.dumps(merge_lease(json.loads(row[2]), record, ledger)))
+            text = self._replaced(replaces)[2]
+            return self._put(replaces.uid, json.dumps(merge_lease(json.loads(text), record, ledger)))
+
+    async def request_step_down(self, replaces: Stored) -> Stored:
+        """Ask the holder in ``replaces`` to let another lead; Conflict if anything else is stored."""
+        new = annotated(replaces.raw or {}, {STEP_DOWN_ANNOTATION: replaces.record.holder_identity})
+        with self._space.mutex:
+            written_at = self._replaced(replaces)[3]  # the last write stays the holder's
+            return self._put(replaces.uid, json.dumps(new), written_at)
 
     async def record_event(self, text: str) -> None:
         """Memory keeps no events."""
 
-    def _put(self, uid: str, text: str) -> Stored:
-        row = (uid, self._space.next_version(), text, self._space.clock.wall())
+    def _replaced(self, replaces: Stored) -> tuple[str, int, str, float]:
+        row = self._space.leases.get(self.lease)
+        if row is None or (row[0], row[1]) != (replaces.uid, replaces.version):
+            raise Conflict(f"{self.describe()} is not at version {replaces.version} any more")
+        return row
+
+    def _put(self, uid: str, text: str, written_at: float | None = None) -> Stored:
+        row = (uid, self._space.next_version(), text, self._space.clock.wall() if written_at is None else written_at)
         self._space.leases[self.lease] = row
         return self._stored(*row)
 

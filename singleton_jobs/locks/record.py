@@ -11,9 +11,11 @@ from ..errors import StoreError
 __all__ = [
     "LEDGER_ANNOTATION",
     "REQUEST_TIMEOUT",
+    "STEP_DOWN_ANNOTATION",
     "LockRecord",
     "ResourceLock",
     "Stored",
+    "annotated",
     "lease_spec_to_lock_record",
     "lock_record_to_lease_spec",
     "merge_lease",
@@ -24,6 +26,7 @@ __all__ = [
 REQUEST_TIMEOUT: ContextVar[float | None] = ContextVar("singleton_jobs_request_timeout", default=None)
 
 LEDGER_ANNOTATION = "singleton-jobs/fires"
+STEP_DOWN_ANNOTATION = "singleton-jobs/step-down"  # the identity that is asked to let another lead
 
 Json = dict[str, Any]
 
@@ -56,6 +59,11 @@ class Stored:
     written_at: datetime | None = None
     abandoned: bool = False
     raw: Json | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def asked_to_step_down(self) -> str | None:
+        """The identity that somebody asked to let another lead."""
+        return _annotations(self.raw or {}).get(STEP_DOWN_ANNOTATION)
 
 
 class ResourceLock(Protocol):
@@ -117,13 +125,23 @@ def read_lease(raw: Any) -> tuple[LockRecord, str | None]:
 
 
 def merge_lease(raw: Json | None, record: LockRecord, ledger: str | None) -> Json:
-    """``raw`` with its record (and ledger, unless None) replaced and every foreign field kept."""
-    lease = dict(raw or {})
-    metadata = lease["metadata"] = dict(lease.get("metadata") or {})
-    lease["spec"] = {**(lease.get("spec") or {}), **lock_record_to_lease_spec(record)}
-    if ledger is not None:
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), LEDGER_ANNOTATION: ledger}
-    return lease
+    """``raw`` with its record (and ledger, unless None) replaced and every foreign field kept.
+
+    A request to step down is not: whoever writes has seen it, and obeys or is not meant.
+    """
+    spec = {**((raw or {}).get("spec") or {}), **lock_record_to_lease_spec(record)}
+    return annotated({**(raw or {}), "spec": spec}, {LEDGER_ANNOTATION: ledger} if ledger is not None else {})
+
+
+def annotated(raw: Json, new: dict[str, str]) -> Json:
+    """``raw`` with ``new`` annotations, and without an older request to step down."""
+    kept = {name: value for name, value in _annotations(raw).items() if name != STEP_DOWN_ANNOTATION}
+    return {**raw, "metadata": {**(raw.get("metadata") or {}), "annotations": kept | new}}
+
+
+def _annotations(raw: Any) -> Json:
+    annotations: Json = (raw.get("metadata") or {}).get("annotations") or {}
+    return annotations
 
 
 def _typed(source: Json, key: str, kind: type, missing: Any) -> Any:

@@ -9,18 +9,18 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..clock import SYSTEM_CLOCK
 from ..errors import ConfigError, Conflict, StoreError
 from ..names import lease_name
 from ..threads import Worker, new_lock
 from .processes import is_gone, this_process
-from .record import LockRecord, Stored, merge_lease, read_lease
+from .record import STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
 
 __all__ = ["SQLiteLock", "SQLiteStore"]
 
@@ -47,6 +47,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 BUSY_TIMEOUT = 2.0  # seconds that one statement waits for another process's transaction
+COLUMNS = "uid, version, body, written_at, process"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS lease (
     name TEXT PRIMARY KEY, uid TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,
@@ -74,6 +75,15 @@ class SQLiteStore:
     def describe(self) -> str:
         """The store's name, for people."""
         return f"SQLite file {self.path}"
+
+    async def list_leases(self) -> dict[str, Stored | StoreError]:
+        """Every lease by name; an error for one that cannot be read."""
+
+        def work(connection: sqlite3.Connection) -> dict[str, Stored | StoreError]:
+            rows = connection.execute(f"SELECT name, {COLUMNS} FROM lease")  # noqa: S608 (a constant)
+            return {name: _read(f"lease {name} in {self.path}", row) for name, *row in rows}
+
+        return await self.run(work)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on this process's connection, off the event loop's thread."""
@@ -163,6 +173,25 @@ class SQLiteLock:
 
         return await self._store.run(work)
 
+    async def request_step_down(self, replaces: Stored) -> Stored:
+        """Ask the holder in ``replaces`` to let another lead; Conflict if anything else is stored."""
+
+        def work(connection: sqlite3.Connection) -> Stored:
+            new = annotated(replaces.raw or {}, {STEP_DOWN_ANNOTATION: replaces.record.holder_identity})
+            with _transaction(connection):
+                connection.execute("UPDATE version SET newest = newest + 1")
+                changed = connection.execute(  # the last write, and the process that made it, stay the holder's
+                    "UPDATE lease SET body = ?, version = (SELECT newest FROM version) "
+                    "WHERE name = ? AND uid = ? AND version = ?",
+                    (json.dumps(new), self.lease, replaces.uid, replaces.version),
+                )
+                stored = self._get(connection) if changed.rowcount else None
+                if stored is None:
+                    raise Conflict(f"{self.describe()} is not at version {replaces.version} any more")
+                return stored
+
+        return await self._store.run(work)
+
     async def record_event(self, text: str) -> None:
         """A SQLite file keeps no events."""
 
@@ -179,26 +208,34 @@ class SQLiteLock:
 
     def _get(self, connection: sqlite3.Connection) -> Stored | None:
         row = connection.execute(
-            "SELECT uid, version, body, written_at, process FROM lease WHERE name = ?", (self.lease,)
+            f"SELECT {COLUMNS} FROM lease WHERE name = ?",  # noqa: S608 (a constant)
+            (self.lease,),
         ).fetchone()
         if row is None:
             return None
-        uid, version, body, written_at, process = row
-        try:
-            raw = json.loads(body)
-        except ValueError as error:
-            raise StoreError(f"{self.describe()} cannot be read: {error}") from error
+        found = _read(self.describe(), row)
+        if isinstance(found, StoreError):
+            raise found
+        return found
+
+
+def _read(what: str, row: Sequence[Any]) -> Stored | StoreError:
+    uid, version, body, written_at, process = row
+    try:
+        raw = json.loads(body)
         record, ledger = read_lease(raw)
-        return Stored(
-            record,
-            ledger,
-            uid,
-            version,
-            served_at=datetime.fromtimestamp(SYSTEM_CLOCK.wall(), UTC),
-            written_at=datetime.fromtimestamp(written_at, UTC),
-            abandoned=bool(record.holder_identity) and is_gone(process),
-            raw=raw,
-        )
+    except (ValueError, StoreError) as error:
+        return StoreError(f"{what} cannot be read: {error}")
+    return Stored(
+        record,
+        ledger,
+        uid,
+        version,
+        served_at=datetime.fromtimestamp(SYSTEM_CLOCK.wall(), UTC),
+        written_at=datetime.fromtimestamp(written_at, UTC),
+        abandoned=bool(record.holder_identity) and is_gone(process),
+        raw=raw,
+    )
 
 
 @contextmanager

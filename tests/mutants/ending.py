@@ -69,7 +69,7 @@ MUTANTS = [
         "released-but-held",
         "a release ends the term only when it was answered",
         CANDIDATE,
-        '        self._end("it was released", now)\n',
+        '        self._end("released", "it was released", now)\n',
         "",
         (ENDING,),
     ),

@@ -142,7 +142,7 @@ MUTANTS = [
         "vanished-is-held",
         "a holder whose lease was deleted goes on",
         CANDIDATE,
-        '                self._end("the lease was deleted", received_at)',
+        '                self._end("deleted", "the lease was deleted", received_at)',
         "                self._next = received_at",
         ("unit/test_candidate_holding.py",),
     ),

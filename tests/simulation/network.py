@@ -52,7 +52,7 @@ class Network:
     async def aclose(self) -> None:
         pass
 
-    async def request(self, method: str, path: str, body: Any = None, *, timeout: float) -> Answer:
+    async def request(self, method: str, path: str, body: Any = None, *, timeout: float, query: str = "") -> Answer:
         """One request, sent once; as the real one does, StoreError tells what is known of it."""
         cluster, process, lease = self._cluster, self._process, path.rpartition("/")[2]
         weather = self.weather if self.only in (None, lease) else CALM

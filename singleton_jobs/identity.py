@@ -11,7 +11,7 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["identity_prefix", "new_identity", "new_nonce", "readable", "secure_random"]
+__all__ = ["identity_and_source", "identity_prefix", "new_identity", "new_nonce", "readable", "secure_random"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PRINTABLE = re.compile(r"[!-~]+")
@@ -20,6 +20,11 @@ MAX_PREFIX = 200
 
 def identity_prefix(given: str | None = None) -> str:
     """The readable part: what was given, ``SINGLETON_JOBS_IDENTITY``, ``POD_NAME``, or else the host's name."""
+    return identity_and_source(given)[0]
+
+
+def identity_and_source(given: str | None = None) -> tuple[str, str]:
+    """`identity_prefix`, and where it comes from. Raises ConfigError for what can be no identity."""
     for source, value in (
         ("identity", given),
         ("SINGLETON_JOBS_IDENTITY", os.environ.get("SINGLETON_JOBS_IDENTITY")),
@@ -31,10 +36,10 @@ def identity_prefix(given: str | None = None) -> str:
             raise ConfigError(
                 f"{source} must be 1 to {MAX_PREFIX} printable ASCII characters without spaces: {value!r}"
             )
-        return value
+        return value, source
     import socket
 
-    return readable(socket.gethostname()) or "unknown"
+    return readable(socket.gethostname()) or "unknown", "the host's name"
 
 
 def readable(name: str) -> str:

@@ -12,8 +12,9 @@ from ..names import lease_name, namespace_name
 from .credentials import find_credentials
 from .kube import Answer, ApiServer
 from .record import REQUEST_TIMEOUT, STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
+from .roles import role
 
-__all__ = ["KubernetesStore", "LeaseLock", "role_for"]
+__all__ = ["KubernetesStore", "LeaseLock"]
 
 DEFAULT_TIMEOUT = 5.0
 LIST_TIMEOUT = 30.0
@@ -63,6 +64,26 @@ class KubernetesStore:
             except StoreError as error:
                 found[name] = error
         return found
+
+    async def ping(self) -> datetime | None:
+        """Ask the server for its version: its own time of the answer. Raises AccessDenied, or StoreError."""
+        answer = await self.server.request("GET", "/version", timeout=DEFAULT_TIMEOUT)
+        if answer.status != 200:
+            kind = AccessDenied if answer.status in (401, 403) else StoreError
+            raise kind(f"{self.address}: {answer.reason()}")
+        return answer.served_at
+
+    async def rights(self, verb: str, lease: str) -> bool:
+        """Whether this account may do that to the Lease of that name, as the server itself says."""
+        attributes = {"group": "coordination.k8s.io", "resource": "leases", "verb": verb}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes | {"namespace": self.namespace, "name": lease}},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = await self.server.request("POST", path, review, timeout=DEFAULT_TIMEOUT)
+        return bool((answer.body.get("status") or {}).get("allowed"))
 
     async def aclose(self) -> None:
         """Close the running event loop's connections."""
@@ -193,9 +214,11 @@ class LeaseLock:
             return StoreError(f"{what} (create the namespace {self.namespace!r})", outcome="not done")
         if answer.status == 403 and (answer.body.get("details") or {}).get("causes") and "terminat" in what.lower():
             return StoreError(what, outcome="not done")
+        if answer.status == 403 and "ValidatingAdmissionPolicy" in what:
+            return AccessDenied(f"{what}\nSet POD_NAME to the pod's own name, and no other identity")
         if answer.status == 403:
             return AccessDenied(
-                f"{what}\nApply this Role, bound to the pod's service account:\n{role_for(self.lease, self.namespace)}"
+                f"{what}\nApply this Role, bound to the pod's service account:\n{role([self.lease], self.namespace)}"
             )
         if answer.status == 401:
             return AccessDenied(f"{what}: the API server does not accept these credentials")
@@ -214,21 +237,6 @@ def _read(what: str, body: dict[str, Any], served_at: datetime | None) -> Stored
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{what}: an answer that cannot be read: {error!r}") from error
     return Stored(record, ledger, uid, version, served_at, written_at, raw=body)
-
-
-def role_for(lease: str, namespace: str) -> str:
-    """The Role that lets a pod hold ``lease`` and nothing else."""
-    return f"""\
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata:
-  name: singleton-jobs
-  namespace: {namespace}
-rules:
-- apiGroups: [coordination.k8s.io]
-  resources: [leases]
-  resourceNames: ["{lease}"]
-  verbs: [get, create, update, list, watch]"""
 
 
 def _is_namespace(answer: Answer) -> bool:

@@ -187,7 +187,7 @@ MUTANTS = [
         "403-without-a-role",
         "denied access does not say what to apply",
         LEASE,
-        "{role_for(self.lease, self.namespace)}",
+        "{role([self.lease], self.namespace)}",
         "",
         (REQUESTS,),
     ),

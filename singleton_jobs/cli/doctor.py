@@ -1,0 +1,210 @@
+"""`singleton-jobs doctor`: would this process lead, and if not, why, and what cures it."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ..actions import Read, Write
+from ..candidate import Candidate
+from ..clock import SYSTEM_CLOCK
+from ..config import Config
+from ..errors import AccessDenied, ConfigError, Conflict, SingletonJobsError, StoreError
+from ..hooks.log import printable
+from ..identity import identity_and_source, new_identity, secure_random
+from ..ledger import AHEAD
+from ..locks import LockRecord, Stored
+from ..names import lease_name
+from ..settings import Settings
+from .status import lease_status
+from .target import Inspectable
+
+__all__ = ["Finding", "examine"]
+
+ROUNDS = 5  # requests whose times are looked at
+SLOW = 4  # round trips that should fit into one request's limit
+CLOCK_NOISE = 5.0  # seconds that an answer's whole-second date may make a clock look off
+
+Level = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; ``fail``: it keeps this process from leading. ``cure``: what to do."""
+
+    level: Level
+    what: str
+    detail: str
+    cure: str | None = None
+
+
+async def examine(settings: Settings, leases: Sequence[str]) -> AsyncGenerator[Finding, None]:
+    """What there is to say, as it is found. Raises nothing that a store may raise."""
+    try:
+        names = [lease_name(lease, settings.resolve_prefix()) for lease in leases]
+        config = settings.resolve_config()
+        yield _mode(settings.resolve_mode())
+        prefix, source = identity_and_source(settings.identity)
+    except ConfigError as error:
+        yield Finding("fail", "settings", str(error), "set it to a value that can work")
+        return
+    yield _timing(config)
+    yield _identity(prefix, source)
+    try:
+        opened: Any = settings.resolve_store()[0]
+    except ConfigError as error:
+        yield Finding("fail", "store", str(error), "name a store that this process can use")
+        return
+    if not hasattr(opened, "list_leases"):
+        yield Finding("warn", "store", opened.describe(), "use it in tests only: no other process can see its leases")
+        return
+    try:
+        async with aclosing(_examine_store(opened, names, config, prefix)) as findings:
+            async for finding in findings:
+                yield finding
+    finally:
+        if hasattr(opened, "aclose"):
+            await opened.aclose()
+
+
+async def _examine_store(
+    store: Inspectable, names: Sequence[str], config: Config, prefix: str
+) -> AsyncGenerator[Finding, None]:
+    kubernetes: Any = store if hasattr(store, "rights") else None
+    identity = new_identity(prefix, secure_random())
+    try:
+        seconds, served_at = await _round_trips(kubernetes or store)
+    except StoreError as error:
+        yield Finding("fail", "store", printable(str(error), 500), _reach_cure(error))
+        return
+    yield Finding("ok", "store", store.describe())
+    yield _pace(seconds, config)
+    if kubernetes:
+        for verb, lease in [(verb, lease) for lease in names for verb in ("get", "create", "update")]:
+            if not await kubernetes.rights(verb, lease):
+                yield Finding(
+                    "fail",
+                    "permissions",
+                    f"this account may not {verb} lease {lease}",
+                    f"singleton-jobs rbac {lease} --namespace {kubernetes.namespace} --app NAME | kubectl apply -f -",
+                )
+        if not names:
+            yield Finding("ok", "permissions", "not looked at, as no lease was named")
+    carries = not names
+    for lease in names:
+        try:
+            stored = await store.lock(lease, identity).get()
+        except StoreError as error:
+            yield Finding("fail", f"lease {lease}", printable(str(error), 500), _reach_cure(error))
+            continue
+        carries = carries or (stored is not None and stored.ledger is not None)
+        yield _prospect(lease, stored, identity, config)
+        if kubernetes:
+            yield await _rehearsal(kubernetes, lease, identity, config)
+    if served_at:
+        yield _clock(datetime.now(UTC).timestamp() - served_at.timestamp(), carries=carries)
+
+
+async def _round_trips(store: Any) -> tuple[float, datetime | None]:
+    """The median time of some requests, in seconds, and the store's own time of the last."""
+    times, served_at = [], None
+    for _ in range(ROUNDS):
+        sent_at = SYSTEM_CLOCK.now()
+        served_at = await store.ping() if hasattr(store, "ping") else await store.list_leases() and None
+        times.append(SYSTEM_CLOCK.now() - sent_at)
+    return statistics.median(times[1:]), served_at
+
+
+async def _rehearsal(store: Any, lease: str, identity: str, config: Config) -> Finding:
+    """A write of this process's, judged by the server and its admission policies, and not stored."""
+    what, lock = f"lease {lease}", store.lock(lease, identity)
+    now = datetime.now(UTC)
+    record = LockRecord(identity, math.ceil(config.lease_duration), now, now, 1)
+    try:
+        for _ in range(ROUNDS):
+            try:
+                await lock.rehearse(record, await lock.get())
+            except Conflict:  # its holder renewed it in between
+                continue
+            return Finding("ok", what, "the server would accept a write of this pod (tried without storing it)")
+    except AccessDenied as error:
+        detail, _, cure = str(error).partition("\n")
+        return Finding("fail", what, printable(detail, 500), cure)
+    except StoreError as error:
+        return Finding("fail", what, printable(str(error), 500), _reach_cure(error))
+    return Finding("warn", what, "a write could not be tried: somebody writes the lease all the time")
+
+
+def _prospect(lease: str, stored: Stored | None, identity: str, config: Config) -> Finding:
+    """What a replica that started now would do, by the very decisions that replicas take."""
+    candidate = Candidate(identity, config, secure_random())
+    now, wall = SYSTEM_CLOCK.now(), SYSTEM_CLOCK.wall()
+    candidate.start(now)
+    candidate.saw(stored, now)
+    action = candidate.decide(now, wall)
+    what, status = f"lease {lease}", lease_status(lease, stored)
+    if isinstance(action, (Write, Read)) or stored is None or not stored.record.holder_identity:
+        why = {"missing": "it does not exist yet", "free": "it is free"}.get(status.state, "its holder is gone")
+        return Finding("ok", what, f"a replica that started now would lead at once: {why}")
+    duration = stored.record.lease_duration_seconds or config.lease_duration
+    holder = printable(stored.record.holder_identity, 100)
+    detail = f"a replica that started now would follow {holder} ({status.state}), and lead {duration:g} s after its end"
+    if status.state == "alive":
+        return Finding("ok", what, detail)
+    return Finding("warn", what, detail, "wait: a holder that is dead is taken over from by itself")
+
+
+def _mode(mode: str) -> Finding:
+    if mode == "never":
+        return Finding("fail", "mode", "never: guarded functions do not run here", "unset SINGLETON_JOBS_MODE")
+    if mode == "always":
+        return Finding("warn", "mode", "always: every guard runs, and no lease is asked", "unset SINGLETON_JOBS_MODE")
+    return Finding("ok", "mode", "auto: leases decide")
+
+
+def _timing(config: Config) -> Finding:
+    return Finding(
+        "ok",
+        "timing",
+        f"renewed every {config.retry_period:.3g} s, lost {config.renew_deadline:.3g} s after the last renewal, "
+        f"taken over after {config.lease_duration:.3g} s",
+    )
+
+
+def _identity(prefix: str, source: str) -> Finding:
+    if source == "the host's name" and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        cure = "set POD_NAME from metadata.name, so that leases name their holder as people know it"
+        return Finding("warn", "identity", f"{prefix}, from {source}", cure)
+    return Finding("ok", "identity", f"{prefix}, from {source}")
+
+
+def _pace(seconds: float, config: Config) -> Finding:
+    detail = f"{seconds * 1000:.3g} ms a request, of {config.request_timeout:.3g} s that one may take"
+    if seconds > config.request_timeout:
+        return Finding("fail", "round trip", detail, "lengthen the lease_duration")
+    if seconds * SLOW > config.request_timeout:
+        return Finding("warn", "round trip", detail, "lengthen the lease_duration, or find out what is slow")
+    return Finding("ok", "round trip", detail)
+
+
+def _clock(off: float, *, carries: bool) -> Finding:
+    side = "ahead of" if off > 0 else "behind"
+    detail = f"this host is {abs(off):.0f} s {side} the store"
+    if abs(off) > AHEAD.total_seconds():
+        level: Level = "fail" if carries else "warn"
+        return Finding(level, "clock", f"{detail}: it does not lead where fires are claimed", "set the clock (NTP)")
+    if abs(off) > CLOCK_NOISE:
+        return Finding("warn", "clock", f"{detail}; from {AHEAD.total_seconds():.0f} s on it does not lead", "use NTP")
+    return Finding("ok", "clock", "agrees with the store's")
+
+
+def _reach_cure(error: SingletonJobsError) -> str:
+    if isinstance(error, AccessDenied):
+        return "apply the Role that `singleton-jobs rbac` prints, or renew the credentials"
+    return "check the address, the network policy and the credentials"

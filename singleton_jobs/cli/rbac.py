@@ -1,0 +1,29 @@
+"""`singleton-jobs rbac`: what to apply so that replicas may hold their leases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ConfigError
+from ..locks.roles import admission_policy, manifests
+from ..names import lease_name, namespace_name, store_url
+
+__all__ = ["documents"]
+
+
+def documents(
+    leases: Sequence[str], namespace: str | None, app: str, *, events: bool, policy: bool, store: str | None
+) -> str:
+    """The YAML documents. Raises ConfigError for names that cannot work."""
+    names = list(dict.fromkeys(lease_name(lease) for lease in leases))
+    namespace = namespace_name(namespace) if namespace is not None else None
+    if store is not None and store_url(store)[0] != "kubernetes":
+        raise ConfigError(f"store {store!r} knows no Roles: only Kubernetes does")
+    if lease_name(app) != app:
+        raise ConfigError(f"app {app!r} cannot be used: it must be in lower case")
+    text = manifests(names, namespace, app, events=events)
+    if not policy:
+        return text
+    if namespace is None:
+        raise ConfigError("--admission-policy needs --namespace: a policy is the cluster's, and binds one namespace")
+    return f"{text}---\n{admission_policy(names, namespace, app)}"

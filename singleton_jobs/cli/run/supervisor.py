@@ -1,0 +1,159 @@
+"""A program as a singleton: started when the lease is gained, ended in time before another may take it over."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import select
+import signal
+import socket
+import threading
+
+from ...actions import Ended
+from ...clock import SYSTEM_CLOCK
+from ...config import Config
+from ...leaderships import Leadership
+from ...term import Term
+from .keeper import FORWARDED, Keeper, messages, send
+
+__all__ = ["CannotStart", "Supervisor", "kill_by"]
+
+BEFORE_TAKEOVER = 0.5  # seconds before another may take the lease, by which the child is dead
+SHORTEST = 0.02  # seconds between two looks at a child that is being killed
+SETTLING = 5.0  # seconds, past the grace, for a killed child to be gone
+
+logger = logging.getLogger("singleton_jobs.run")
+
+
+class CannotStart(Exception):
+    """The command cannot be run."""
+
+
+def kill_by(
+    config: Config, now: float, remaining: float, ended: Ended | None, ended_ago: float, grace_until: float
+) -> float:
+    """When the child is killed if nothing changes.
+
+    Renewals that are not acknowledged end a hold ``renew_deadline`` after the last one was sent, and others wait for
+    the whole ``lease_duration``: what lies between is the child's to end by itself. A hold that ended in any other way
+    may be another's already.
+    """
+    spare = config.lease_duration - config.renew_deadline - BEFORE_TAKEOVER
+    if ended is None:
+        return min(now + remaining + spare, grace_until)
+    return min(now - ended_ago + spare, grace_until) if ended == "expired" else now
+
+
+class Supervisor:
+    """Makes a keeper, which must happen before any thread is started, and tells it what to do under each term."""
+
+    def __init__(self, command: list[str], grace: float) -> None:
+        self.code = 0  # the exit status of what ran last
+        self._grace = grace
+        self._stop_with = signal.SIGTERM
+        self._leaving = False
+        self._sending = threading.Lock()
+        self._link, theirs = socket.socketpair()
+        self._keeper = os.fork()
+        if not self._keeper:
+            self._link.close()
+            Keeper(theirs, command).serve()
+        theirs.close()
+        self._rest = bytearray()
+        self._bell_out, self._bell_in = os.pipe()
+        os.set_blocking(self._bell_in, False)
+
+    def run(self, leadership: Leadership, config: Config) -> int:
+        """Until the child ends by itself, or a signal ends everything: the exit status."""
+        signals_out, signals_in = os.pipe()
+        os.set_blocking(signals_in, False)
+        signal.set_wakeup_fd(signals_in, warn_on_full_buffer=False)
+        for number in FORWARDED:
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGCHLD, self._reap_orphans)
+        threading.Thread(target=self._pass_on, args=(signals_out, leadership), daemon=True).start()
+        leadership.run_sync(lambda term: self._under(term, config))
+        return self.code
+
+    def _under(self, term: Term, config: Config) -> None:
+        """One term: the child's whole life."""
+        forget = term._call_when_lost(self._ring)
+        try:
+            self._start(term, config)
+            grace_until, stopping = math.inf, False
+            while True:
+                now = SYSTEM_CLOCK.now()
+                stop = not term.is_valid or term.lost.is_set() or self._leaving
+                if stop and not stopping and term.is_valid:
+                    grace_until = now + self._grace
+                until = kill_by(config, now, term.remaining, term.ended, term.ended_ago, grace_until)
+                self._tell({"kill_at": until})
+                if stop and not stopping:
+                    stopping = True
+                    logger.info("ending the program: %s", term.ending or "the lease is to be given back")
+                    self._tell({"signal": self._stop_with})
+                if self._ended(min(config.retry_period / 2, max(SHORTEST, until - now))):
+                    return
+        finally:
+            forget()
+
+    def _start(self, term: Term, config: Config) -> None:
+        environment = os.environ | {
+            "SINGLETON_JOBS_LEASE": term.lease,
+            "SINGLETON_JOBS_FENCING_TOKEN": str(term.fencing_token),
+        }
+        now = SYSTEM_CLOCK.now()
+        until = kill_by(config, now, term.remaining, None, 0, math.inf)
+        self._tell({"start": environment, "valid_until": now + term.remaining, "kill_at": until})
+
+    def _ended(self, timeout: float) -> bool:
+        """Wait for news; whether the child's life is over."""
+        ready = select.select([self._link.fileno(), self._bell_out], [], [], timeout)[0]
+        if self._bell_out in ready:
+            os.read(self._bell_out, 512)
+        for message in messages(self._link, self._rest) if self._link.fileno() in ready else ():
+            if message is None:
+                raise CannotStart("the process that kept the program has died, and the program with it")
+            if "failed" in message:
+                raise CannotStart(message["failed"])
+            if "started" in message:
+                logger.info("started the program as process %d", message["started"])
+            if "late" in message:  # it was never started, as the term had ended
+                return True
+            if "ended" in message:
+                code = message["ended"]
+                self.code = 128 - code if code < 0 else code
+                logger.info("the program has ended with status %d", self.code)
+                return True
+        return False
+
+    def _tell(self, message: dict[str, object]) -> None:
+        with self._sending:
+            send(self._link, message)
+
+    def _ring(self) -> None:
+        os.write(self._bell_in, b"!")
+
+    def _pass_on(self, signals: int, leadership: Leadership) -> None:
+        """A thread of its own: signals are the child's; the first that asks for an end also gives the lease back."""
+        while True:
+            for number in os.read(signals, 512):
+                if number not in FORWARDED:
+                    continue
+                if number in (signal.SIGTERM, signal.SIGINT) and not self._leaving:
+                    self._stop_with = signal.Signals(number)
+                    self.code = 128 + number  # unless a child says otherwise
+                    self._leaving = True
+                    self._ring()
+                    threading.Thread(target=leadership.close, args=(self._grace + SETTLING,), daemon=True).start()
+                else:
+                    self._tell({"signal": number})
+
+    def _reap_orphans(self, *_: object) -> None:
+        """As process 1, whatever loses its parent becomes ours."""
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass

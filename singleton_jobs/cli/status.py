@@ -1,0 +1,221 @@
+"""`singleton-jobs status`: who leads, since when, how alive it looks, and what ran last."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import StoreError
+from ..hooks.log import printable
+from ..ledger import UnreadableLedger, read_ledger
+from ..locks import Stored
+from ..names import lease_name
+from .target import Inspectable, print_json
+from .text import ago, clip, length, stamp
+
+__all__ = ["Job", "LeaseStatus", "lease_status", "run_status"]
+
+State = Literal["alive", "late", "stale", "free", "missing", "unreadable"]
+
+LATE_AFTER = 2 / 3  # of a record's duration: when a holder's own hold ends by default
+EVERY = 2.0  # seconds between two looks
+WIDE = 110  # columns from which on moments are shown beside ages
+STYLES: dict[State, str] = {"alive": "green", "late": "yellow", "stale": "red", "unreadable": "red"}
+UNLIMITED = 10_000  # columns where no terminal is: the reader is a program
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the ledger: its last claimed fire, and whether that run is known to have ended."""
+
+    job: str
+    last_fire: datetime
+    done: bool
+
+
+@dataclass(frozen=True)
+class LeaseStatus:
+    """What one lease says; ``renewed_ago`` in seconds, by the store's own clock."""
+
+    lease: str
+    state: State
+    holder: str | None = None
+    pod: str | None = None
+    leading_since: datetime | None = None
+    renewed_ago: float | None = None
+    lease_duration: float | None = None
+    transitions: int | None = None
+    asked_to_step_down: str | None = None
+    jobs: tuple[Job, ...] = ()
+    problem: str | None = None
+
+
+def lease_status(lease: str, found: Stored | StoreError | None) -> LeaseStatus:
+    """What ``found`` says of ``lease``; None: there is no such lease."""
+    if found is None:
+        return LeaseStatus(lease, "missing")
+    if isinstance(found, StoreError):
+        return LeaseStatus(lease, "unreadable", problem=str(found))
+    record = found.record
+    holder = record.holder_identity or None
+    now = found.served_at or datetime.now(UTC)
+    written = found.written_at or record.renew_time
+    age = max(0.0, (now - written).total_seconds()) if written else None
+    jobs, problem = _jobs(found.ledger)
+    return LeaseStatus(
+        lease=lease,
+        state=_state(age, record.lease_duration_seconds, gone=found.abandoned) if holder else "free",
+        holder=holder,
+        pod=holder.rpartition("_")[0] or holder if holder else None,
+        leading_since=record.acquire_time if holder else None,
+        renewed_ago=age,
+        lease_duration=record.lease_duration_seconds or None,
+        transitions=record.lease_transitions,
+        asked_to_step_down=found.asked_to_step_down,
+        jobs=jobs,
+        problem=problem,
+    )
+
+
+def run_status(store: Inspectable, leases: tuple[str, ...], *, watch: bool, as_json: bool) -> None:
+    """Print it, once or (``watch``) until interrupted. Raises StoreError if nothing could be read."""
+    names = [lease_name(lease) for lease in leases]
+    if not watch:
+        _show(Console(width=None if sys.stdout.isatty() else UNLIMITED), _look(store, names), store, as_json=as_json)
+        return
+    try:
+        _watch(store, names, as_json=as_json)
+    except KeyboardInterrupt:
+        return
+
+
+def _watch(store: Inspectable, names: list[str], *, as_json: bool) -> None:
+    console = Console()
+    if as_json or not console.is_terminal:
+        while True:
+            _show(console, _look(store, names), store, as_json=as_json)
+            time.sleep(EVERY)
+    seen, fault = _look(store, names), ""
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(Group(_screen(seen, store, wide=console.width >= WIDE), Text(fault, "red")), refresh=True)
+            time.sleep(EVERY)
+            try:
+                seen, fault = _look(store, names), ""
+            except StoreError as error:
+                fault = f"{printable(str(error))}; this is what was seen before"
+
+
+def _look(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
+    return asyncio.run(_read(store, names))
+
+
+async def _read(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
+    close: Callable[[], object] | None = getattr(store, "aclose", None)
+    try:
+        if not names:
+            return [lease_status(name, found) for name, found in sorted((await store.list_leases()).items())]
+        locks = [store.lock(name, "status") for name in names]
+        found = await asyncio.gather(*(lock.get() for lock in locks), return_exceptions=True)
+        rows = []
+        for name, each in zip(names, found, strict=True):
+            if isinstance(each, BaseException) and (len(names) == 1 or not isinstance(each, StoreError)):
+                raise each
+            rows.append(lease_status(name, each))
+        return rows
+    finally:
+        if close:
+            await close()  # type: ignore[misc]
+
+
+def _show(console: Console, rows: list[LeaseStatus], store: Inspectable, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"store": store.describe(), "leases": [as_dict(row) for row in rows]})
+    else:
+        console.print(_screen(rows, store, wide=console.width >= WIDE), highlight=False)
+
+
+def as_dict(row: LeaseStatus) -> Mapping[str, object]:
+    """``row`` ready for JSON."""
+    made = asdict(row)
+    made["leading_since"] = row.leading_since and row.leading_since.isoformat()
+    made["jobs"] = [{**asdict(job), "last_fire": job.last_fire.isoformat()} for job in row.jobs]
+    return made
+
+
+def _screen(rows: list[LeaseStatus], store: Inspectable, *, wide: bool) -> RenderableType:
+    now = datetime.now(UTC)
+    parts: list[RenderableType] = [Text(f"{store.describe()}, {stamp(now)}", "dim")]
+    if not rows:
+        return Group(*parts, Text("No leases."))
+    parts.append(_lease_table(rows, now, wide=wide))
+    with_jobs = [row for row in rows if row.jobs]
+    if with_jobs:
+        parts += [Text(), _job_table(with_jobs, now, wide=wide)]
+    for row in rows:
+        if row.asked_to_step_down:
+            parts.append(Text.assemble(f"{row.lease}: ", clip(row.asked_to_step_down), " is asked to step down"))
+        if row.problem:
+            parts.append(Text(f"{row.lease}: {printable(row.problem)}", "red"))
+    return Group(*parts)
+
+
+def _lease_table(rows: Iterable[LeaseStatus], now: datetime, *, wide: bool) -> Table:
+    table = _table("LEASE", "POD", "LEADING SINCE", "RENEWED", "STATE", "TERMS")
+    for row in rows:
+        table.add_row(
+            Text(row.lease),
+            clip(row.pod) if row.pod else Text("-"),
+            Text(ago(row.leading_since, now, wide=wide)),
+            Text(_renewed(row)),
+            Text(row.state, STYLES.get(row.state, "")),
+            Text("-" if row.transitions is None else str(row.transitions)),
+        )
+    return table
+
+
+def _job_table(rows: Iterable[LeaseStatus], now: datetime, *, wide: bool) -> Table:
+    table = _table("JOB", "LAST FIRE", "RUN", "LEASE")
+    for row in rows:
+        for job in row.jobs:
+            fire = Text(ago(job.last_fire, now, wide=wide))
+            table.add_row(clip(job.job), fire, Text("done" if job.done else "claimed"), Text(row.lease))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _renewed(row: LeaseStatus) -> str:
+    if row.renewed_ago is None:
+        return "-"
+    of = f" of {length(row.lease_duration)}" if row.lease_duration and row.holder else " ago"
+    return f"{length(row.renewed_ago)}{of}"
+
+
+def _state(age: float | None, duration: float, *, gone: bool) -> State:
+    if gone or age is None or age > duration:
+        return "stale"
+    return "alive" if age <= duration * LATE_AFTER else "late"
+
+
+def _jobs(ledger: str | None) -> tuple[tuple[Job, ...], str | None]:
+    try:
+        marks = read_ledger(ledger)
+    except UnreadableLedger as error:
+        return (), f"its ledger cannot be read: {error}"
+    return tuple(Job(job, mark.fire, mark.state == "d") for job, mark in sorted(marks.items())), None

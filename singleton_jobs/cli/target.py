@@ -1,0 +1,86 @@
+"""What every command is told alike: which store, which namespace, and whether to print JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import click
+
+from ..errors import ConfigError, StoreError
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..locks import ResourceLock, Stored
+
+__all__ = ["Inspectable", "common", "exits", "open_store", "print_json", "settings"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+KUBERNETES = "kubernetes:"
+
+
+class Inspectable(Protocol):
+    """A store that other processes' leases can be looked at in: Kubernetes or a SQLite file."""
+
+    def lock(self, lease: str, identity: str) -> ResourceLock:
+        """The resource lock of one lease."""
+
+    def describe(self) -> str:
+        """The store's name, for people."""
+
+    async def list_leases(self) -> Mapping[str, Stored | StoreError]:
+        """Every lease by name."""
+
+
+def common(command: F) -> F:
+    """The options ``--namespace``, ``--store`` and ``--json``."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option(
+            "--store",
+            metavar="URL",
+            help="Where the leases are: kubernetes:, kubernetes:?context=NAME or sqlite:///path. By default as the "
+            "library finds it: SINGLETON_JOBS_STORE, the pod's cluster, a developer's SQLite file.",
+        ),
+        click.option("-n", "--namespace", help="Of the Leases; without --store, it means Kubernetes."),
+    ):
+        command = option(command)
+    return command
+
+
+def settings(store: str | None, namespace: str | None) -> Settings:
+    """What the options say; a kubeconfig is used only where Kubernetes is asked for."""
+    asked = namespace is not None or click.get_current_context().obj == KUBERNETES
+    if store is None and asked and not os.environ.get("SINGLETON_JOBS_STORE"):
+        store = KUBERNETES
+    return Settings(store, namespace)
+
+
+def open_store(store: str | None, namespace: str | None) -> Inspectable:
+    """The store to look into; ConfigError if there is none that other processes share."""
+    opened: Any = settings(store, namespace).resolve_store()[0]
+    if not hasattr(opened, "list_leases"):
+        raise ConfigError("'memory:' is one space per process, so there is nothing to see from another one")
+    inspectable: Inspectable = opened
+    return inspectable
+
+
+def print_json(value: object) -> None:
+    """One document on one line, in ASCII: no text of anybody's can do anything to a terminal."""
+    click.echo(json.dumps(value, default=str))
+
+
+class exits:  # noqa: N801 (read as: with exits():)
+    """Turns errors into a message on standard error and an exit status: 2, a bad request; 1, a store's fault."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (ConfigError, StoreError)):
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2 if isinstance(error, ConfigError) else 1)

@@ -1,0 +1,115 @@
+"""What a pod must be allowed: its Role, and a policy that keeps pods from writing each other's holds.
+
+The text is what people apply, comments and all.
+"""
+
+from collections.abc import Sequence
+
+__all__ = ["admission_policy", "manifests", "role"]
+
+
+def role(
+    leases: Sequence[str], namespace: str | None = None, app: str = "singleton-jobs", *, events: bool = False
+) -> str:
+    """The Role that lets a pod hold ``leases`` and nothing else; with ``events``, tell of it as Kubernetes Events."""
+    names = "".join(f"\n  - {lease}" for lease in leases)
+    more = '\n# For the hook that tells of hand-overs.\n- apiGroups: [""]\n  resources: [events]\n  verbs: [create]'
+    return f"""\
+# All that a replica may do: hold these leases.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+{_metadata(app, namespace)}
+rules:
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames:{names}
+  # `create` can be limited by name because a Lease is created with PUT, not POST. There is no `delete`: a lease
+  # stays when it is released, with the fencing token and the claimed fires in it.
+  verbs: [get, create, update, list, watch]{more if events else ""}
+"""
+
+
+def manifests(leases: Sequence[str], namespace: str | None, app: str, *, events: bool = False) -> str:
+    """ServiceAccount, Role and RoleBinding, all called ``app``."""
+    subject = f"\n  namespace: {namespace}" if namespace else ""
+    return f"""\
+# An account of the program's own: giving the leases to `default` would give them to every pod of the namespace.
+apiVersion: v1
+kind: ServiceAccount
+{_metadata(app, namespace)}
+---
+{role(leases, namespace, app, events=events)}---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+{_metadata(app, namespace)}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {app}
+subjects:
+- kind: ServiceAccount
+  name: {app}{subject}
+"""
+
+
+def admission_policy(leases: Sequence[str], namespace: str, app: str) -> str:
+    """A ValidatingAdmissionPolicy and its binding: a hold is written, and emptied, only by its own pod."""
+    name = f"singleton-jobs-{namespace}-{app}"
+    names = "".join(f"\n      - {lease}" for lease in leases)
+    return f"""\
+# A hold is written, and emptied, only by the pod that its holder names. Admission sees no clock: whether a hold that
+# is taken over has run out is for the replicas to know.
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {name}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+    - apiGroups: [coordination.k8s.io]
+      apiVersions: [v1]
+      operations: [CREATE, UPDATE]
+      resources: [leases]
+      resourceNames:{names}
+  variables:
+  - name: before
+    expression: "oldObject == null ? '' : oldObject.?spec.?holderIdentity.orValue('')"
+  - name: after
+    expression: "object.?spec.?holderIdentity.orValue('')"
+  # The pod of this namespace that the caller's token is bound to; empty: none.
+  - name: pod
+    expression: >-
+      request.userInfo.username.startsWith('system:serviceaccount:' + request.namespace + ':')
+      ? request.userInfo.?extra['authentication.kubernetes.io/pod-name'].orValue([''])[0] : ''
+  - name: ownBefore
+    expression: "variables.pod != '' && variables.before.startsWith(variables.pod + '_')"
+  - name: ownAfter
+    expression: "variables.pod != '' && variables.after.startsWith(variables.pod + '_')"
+  # Asking a holder to step down, or mending a ledger, leaves the spec as it is.
+  - name: specUnchanged
+    expression: "oldObject != null && object.?spec == oldObject.?spec"
+  validations:
+  - expression: "variables.specUnchanged || variables.after == '' || variables.ownAfter"
+    reason: Forbidden
+    message: "a lease's holder must be an identity of the pod that writes it: POD_NAME, '_' and a random part"
+  - expression: "variables.specUnchanged || variables.after != '' || variables.before == '' || variables.ownBefore"
+    reason: Forbidden
+    message: "a hold is given back by its own pod only"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {name}
+spec:
+  policyName: {name}
+  validationActions: [Deny]
+  matchResources:
+    namespaceSelector:
+      matchLabels:
+        kubernetes.io/metadata.name: {namespace}
+"""
+
+
+def _metadata(name: str, namespace: str | None) -> str:
+    return f"metadata:\n  name: {name}" + (f"\n  namespace: {namespace}" if namespace else "")

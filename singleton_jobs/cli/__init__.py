@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from .target import KUBERNETES, common, exits, open_store, print_json, settings
+from .target import KUBERNETES, asked_store, common, exits, open_store, print_json, settings
 
 __all__ = ["kubectl_main", "main"]
 
@@ -78,7 +78,7 @@ def run(
                 lease,
                 grace=grace,
                 lease_duration=lease_duration,
-                store=settings(store, namespace).resolve_store()[0],
+                store=asked_store(store, namespace),
                 namespace=namespace,
                 as_json=as_json,
             )

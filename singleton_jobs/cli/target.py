@@ -16,7 +16,7 @@ from ..settings import Settings
 if TYPE_CHECKING:
     from ..locks import ResourceLock, Stored
 
-__all__ = ["Inspectable", "common", "exits", "open_store", "print_json", "settings"]
+__all__ = ["Inspectable", "asked_store", "common", "exits", "open_store", "print_json", "settings"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,12 +52,17 @@ def common(command: F) -> F:
     return command
 
 
-def settings(store: str | None, namespace: str | None) -> Settings:
-    """What the options say; a kubeconfig is used only where Kubernetes is asked for."""
+def asked_store(store: str | None, namespace: str | None) -> str | None:
+    """The store that the options name; a kubeconfig is used only where Kubernetes is asked for."""
     asked = namespace is not None or click.get_current_context().obj == KUBERNETES
     if store is None and asked and not os.environ.get("SINGLETON_JOBS_STORE"):
-        store = KUBERNETES
-    return Settings(store, namespace)
+        return KUBERNETES
+    return store
+
+
+def settings(store: str | None, namespace: str | None) -> Settings:
+    """What the options say. Raises ConfigError for what cannot work."""
+    return Settings(asked_store(store, namespace), namespace)
 
 
 def open_store(store: str | None, namespace: str | None) -> Inspectable:

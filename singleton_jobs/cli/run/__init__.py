@@ -7,7 +7,6 @@ import logging
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -32,7 +31,7 @@ def run_program(
     *,
     grace: float,
     lease_duration: float | None,
-    store: Any,
+    store: str | None,
     namespace: str | None,
     as_json: bool,
 ) -> int:

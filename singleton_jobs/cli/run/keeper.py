@@ -47,8 +47,9 @@ def messages(link: socket.socket, rest: bytearray) -> Iterator[Message | None]:
         data = b""
     rest += data
     while (end := rest.find(b"\n")) >= 0:
-        yield json.loads(rest[:end])
+        line = bytes(rest[:end])
         del rest[: end + 1]
+        yield json.loads(line)
     if not data:
         yield None
 

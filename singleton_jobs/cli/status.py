@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -31,6 +31,7 @@ LATE_AFTER = 2 / 3  # of a record's duration: when a holder's own hold ends by d
 EVERY = 2.0  # seconds between two looks
 WIDE = 110  # columns from which on moments are shown beside ages
 STYLES: dict[State, str] = {"alive": "green", "late": "yellow", "stale": "red", "unreadable": "red"}
+LONGEST = 253  # characters of a lease's name
 UNLIMITED = 10_000  # columns where no terminal is: the reader is a program
 
 
@@ -171,10 +172,10 @@ def _screen(rows: list[LeaseStatus], store: Inspectable, *, wide: bool) -> Rende
 
 
 def _lease_table(rows: Iterable[LeaseStatus], now: datetime, *, wide: bool) -> Table:
-    table = _table("LEASE", "POD", "LEADING SINCE", "RENEWED", "STATE", "TERMS")
+    table = _table("LEASE", "POD", "LEADING SINCE", "RENEWED", "STATE", "TERMS", shrink=("LEASE", "POD"))
     for row in rows:
         table.add_row(
-            Text(row.lease),
+            clip(row.lease, LONGEST),
             clip(row.pod) if row.pod else Text("-"),
             Text(ago(row.leading_since, now, wide=wide)),
             Text(_renewed(row)),
@@ -185,18 +186,18 @@ def _lease_table(rows: Iterable[LeaseStatus], now: datetime, *, wide: bool) -> T
 
 
 def _job_table(rows: Iterable[LeaseStatus], now: datetime, *, wide: bool) -> Table:
-    table = _table("JOB", "LAST FIRE", "RUN", "LEASE")
+    table = _table("JOB", "LAST FIRE", "RUN", "LEASE", shrink=("JOB", "LEASE"))
     for row in rows:
         for job in row.jobs:
             fire = Text(ago(job.last_fire, now, wide=wide))
-            table.add_row(clip(job.job), fire, Text("done" if job.done else "claimed"), Text(row.lease))
+            table.add_row(clip(job.job), fire, Text("done" if job.done else "claimed"), clip(row.lease, LONGEST))
     return table
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str, shrink: Collection[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    for column in columns:  # where there is little room, these are cut first; their cells do not wrap all the same
+        table.add_column(column, no_wrap=column not in shrink, overflow="ellipsis")
     return table
 
 

@@ -15,7 +15,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 def clip(text: str, limit: int = 63) -> Text:
     """``text``, which anybody may have written, without control characters, markup and excess."""
-    return Text(printable(text, limit))
+    return Text(printable(text, limit), no_wrap=True, overflow="ellipsis")
 
 
 def length(seconds: float) -> str:

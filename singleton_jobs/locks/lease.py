@@ -53,7 +53,10 @@ class KubernetesStore:
         path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(self.namespace)}/leases"
         answer = await self.server.request("GET", path, timeout=LIST_TIMEOUT)
         if answer.status in (401, 403):
-            raise AccessDenied(f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}")
+            raise AccessDenied(
+                f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}; name the leases, or "
+                "allow the verb list on all of them"
+            )
         if answer.status != 200:
             raise StoreError(f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}")
         found: dict[str, Stored | StoreError] = {}
@@ -158,7 +161,7 @@ class LeaseLock:
     async def rehearse(self, record: LockRecord, replaces: Stored | None) -> None:
         """Have the server judge a write of ``record``, admission policies and all, without storing it."""
         lease = self._new() if replaces is None else self._over(replaces)
-        await self._put(merge_lease(lease, record, None), dry_run=True)
+        await self._swap(merge_lease(lease, record, None), "&dryRun=All")
 
     async def record_event(self, text: str, *, reason: str = "LeaderElection", warning: bool = False) -> None:
         """Create a core/v1 Event about the Lease; best effort, it needs the verb ``create`` on ``events``."""
@@ -191,13 +194,18 @@ class LeaseLock:
         exactly = {"uid": replaces.uid, "resourceVersion": str(replaces.version)}
         return {**new, **old, "metadata": {**(old.get("metadata") or {}), **new["metadata"], **exactly}}
 
-    async def _put(self, lease: dict[str, Any], *, dry_run: bool = False) -> Stored:
-        answer = await self._request("PUT", lease, "&dryRun=All" if dry_run else "")
+    async def _put(self, lease: dict[str, Any]) -> Stored:
+        return self._stored(await self._swap(lease))
+
+    async def _swap(self, lease: dict[str, Any], query: str = "") -> Answer:
+        answer = await self._request("PUT", lease, query)
         exists = answer.status == 422 and answer.mentions("metadata.resourceVersion")
         gone = answer.status == 404 and not _is_namespace(answer)
         if answer.status == 409 or exists or gone:
             raise Conflict(f"{self.describe()}: {answer.reason()}")
-        return self._stored(answer)
+        if answer.status not in (200, 201):
+            raise self._refusal(answer)
+        return answer
 
     async def _request(self, method: str, body: object = None, query: str = "") -> Answer:
         timeout = min(self._timeout, REQUEST_TIMEOUT.get() or self._timeout)
@@ -218,7 +226,7 @@ class LeaseLock:
             return AccessDenied(f"{what}\nSet POD_NAME to the pod's own name, and no other identity")
         if answer.status == 403:
             return AccessDenied(
-                f"{what}\nApply this Role, bound to the pod's service account:\n{role([self.lease], self.namespace)}"
+                f"{what}\nApply this Role, bound to the pod's service account:\n{role([self.lease], self.namespace)}".rstrip()
             )
         if answer.status == 401:
             return AccessDenied(f"{what}: the API server does not accept these credentials")

@@ -132,7 +132,7 @@ async def test_denied_access_names_the_role_to_apply(shelf, make_pod, monkeypatc
     finally:
         await store.aclose()
     assert isinstance(error, AccessDenied)
-    for line in ("kind: Role", 'resourceNames: ["nightly"]', f"namespace: {pod.namespace}"):
+    for line in ("kind: Role", "  - nightly", f"namespace: {pod.namespace}"):
         assert line in str(error)
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from controlplane.admin import Admin, lease_path
 from controlplane.fixtures import MakePod
+from manifests import manifest
 
 from .processes import Starter
 
 pytestmark = pytest.mark.e2e
 
-MANIFESTS = Path(__file__).resolve().parents[2] / "examples" / "kubernetes"
-
 
 @pytest.fixture
 def role() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((MANIFESTS / "role.yaml").read_text())
-    return loaded
+    return manifest("rbac.yaml", "Role")
 
 
 def leases_of(role: dict[str, Any]) -> list[str]:

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import yaml
 
 from cli.program import Program
+from manifests import manifest
 
 from .conftest import EXAMPLES, RunExample
 
-ROLE = yaml.safe_load((EXAMPLES / "kubernetes/role.yaml").read_text())
+ROLE = manifest("rbac.yaml", "Role")
 
 REPORT = re.compile(r"^report for (\S+) sent by (pod-[ab])_", re.MULTILINE)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from manifests import manifest
 
 from .conftest import EXAMPLES, RunExample
 
-ROLE = yaml.safe_load((EXAMPLES / "kubernetes/role.yaml").read_text())
+ROLE = manifest("rbac.yaml", "Role")
 
 EXAMPLE = "05-apscheduler-shared-store.py"
 

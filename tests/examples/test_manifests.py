@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from cli.commands import call
 from cli.program import Program, wait_until
+from manifests import FOLDER, documents, manifest
 from singleton_jobs import running
 from singleton_jobs.replica import RELEASE_LIMIT
 
 from .conftest import EXAMPLES, RunExample
 
-FOLDER = EXAMPLES / "kubernetes"
-MANIFESTS: dict[str, dict[str, Any]] = {path.name: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yaml")}
-
-BEAT = MANIFESTS["celery-beat.yaml"]
-DEPLOYMENT = MANIFESTS["deployment.yaml"]
+KUSTOMIZATION = manifest("kustomization.yaml", "Kustomization")
+BEAT = manifest("celery-beat.yaml", "Deployment")
+DEPLOYMENT = manifest("deployment.yaml", "Deployment")
 POD = DEPLOYMENT["spec"]["template"]
 [CONTAINER] = POD["spec"]["containers"]
-ROLE = MANIFESTS["role.yaml"]
+ROLE = manifest("rbac.yaml", "Role")
 [RULE] = ROLE["rules"]
-ACCOUNT = MANIFESTS["serviceaccount.yaml"]["metadata"]["name"]
+ACCOUNT = manifest("rbac.yaml", "ServiceAccount")["metadata"]["name"]
 
 
 def leases_of_the_examples() -> set[str]:
@@ -36,10 +35,8 @@ def leases_of_the_examples() -> set[str]:
 
 
 def test_kustomize_applies_every_file():
-    kustomization = MANIFESTS["kustomization.yaml"]
-    others = {"kustomization.yaml", "celery-beat.yaml"}  # beat is another program, with an image of its own
-    assert sorted(kustomization["resources"]) == sorted(MANIFESTS.keys() - others)
-    [image] = kustomization["images"]
+    assert KUSTOMIZATION["resources"] == ["rbac.yaml", "deployment.yaml"]  # beat is another program
+    [image] = KUSTOMIZATION["images"]
     assert CONTAINER["image"] == f"{image['name']}:{image['newTag']}"
 
 
@@ -69,7 +66,7 @@ def test_sigterm_reaches_a_program_that_exists():
 
 
 def test_the_account_of_the_pods_is_bound_to_the_role():
-    binding = MANIFESTS["rolebinding.yaml"]
+    binding = manifest("rbac.yaml", "RoleBinding")
     assert POD["spec"]["serviceAccountName"] == ACCOUNT
     assert POD["spec"]["automountServiceAccountToken"] is True
     assert binding["roleRef"] == {
@@ -78,6 +75,13 @@ def test_the_account_of_the_pods_is_bound_to_the_role():
         "name": ROLE["metadata"]["name"],
     }
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": ACCOUNT}]
+
+
+def test_rights_and_policy_are_what_the_command_prints():
+    rights = ("rbac", *RULE["resourceNames"], "--app", ACCOUNT)
+    assert call(*rights).output == (FOLDER / "rbac.yaml").read_text()
+    with_policy = call(*rights, "--namespace", "default", "--admission-policy").output
+    assert with_policy.endswith(f"---\n{(FOLDER / 'admission-policy.yaml').read_text()}")
 
 
 def test_the_role_gives_the_leases_of_the_examples_and_nothing_else():
@@ -118,8 +122,8 @@ def test_beats_command_is_one_that_the_example_understands():
 def test_the_manifests_are_all_that_an_example_needs(
     make_pod: Any, admin: Any, namespace: str, run_example: RunExample
 ):
-    for name in MANIFESTS["kustomization.yaml"]["resources"]:
-        admin.apply(MANIFESTS[name], namespace)
+    for document in [document for file in KUSTOMIZATION["resources"] for document in documents(file)]:
+        admin.apply(document, namespace)
     pods = [make_pod(name, roles=[], service_account=ACCOUNT) for name in ("pod-a", "pod-b")]
     replicas: list[Program] = [run_example("01-loop.py", pod.name, **pod.env) for pod in pods]
 

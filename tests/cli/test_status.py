@@ -1,0 +1,236 @@
+"""`singleton-jobs status`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.commands import COMMAND, call
+from controlplane.admin import Admin
+from controlplane.fixtures import MakePod
+from controlplane.proxy import Proxy
+from singleton_jobs import Replica
+from singleton_jobs.cli.status import lease_status
+from singleton_jobs.errors import StoreError
+from singleton_jobs.locks import LockRecord, Stored
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+HOSTILE = "\x1b[31mred\x1b[0m\r\nLEASE forged [bold]markup[/bold] \u202egnp.exe\u2066 \x00 " + "x" * 300_000
+
+
+def stored(age: float = 1.0, holder: str = "pod-a_1", duration: float = 15, **more: Any) -> Stored:
+    written = NOON - timedelta(seconds=age)
+    record = LockRecord(holder, duration, NOON - timedelta(hours=1), written, 7)
+    given = {"ledger": None, "uid": "uid-1", "version": 1, "served_at": NOON, "written_at": written} | more
+    return Stored(record, **given)
+
+
+# What a lease says
+
+
+@pytest.mark.parametrize(
+    ("age", "state"), [(0, "alive"), (10, "alive"), (10.1, "late"), (15, "late"), (15.1, "stale"), (1e6, "stale")]
+)
+def test_a_holder_looks_alive_late_or_stale(age, state):
+    assert lease_status("x", stored(age)).state == state
+
+
+def test_a_process_that_is_gone_is_stale():
+    assert lease_status("x", stored(0, abandoned=True)).state == "stale"
+
+
+def test_others_clocks_do_not_matter():
+    found = stored(3, written_at=NOON - timedelta(seconds=3))
+    record = LockRecord("pod-a_1", 15, NOON, NOON + timedelta(days=9), 7)
+    assert lease_status("x", Stored(record, None, "u", 1, NOON, found.written_at)).renewed_ago == 3
+
+
+@pytest.mark.parametrize(
+    ("holder", "pod"),
+    [("pod-a_abc", "pod-a"), ("pod-a_task-9_abc", "pod-a_task-9"), ("plain", "plain"), ("host_0b1e-uuid", "host")],
+)
+def test_the_pod_is_what_stands_before_the_random_part(holder, pod):
+    assert lease_status("x", stored(holder=holder)).pod == pod
+
+
+def test_jobs_come_from_the_ledger():
+    ledger = '{"v":1,"jobs":{"fn:b":["2026-11-27T11:00:00.000000Z","n","d"],"app:a":["2026-11-27T11:30:00Z","n","c"]}}'
+    jobs = lease_status("x", stored(ledger=ledger)).jobs
+    assert [(job.job, job.last_fire.hour, job.done) for job in jobs] == [("app:a", 11, False), ("fn:b", 11, True)]
+
+
+def test_a_ledger_that_cannot_be_read_is_said_and_hides_nothing_else():
+    row = lease_status("x", stored(ledger='{"v":9}'))
+    assert (row.state, row.jobs) == ("alive", ())
+    assert "version is 9" in str(row.problem)
+
+
+def test_what_is_not_there_or_cannot_be_read_is_a_state():
+    assert lease_status("x", None).state == "missing"
+    assert lease_status("x", StoreError("no JSON")).problem == "no JSON"
+
+
+# As a command
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/leases.sqlite3"
+
+
+def test_a_replica_in_a_file(file: str):
+    with Replica(file, identity="worker-1") as replica:
+        assert replica.leadership("nightly").wait(5)
+        assert replica.leadership("nightly").claim("report", datetime.now(UTC))
+        printed = call("status", "--store", file)
+        asked = call("status", "nightly", "absent", "--store", file, "--json").json
+    assert printed.status == 0
+    assert re.search(r"^nightly +worker-1 +.*alive +1 *$", printed.output, re.MULTILINE), printed.output
+    assert re.search(r"^app:report .*claimed +nightly *$", printed.output, re.MULTILINE)
+    nightly, absent = asked["leases"]
+    assert nightly["holder"].startswith("worker-1_")
+    assert nightly["jobs"][0]["job"] == "app:report"
+    assert datetime.fromisoformat(nightly["leading_since"]).tzinfo is not None
+    assert (absent["lease"], absent["state"]) == ("absent", "missing")
+
+
+def test_nothing_to_show_is_no_error(file: str):
+    printed = call("status", "--store", file)
+    assert (printed.status, "No leases." in printed.output) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("status", "--store", "memory:"), 2, "one space per process"),
+        (("status", "No_Good!", "--store", "sqlite:///x"), 2, "cannot be used"),
+        (("status", "-n", "No!"), 2, "namespace 'No!' cannot be used"),
+        (("status", "--store", "sqlite:////proc/nowhere/x"), 1, "Error: SQLite file"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(arguments: tuple[str, ...], status: int, says: str):
+    printed = call(*arguments)
+    assert printed.status == status
+    assert says in printed.errors
+    assert "Traceback" not in printed.errors
+
+
+def on_terminal(*arguments: str, columns: int, watch: float = 0.0, **environment: str) -> str:
+    """What a terminal of that width is sent."""
+    main, side = pty.openpty()
+    env = os.environ | {"COLUMNS": str(columns), "TERM": "xterm-256color"} | environment
+    process = subprocess.Popen([*COMMAND, *arguments], stdin=side, stdout=side, stderr=side, env=env)
+    os.close(side)
+    sent, until = bytearray(), time.monotonic() + (watch or 30)
+    while True:
+        if time.monotonic() >= until:
+            assert watch, sent.decode()
+            process.send_signal(signal.SIGINT)
+            watch, until = 0.0, until + 30
+        if not select.select([main], [], [], 0.1)[0]:
+            continue
+        try:
+            data = os.read(main, 65536)
+        except OSError:  # the other side is closed
+            break
+        sent += data
+    assert process.wait(10) == 0, sent.decode()
+    os.close(main)
+    return sent.decode()
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_on_a_terminal_a_line_never_wraps(file: str, columns: int):
+    with Replica(file, identity="p" * 60) as replica:
+        for lease in ("n" * 60, "short"):
+            assert replica.leadership(lease).wait(5)
+        text = on_terminal("status", "--store", file, columns=columns)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert "\x1b[32m" in text  # alive is green
+    assert all(len(line) <= columns for line in plain), plain
+    assert any("(" in line for line in plain[1:]) == (columns == 200)  # moments are shown where there is room
+
+
+def test_without_colour(file: str):
+    with Replica(file) as replica:
+        assert replica.leadership("nightly").wait(5)
+        text = on_terminal("status", "--store", file, columns=80, NO_COLOR="1")
+    assert "[32m" not in text
+    assert "alive" in text
+
+
+def test_watch_looks_again_until_interrupted(file: str):
+    with Replica(file, identity="worker-1") as replica:
+        assert replica.leadership("nightly").wait(5)
+        sent = on_terminal("status", "--watch", "--store", file, columns=100, watch=5)
+    assert sent.count("worker-1") >= 2
+    assert sent.count("\x1b[?1049h") == sent.count("\x1b[?1049l") == 1  # a screen of its own, given back
+
+
+@pytest.mark.e2e
+def test_hostile_text_does_nothing_to_the_terminal(make_pod: MakePod, admin: Admin, namespace: str):
+    ledger = json.dumps({"v": 1, "jobs": {f"app:{HOSTILE[:60]}": ["2026-11-27T11:00:00Z", "n", "c"]}})
+    annotations = {"singleton-jobs/fires": ledger, "singleton-jobs/step-down": HOSTILE[:200]}
+    spec = {"holderIdentity": HOSTILE, "leaseDurationSeconds": 15, "renewTime": "2026-11-27T11:00:00.000000Z"}
+    assert admin.put_lease(namespace, "evil", {"spec": spec, "metadata": {"annotations": annotations}})[0] == 201
+    pod = make_pod("pod-a")
+    for printed in (call("status", **pod.env), call("status", "evil", COLUMNS="200", **pod.env), call("doctor", "evil", **pod.env)):
+        assert printed.status == 0, printed
+        assert len(printed.output) < 8_000
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e\u2066]", printed.output)
+        assert not re.search("^LEASE forged", printed.output, re.MULTILINE)
+    assert "[bold]markup[/bold]" in printed.output or "markup" in call("status", **pod.env).output
+    asked = call("status", "--json", **pod.env)
+    assert asked.json["leases"][0]["holder"] == HOSTILE
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e\u2066]", asked.output)
+
+
+@pytest.mark.e2e
+def test_a_thousand_leases_take_one_list(make_pod: MakePod, admin: Admin, namespace: str, proxy: Proxy):
+    spec = {"holderIdentity": "pod-b_1", "leaseDurationSeconds": 15, "renewTime": "2026-11-27T11:00:00.000000Z"}
+    ledger = json.dumps({"v": 1, "jobs": {"app:report": ["2026-11-27T11:00:00.000000Z", "n", "d"]}})
+    lease = {"spec": spec, "metadata": {"annotations": {"singleton-jobs/fires": ledger}}}
+    with ThreadPoolExecutor(8) as pool:
+        statuses = pool.map(lambda number: admin.put_lease(namespace, f"job-{number:04}", lease)[0], range(1000))
+        assert set(statuses) == {201}
+    pod = make_pod("pod-a", server=proxy)
+    printed = call("status", **pod.env)
+    assert printed.output.count("pod-b") == 1000
+    assert [(seen.method, seen.path.partition("?")[0]) for seen in proxy.requests] == [
+        ("GET", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases")
+    ]
+
+
+@pytest.mark.e2e
+def test_without_the_right_to_list_named_leases_can_be_asked_for(make_pod: MakePod):
+    from controlplane.pod import lease_role
+
+    pod = make_pod("pod-a", roles=[lease_role("nightly")])
+    with_all, named = call("status", **pod.env), call("status", "nightly", **pod.env)
+    assert with_all.status == 1
+    assert "cannot be listed" in with_all.errors
+    assert "name the leases" in with_all.errors
+    assert (named.status, "missing" in named.output) == (0, True)
+
+
+@pytest.mark.e2e
+def test_other_libraries_leases_are_shown_too(make_pod: MakePod, admin: Admin, namespace: str):
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    spec = {"holderIdentity": "kubelet-1_8fb1", "leaseDurationSeconds": 15, "renewTime": now, "acquireTime": now}
+    admin.put_lease(namespace, "controller", {"spec": spec})
+    admin.put_lease(namespace, "empty", {"spec": {}})
+    output = call("status", **make_pod("pod-a").env).output
+    assert re.search(r"^controller +kubelet-1 +.*alive", output, re.MULTILINE), output
+    assert re.search(r"^empty +- .*free", output, re.MULTILINE), output

@@ -21,6 +21,7 @@ from .events import (
     TermEnded,
     TermStarted,
 )
+from .health import State
 from .locks.record import REQUEST_TIMEOUT, ResourceLock, Stored
 from .signals import Signal
 from .term import CURRENT_TERMS, Term
@@ -129,6 +130,17 @@ class Candidacy:
     def started(self) -> bool:
         """Whether this candidacy has been started and not ended."""
         return self.answered_by is not None
+
+    @property
+    def state(self) -> State:
+        """How it stands, in a word."""
+        if self.draining:
+            return "draining"
+        if self.admits:
+            return "leading"
+        if self.error:
+            return "access-denied" if isinstance(self.error, AccessDenied) else "store-unreachable"
+        return "following" if self.settled else "starting"
 
     @property
     def released(self) -> bool:

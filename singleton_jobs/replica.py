@@ -200,6 +200,7 @@ class Replica:
                     holder=candidacy.holder,
                     last_contact=None if contact is None else now - contact,
                     error=str(candidacy.error) if candidacy.error else None,
+                    state=candidacy.state,
                 )
             )
         stuck = wiring.driver.unanswered() > STUCK_AFTER

@@ -163,15 +163,25 @@ class LeaseLock:
         lease = self._new() if replaces is None else self._over(replaces)
         await self._swap(merge_lease(lease, record, None), "&dryRun=All")
 
-    async def record_event(self, text: str, *, reason: str = "LeaderElection", warning: bool = False) -> None:
-        """Create a core/v1 Event about the Lease; best effort, it needs the verb ``create`` on ``events``."""
+    async def record_event(self, text: str) -> None:
+        """`tell`, best effort: an event is for people, and losing one changes nothing."""
+        with suppress(StoreError):
+            await self.tell(text)
+
+    async def tell(
+        self, text: str, *, reason: str = "LeaderElection", warning: bool = False, uid: str | None = None
+    ) -> None:
+        """Create a core/v1 Event about the Lease; ``uid`` is its own, by which ``kubectl describe`` finds it.
+
+        Needs the verb ``create`` on ``events``. Raises AccessDenied without it, StoreError for any other refusal.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
         involved = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
         event = {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"generateName": f"{self.lease[:200]}.", "namespace": self.namespace},
-            "involvedObject": involved | {"name": self.lease, "namespace": self.namespace},
+            "involvedObject": involved | {"name": self.lease, "namespace": self.namespace, "uid": uid or ""},
             "reason": reason,
             "message": f"{self._identity} {text}"[:1024],
             "type": "Warning" if warning else "Normal",
@@ -181,8 +191,10 @@ class LeaseLock:
             "count": 1,
         }
         path = f"/api/v1/namespaces/{quote(self.namespace)}/events"
-        with suppress(StoreError):  # an event is for people; losing one changes nothing
-            await self._store.server.request("POST", path, event, timeout=self._timeout)
+        answer = await self._store.server.request("POST", path, event, timeout=self._timeout)
+        if answer.status >= 400:
+            kind = AccessDenied if answer.status in (401, 403) else StoreError
+            raise kind(f"an event about {self.describe()}: {answer.reason()}")
 
     def _new(self) -> dict[str, Any]:
         metadata = {"name": self.lease, "namespace": self.namespace}
@@ -226,7 +238,8 @@ class LeaseLock:
             return AccessDenied(f"{what}\nSet POD_NAME to the pod's own name, and no other identity")
         if answer.status == 403:
             return AccessDenied(
-                f"{what}\nApply this Role, bound to the pod's service account:\n{role([self.lease], self.namespace)}".rstrip()
+                f"{what}\nApply this Role, bound to the pod's service account:\n"
+                f"{role([self.lease], self.namespace)}".rstrip()
             )
         if answer.status == 401:
             return AccessDenied(f"{what}: the API server does not accept these credentials")

@@ -8,7 +8,7 @@ FROM ?=
 WORKERS ?= 2
 TOOL := PYTHONPATH=tests $(BIN)/python -P -m
 
-.PHONY: demo test check bench simulate chaos mutants controlplane clean
+.PHONY: demo test check matrix bench simulate chaos mutants controlplane cluster clean
 
 demo: $(WHEEL)
 	$(BIN)/singleton-jobs demo
@@ -22,6 +22,12 @@ check: $(WHEEL) $(VENV)/.test $(VENV)/.check
 	$(BIN)/mypy
 	$(BIN)/basedpyright --level error tests/typing
 	$(BIN)/lint-imports
+	$(BIN)/twine check --strict dist/*
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(VENV)/site
+
+# The wheel with the lowest and the newest versions of what it needs: make matrix, or ARGS=--all
+matrix: $(WHEEL) $(VENV)/.test $(VENV)/.check
+	$(TOOL) package $(ARGS)
 
 bench: $(WHEEL) $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python benchmarks $(ARGS)
@@ -40,6 +46,10 @@ mutants: $(WHEEL) $(VENV)/.test
 controlplane: $(VENV)/.test
 	$(BIN)/python tests/controlplane/binary.py $(if $(FROM),--from $(FROM))
 
+# A real API server to try things against, until interrupted; it prints what to export.
+cluster: $(WHEEL) $(VENV)/.test
+	@$(TOOL) controlplane
+
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -47,7 +57,7 @@ clean:
 # The built wheel is what is installed, tested and measured: never the checkout.
 $(WHEEL): $(VENV)/.tools $(SOURCES)
 	rm -rf dist
-	$(BIN)/python -m build --quiet --wheel
+	$(BIN)/python -m build --quiet
 	$(BIN)/pip install --quiet --force-reinstall --no-deps dist/*.whl
 	$(BIN)/pip install --quiet dist/*.whl
 	touch $@

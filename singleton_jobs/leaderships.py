@@ -185,7 +185,10 @@ class Leadership:
             return self._open()
 
     async def admit(self, entry: object, *, block: bool, wait: bool = True) -> Term | Reason:
-        """The term to run under now, entered; or why not. The first call may ``wait`` for the first answer."""
+        """The term to run under now, entered; or why not.
+
+        The first call may ``wait`` for the first answer: one request timeout, in seconds, at most.
+        """
         if self.replica.mode == "never":
             return "mode"
         candidacy = self.candidacy

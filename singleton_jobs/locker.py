@@ -197,7 +197,7 @@ class LeaseLocker:
         await self._unlock_with_retry(term, None, block=block)
 
     async def acquire(self, wait: float | None, task: str | None = None, *, block: bool) -> Term | Reason:
-        """The term of a lock taken for one call (None: wait without limit), or why there is none.
+        """The term of a lock taken for one call within ``wait`` seconds (None: no limit), or why there is none.
 
         ``task``: the id that the holder is to carry.
         """

@@ -307,7 +307,7 @@ class Replica:
             candidacy.reopen()
 
     async def exit_running(self, drain: float, *, block: bool) -> None:
-        """One less; the last one closes the replica, until another is entered."""
+        """One less; the last one closes the replica, with up to ``drain`` seconds for what runs, until the next."""
         with self._mutex:
             self._running -= 1
             last = self._running == 0

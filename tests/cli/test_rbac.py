@@ -42,7 +42,10 @@ def test_without_a_namespace_it_is_that_of_kubectl():
 
 def test_json_is_one_list():
     made = call("rbac", "nightly", "--json").json
-    assert (made["kind"], [item["kind"] for item in made["items"]]) == ("List", ["ServiceAccount", "Role", "RoleBinding"])
+    assert (made["kind"], [item["kind"] for item in made["items"]]) == (
+        "List",
+        ["ServiceAccount", "Role", "RoleBinding"],
+    )
 
 
 def test_events_are_allowed_when_asked_for():

@@ -160,9 +160,7 @@ def test_a_child_that_does_not_end_is_killed_after_its_grace_and_the_lease_is_ke
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("way", ["stubborn", "polite"])
-def test_an_outage_ends_the_child_before_another_may_take_over(
-    run: Start, file: Path, proxy: Proxy, way: str
-) -> None:
+def test_an_outage_ends_the_child_before_another_may_take_over(run: Start, file: Path, proxy: Proxy, way: str) -> None:
     cut_off = run("pod-a", way, server=proxy)
     child = first(file)
     run("pod-b", way)

@@ -186,7 +186,11 @@ def test_hostile_text_does_nothing_to_the_terminal(make_pod: MakePod, admin: Adm
     spec = {"holderIdentity": HOSTILE, "leaseDurationSeconds": 15, "renewTime": "2026-11-27T11:00:00.000000Z"}
     assert admin.put_lease(namespace, "evil", {"spec": spec, "metadata": {"annotations": annotations}})[0] == 201
     pod = make_pod("pod-a")
-    for printed in (call("status", **pod.env), call("status", "evil", COLUMNS="200", **pod.env), call("doctor", "evil", **pod.env)):
+    for printed in (
+        call("status", **pod.env),
+        call("status", "evil", COLUMNS="200", **pod.env),
+        call("doctor", "evil", **pod.env),
+    ):
         assert printed.status == 0, printed
         assert len(printed.output) < 8_000
         assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e\u2066]", printed.output)

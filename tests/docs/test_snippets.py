@@ -1,26 +1,28 @@
-"""Every Python snippet in README and docs runs, as its reader would run it."""
+"""Every snippet in README and docs runs, as its reader would run it."""
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
-import yaml
-from manifests import manifest
+
+from singleton_jobs.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PATIENCE = 4.0  # seconds, after which a snippet that loops is ended as a pod is
 
 
-def blocks(language: str, pages: list[Path] = PAGES) -> list[object]:
+def blocks(language: str) -> list[object]:
     return [
-        pytest.param(code, id=f"{page.name}-{number}")
-        for page in pages
+        pytest.param(textwrap.dedent(code), id=f"{page.name}-{number}")
+        for page in PAGES
         for number, (kind, code) in enumerate(BLOCK.findall(page.read_text()), 1)
         if kind == language
     ]
@@ -54,9 +56,24 @@ def test_a_fragment_of_a_program_in_a_framework_that_is_not_installed_here_is_py
     compile(code, "fragment", "exec")
 
 
-def test_the_readmes_role_is_the_one_that_is_shipped() -> None:
-    (shown,) = [yaml.safe_load(param.values[0]) for param in blocks("yaml", PAGES[:1])]  # type: ignore[attr-defined]
-    shipped = manifest("rbac.yaml", "Role")
-    for rule in (*shown["rules"], *shipped["rules"]):
-        del rule["resourceNames"]
-    assert shown["rules"] == shipped["rules"]
+def commands() -> list[str]:
+    """Our own, wherever they stand in a line of a console."""
+    text = "\n".join(str(param.values[0]) for param in blocks("console"))  # type: ignore[attr-defined]
+    return sorted({found.strip() for found in re.findall(r"(?:^|\s)(singleton-jobs [^|#\n]+)", text)})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_that_is_shown_is_understood(command: str) -> None:
+    _, name, *arguments = shlex.split(command)
+    found = main.commands[name]
+    with found.make_context(name, arguments, resilient_parsing=False) as context:
+        assert context.params
+
+
+def test_every_command_is_shown() -> None:
+    assert {command.split()[1] for command in commands()} >= main.commands.keys() - {"demo"}
+
+
+def test_no_snippet_is_of_a_kind_that_nothing_tests() -> None:
+    kinds = {kind for page in PAGES for kind, _ in BLOCK.findall(page.read_text())}
+    assert kinds <= {"python", "py", "console", "go", "json"}, kinds

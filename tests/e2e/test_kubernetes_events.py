@@ -75,7 +75,9 @@ def test_without_the_right_the_log_says_so_once_and_jobs_run(make_pod: MakePod, 
         assert program.count("Kubernetes Events cannot be told") == 1
 
 
-def test_a_slow_server_of_events_delays_no_renewal(make_pod: MakePod, namespace: str, tmp_path: Path, proxy: Proxy) -> None:
+def test_a_slow_server_of_events_delays_no_renewal(
+    make_pod: MakePod, namespace: str, tmp_path: Path, proxy: Proxy
+) -> None:
     proxy.on("POST", "/events").hang()
     with started(make_pod, tmp_path, "pod-a", namespace, server=proxy) as program:
         program.wait_for("ran", times=50)

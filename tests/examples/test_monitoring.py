@@ -79,7 +79,11 @@ CASES: dict[str, tuple[list[dict[str, str]], str, bool]] = {
     ),
     "lost": ([series("terms_ended_total", "0+1x20", lease="x", ended="expired")], "SingletonJobsTermsLost", True),
     "released": ([series("terms_ended_total", "0+1x20", lease="x", ended="released")], "SingletonJobsTermsLost", False),
-    "denied": ([series("request_errors_total", "_x8 1x9", request="read", error="denied")], "SingletonJobsAccessDenied", True),
+    "denied": (
+        [series("request_errors_total", "_x8 1x9", request="read", error="denied")],
+        "SingletonJobsAccessDenied",
+        True,
+    ),
     "interrupted at once": (
         [series("fires_total", "_x8 1x9", lease="x", job_name="fn:r", outcome="interrupted")],
         "SingletonJobsFireInterrupted",

@@ -16,7 +16,12 @@ ME = ("nightly", "pod-a_1")
         (TermEnded(*ME, 41, False, "it was released", "released"), "HandedOver", "gave the lease back", False),
         (TermEnded(*ME, 41, True, "the lease was deleted", "deleted"), "Lost", "the lease was deleted", True),
         (StepDownRequested(*ME), "StepDownRequested", "was asked to step down", False),
-        (FireInterrupted(*ME, "fn:report", "2026-11-27T12:00:00+00:00"), "FireInterrupted", "fn:report was interr", True),
+        (
+            FireInterrupted(*ME, "fn:report", "2026-11-27T12:00:00+00:00"),
+            "FireInterrupted",
+            "fn:report was interr",
+            True,
+        ),
     ],
 )
 def test_what_is_told(event, reason, says, warning):

@@ -1,0 +1,120 @@
+"""The matrix: the built wheel alone and with each extra, with the lowest and the newest versions of what it needs.
+
+python -m package            lowest on the oldest Python, newest on the newest, everything once on those between
+python -m package --all      every combination
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from pathlib import Path
+
+from controlplane.admin import Admin
+from controlplane.binary import find_or_build
+from controlplane.pod import Pod
+from controlplane.server import ControlPlane
+
+ROOT = Path(__file__).resolve().parents[2]
+SMOKE = Path(__file__).parent / "smoke.py"
+UV = Path(sys.executable).with_name("uv")
+PYTHONS = ("3.11", "3.12", "3.13")
+EXTRAS = ("", "apscheduler", "celery", "prometheus", "all")
+AT_ONCE = 3
+LOWEST, NEWEST = "lowest-direct", "highest"
+PACKAGES = {
+    "singleton_jobs": "singleton_jobs",
+    "singleton_jobs_apscheduler": "integrations/singleton_jobs_apscheduler",
+    "singleton_jobs_celery": "integrations/singleton_jobs_celery",
+}
+
+
+def check_contents(wheel: Path) -> None:
+    """The wheel holds our three packages, whole, their metadata, and nothing else."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {
+        f"{package}/{path.relative_to(ROOT / folder).as_posix()}"
+        for package, folder in PACKAGES.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    if names != expected:
+        sys.exit(f"the wheel has {sorted(names - expected)} too many, and lacks {sorted(expected - names)}")
+
+
+def interpreters() -> dict[str, str]:
+    """The Pythons that this machine has."""
+    found = {}
+    for version in PYTHONS:
+        beside_ours = sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/python3"))  # as pyenv keeps them
+        find = [UV, "python", "find", "--no-python-downloads", version]
+        done = subprocess.run(find, capture_output=True, text=True, cwd="/")
+        if beside_ours or done.returncode == 0:
+            found[version] = str(beside_ours[-1]) if beside_ours else done.stdout.strip()
+    return found
+
+
+def combinations(pythons: list[str], *, all_of_them: bool) -> list[tuple[str, str, str]]:
+    if all_of_them:
+        return list(product(pythons, (LOWEST, NEWEST), EXTRAS))
+    between = [(python, NEWEST, "all") for python in pythons[1:-1]]
+    return [(pythons[0], LOWEST, e) for e in EXTRAS] + between + [(pythons[-1], NEWEST, e) for e in EXTRAS]
+
+
+def install_and_try(wheel: Path, python: str, resolution: str, extra: str, environment: dict[str, str]) -> str | None:
+    """What went wrong, if anything did."""
+    with tempfile.TemporaryDirectory() as folder:
+        venv = Path(folder) / "venv"
+        interpreter = str(venv / "bin/python")
+        wanted = f"singleton-jobs{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
+        for command in (
+            [UV, "venv", "--quiet", "--python", python, venv],
+            [UV, "pip", "install", "--quiet", "--python", interpreter, "--resolution", resolution, wanted],
+            [interpreter, "-W", "error", SMOKE, extra],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
+            if done.returncode:
+                return f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="package", description=__doc__)
+    parser.add_argument("--all", action="store_true", help="every combination")
+    arguments = parser.parse_args()
+    [wheel] = (ROOT / "dist").glob("*.whl")
+    check_contents(wheel)
+    pythons = interpreters()
+    failed, began = False, time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, ControlPlane(Path(folder) / "cp", find_or_build()) as server:
+        admin = Admin(server, server.admin_token)
+        admin.create_namespace("matrix")
+        pod = Pod.create(admin, "matrix", "smoke", directory=Path(folder) / "pod")
+        clean = {name: value for name, value in os.environ.items() if not re.match("SINGLETON_JOBS|PYTHON", name)}
+        chosen = combinations(list(pythons), all_of_them=arguments.all)
+
+        def work(python: str, resolution: str, extra: str) -> str | None:
+            return install_and_try(wheel, pythons[python], resolution, extra, clean | pod.env)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for combination, wrong in zip(chosen, pool.map(work, *zip(*chosen, strict=True)), strict=True):
+                python, resolution, extra = combination
+                print(f"{python:5} {resolution:14} {extra or '-':12} {'FAILED' if wrong else 'ok'}", flush=True)
+                failed = failed or wrong is not None
+                if wrong:
+                    print(wrong, flush=True)
+    print(f"{len(chosen)} of them in {time.monotonic() - began:.0f} s, on Python {', '.join(pythons)}")
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

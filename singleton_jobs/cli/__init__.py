@@ -31,7 +31,7 @@ def kubectl_main() -> None:
 @click.option("-w", "--watch", is_flag=True, help="Look again every 2 seconds.")
 @common
 def status(*, leases: tuple[str, ...], watch: bool, store: str | None, namespace: str | None, as_json: bool) -> None:
-    """Who leads, since when, how alive the holder looks, and what ran last.
+    """Show who leads, since when, and what ran last.
 
     Of all leases of the namespace (which needs the right to list them), or of those named. Any Lease will do, also
     those of other libraries. A holder is alive, late (its own hold has run out) or stale (others may take it over).
@@ -60,7 +60,9 @@ def run(
     namespace: str | None,
     as_json: bool,
 ) -> None:
-    """Run any program on exactly one replica: singleton-jobs run --lease poller -- ./poll --fast
+    """Run any program on exactly one replica.
+
+    For example: singleton-jobs run --lease poller -- ./poll --fast
 
     It is started when the lease is gained, ended when it is lost, and started again on regain. A lost lease gives it
     SIGTERM, and SIGKILL half a second before another may take over; a stolen one SIGKILL at once. A planned end
@@ -90,9 +92,9 @@ def run(
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds to wait.")
 @common
 def step_down(*, lease: str, timeout: float, store: str | None, namespace: str | None, as_json: bool) -> None:
-    """Ask the holder of LEASE to let another replica lead, and wait until one does.
+    """Ask the holder of LEASE to let another replica lead.
 
-    The holder ends its running work first. Exit status: 0, another leads, or nobody held the lease; 1, nobody else
+    It ends its running work first; the command waits until another leads. Exit status: 0, another leads, or nobody held the lease; 1, nobody else
     leads yet.
     """
     from .step_down import NotHandedOver, hand_over
@@ -127,9 +129,10 @@ def rbac(
     namespace: str | None,
     as_json: bool,
 ) -> None:
-    """Print the ServiceAccount, Role and RoleBinding that replicas need for LEASE...; pipe it to kubectl apply -f -
+    """Print the account and Role that replicas need.
 
-    Nothing is asked of any cluster. With --admission-policy, which needs a --namespace, also a
+    A ServiceAccount, a Role for LEASE... and its binding, to be piped to kubectl apply -f -; nothing is asked of any
+    cluster. With --admission-policy, which needs a --namespace, also a
     ValidatingAdmissionPolicy and its binding, for a cluster's administrator to apply.
     """
     from .rbac import documents
@@ -148,9 +151,9 @@ def rbac(
 @click.argument("leases", nargs=-1, metavar="[LEASE]...")
 @common
 def doctor(*, leases: tuple[str, ...], store: str | None, namespace: str | None, as_json: bool) -> None:
-    """Would this very process lead? Looks at its settings, store, rights, identity, clock and pace.
+    """Say whether this process would lead, and why not.
 
-    Run it where the replicas run (kubectl exec), with the names of their leases. Exit status: 1 only for what keeps
+    Looks at its settings, store, rights, identity, clock and pace. Run it where the replicas run (kubectl exec), with the names of their leases. Exit status: 1 only for what keeps
     a replica from leading.
     """
     from .findings import report
@@ -164,9 +167,9 @@ def doctor(*, leases: tuple[str, ...], store: str | None, namespace: str | None,
 @click.option("--seconds", type=click.IntRange(10, 600), default=24, show_default=True, help="How long the job ticks.")
 @click.option("--plain", is_flag=True, help="Print plain lines, also on a terminal.")
 def demo(*, kubernetes: bool, seconds: int, plain: bool) -> None:
-    """Start three replicas, kill the one that leads, twice, and count who ran what.
+    """Kill the leader of three replicas, and count.
 
-    Fails if any tick ran twice or was missed. Everything is kept in a temporary folder, or, with --kubernetes, in one
+    Twice: who ran what, was anything doubled or missed? Fails if any tick ran twice or was missed. Everything is kept in a temporary folder, or, with --kubernetes, in one
     Lease that is deleted at the end.
     """
     from .demo import run_demo

@@ -16,6 +16,7 @@ from .server import Endpoint
 Json = dict[str, Any]
 
 _CLUSTER_WIDE = {
+    "FlowSchema",
     "Namespace",
     "Node",
     "ClusterRole",

@@ -20,7 +20,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from singleton_jobs import LeadershipLost, Skipped, current_fire, current_term
-from singleton_jobs.events import FireInterrupted, FireSkipped
+from singleton_jobs.events import FireEnded, FireGranted, FireInterrupted, FireMissed, FireSkipped
 from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, guard
 from unit.aps import work as programs
 from unit.aps.site import DAY, HOUR, KEY, SECOND, Delegate, Guarded, Held, follows, leads, now, submitted
@@ -75,7 +75,7 @@ def sent_in_vain(scheduler):
 # what is told
 
 
-def test_a_granted_run_is_told_and_done(leader, held, space, mark):
+def test_a_granted_run_is_told_and_done(leader, held, space, mark, heard):
     scheduler = leader()
     scheduler.look()
     assert space.ledger()[KEY].fire == mark + HOUR
@@ -90,20 +90,24 @@ def test_a_granted_run_is_told_and_done(leader, held, space, mark):
     )
     assert type(event.job_id) is str
     until(lambda: states(space) == {KEY: "d"})
+    fire = (mark + HOUR).isoformat()
+    assert heard.wait_for(FireGranted, job=KEY, time=fire).seconds >= 0
+    assert heard.wait_for(FireEnded, job=KEY, time=fire).ok
 
 
-def test_a_job_that_raises_is_told_and_done(leader, held, space, mark):
+def test_a_job_that_raises_is_told_and_done(leader, held, space, mark, heard):
     scheduler = leader(func=fail)
     scheduler.look()
     held.let_go()
     (event,) = scheduler.wait_events(EVENT_JOB_ERROR)
     assert str(event.exception) == "no good"
+    assert not heard.wait_for(FireEnded, job=KEY).ok
     assert event.scheduled_run_time == mark + HOUR
     until(lambda: states(space) == {KEY: "d"})
     assert not scheduler.leadership.candidacy.active
 
 
-def test_a_run_past_its_grace_is_told_as_missed_and_done(start, space, ran):
+def test_a_run_past_its_grace_is_told_as_missed_and_done(start, space, ran, heard):
     mark = now() - HOUR - 300 * SECOND
     space.mark(mark)
     scheduler = start({**JOB, "misfire_grace_time": 60})
@@ -113,6 +117,8 @@ def test_a_run_past_its_grace_is_told_as_missed_and_done(start, space, ran):
     assert not ran
     until(lambda: states(space) == {KEY: "d"})
     assert space.ledger()[KEY].fire == mark + HOUR
+    assert heard.wait_for(FireMissed).time == (mark + HOUR).isoformat()
+    assert not [event for event in heard.events if isinstance(event, FireEnded)]
 
 
 def refused(scheduler, space, fire):

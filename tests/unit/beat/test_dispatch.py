@@ -8,16 +8,18 @@ import pytest
 from celery import VERSION
 from celery.beat import Scheduler
 from celery.schedules import BaseSchedule, crontab, schedule
+from singleton_jobs.events import FireEnded
 from unit.beat.site import HOUR, MINUTE, SECOND, drained, every, fires, make_app, now
 from unit.stage import until
 
 
-def test_an_interval_entry_is_sent_once_in_each_interval(lead, frozen):
+def test_an_interval_entry_is_sent_once_in_each_interval(lead, frozen, heard):
     beat, begun = lead({"report": every(20)}), now()
     for _ in range(61):
         beat.work()
         frozen.tick(SECOND)
     assert fires(beat.app) == [begun + n * 20 * SECOND for n in (1, 2, 3)]
+    until(lambda: [event.ok for event in heard.events if isinstance(event, FireEnded)] == [True] * 3)
 
 
 def test_lateness_does_not_add_up(lead, frozen):

@@ -64,8 +64,8 @@ def run(
 
     For example: singleton-jobs run --lease poller -- ./poll --fast
 
-    It is started when the lease is gained, ended when it is lost, and started again on regain. A lost lease gives it
-    SIGTERM, and SIGKILL half a second before another may take over; a stolen one SIGKILL at once. A planned end
+    It is started when the lease is gained, ended when it is lost, and started again on regain. A lost lease gives
+    it SIGTERM, and SIGKILL half a second before another may take over; a stolen one SIGKILL at once. A planned end
     (SIGTERM or SIGINT to this command, or step-down) keeps the lease for up to --grace seconds meanwhile. It finds
     its fencing token in SINGLETON_JOBS_FENCING_TOKEN, and the lease in SINGLETON_JOBS_LEASE.
 
@@ -94,8 +94,8 @@ def run(
 def step_down(*, lease: str, timeout: float, store: str | None, namespace: str | None, as_json: bool) -> None:
     """Ask the holder of LEASE to let another replica lead.
 
-    It ends its running work first; the command waits until another leads. Exit status: 0, another leads, or nobody held the lease; 1, nobody else
-    leads yet.
+    It ends its running work first; the command waits until another leads. Exit status: 0, another leads, or nobody
+    held the lease; 1, nobody else leads yet.
     """
     from .step_down import NotHandedOver, hand_over
     from .text import clip
@@ -131,9 +131,9 @@ def rbac(
 ) -> None:
     """Print the account and Role that replicas need.
 
-    A ServiceAccount, a Role for LEASE... and its binding, to be piped to kubectl apply -f -; nothing is asked of any
-    cluster. With --admission-policy, which needs a --namespace, also a
-    ValidatingAdmissionPolicy and its binding, for a cluster's administrator to apply.
+    A ServiceAccount, a Role for LEASE... and its binding, to be piped to kubectl apply -f -; nothing is asked of
+    any cluster. With --admission-policy, which needs a --namespace, also a ValidatingAdmissionPolicy and its
+    binding, for a cluster's administrator to apply.
     """
     from .rbac import documents
 
@@ -153,8 +153,8 @@ def rbac(
 def doctor(*, leases: tuple[str, ...], store: str | None, namespace: str | None, as_json: bool) -> None:
     """Say whether this process would lead, and why not.
 
-    Looks at its settings, store, rights, identity, clock and pace. Run it where the replicas run (kubectl exec), with the names of their leases. Exit status: 1 only for what keeps
-    a replica from leading.
+    Looks at its settings, store, rights, identity, clock and pace. Run it where the replicas run (kubectl exec),
+    with the names of their leases. Exit status: 1 only for what keeps a replica from leading.
     """
     from .findings import report
 
@@ -169,8 +169,8 @@ def doctor(*, leases: tuple[str, ...], store: str | None, namespace: str | None,
 def demo(*, kubernetes: bool, seconds: int, plain: bool) -> None:
     """Kill the leader of three replicas, and count.
 
-    Twice: who ran what, was anything doubled or missed? Fails if any tick ran twice or was missed. Everything is kept in a temporary folder, or, with --kubernetes, in one
-    Lease that is deleted at the end.
+    Twice: who ran what, was anything doubled or missed? Fails if any tick ran twice or was missed. Everything is
+    kept in a temporary folder, or, with --kubernetes, in one Lease that is deleted at the end.
     """
     from .demo import run_demo
 

@@ -9,11 +9,13 @@ import select
 import signal
 import socket
 import threading
+from typing import Literal
 
 from ...actions import Ended
 from ...clock import SYSTEM_CLOCK
 from ...config import Config
 from ...leaderships import Leadership
+from ...replica import Replica
 from ...term import Term
 from .keeper import FORWARDED, Keeper, messages, send
 
@@ -72,12 +74,14 @@ class Supervisor:
         for number in FORWARDED:
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGCHLD, self._reap_orphans)
-        threading.Thread(target=self._pass_on, args=(signals_out, leadership), daemon=True).start()
+        threading.Thread(target=self._pass_on, args=(signals_out, leadership.replica), daemon=True).start()
         leadership.run_sync(lambda term: self._under(term, config))
         return self.code
 
     def _under(self, term: Term, config: Config) -> None:
         """One term: the child's whole life."""
+        if self._leaving:
+            return
         forget = term._call_when_lost(self._ring)
         try:
             self._start(term, config)
@@ -93,7 +97,10 @@ class Supervisor:
                     stopping = True
                     logger.info("ending the program: %s", term.ending or "the lease is to be given back")
                     self._tell({"signal": self._stop_with})
-                if self._ended(min(config.retry_period / 2, max(SHORTEST, until - now))):
+                news = self._news(min(config.retry_period / 2, max(SHORTEST, until - now)))
+                if news == "late" and term.is_valid:  # it was renewed meanwhile
+                    self._start(term, config)
+                elif news:
                     return
         finally:
             forget()
@@ -107,8 +114,8 @@ class Supervisor:
         until = kill_by(config, now, term.remaining, None, 0, math.inf)
         self._tell({"start": environment, "valid_until": now + term.remaining, "kill_at": until})
 
-    def _ended(self, timeout: float) -> bool:
-        """Wait for news; whether the child's life is over."""
+    def _news(self, timeout: float) -> Literal["ended", "late"] | None:
+        """Wait for what becomes of the child: it has ended, or was not started as the term seemed to be over."""
         ready = select.select([self._link.fileno(), self._bell_out], [], [], timeout)[0]
         if self._bell_out in ready:
             os.read(self._bell_out, 512)
@@ -119,14 +126,14 @@ class Supervisor:
                 raise CannotStart(message["failed"])
             if "started" in message:
                 logger.info("started the program as process %d", message["started"])
-            if "late" in message:  # it was never started, as the term had ended
-                return True
+            if "late" in message:
+                return "late"
             if "ended" in message:
                 code = message["ended"]
                 self.code = 128 - code if code < 0 else code
                 logger.info("the program has ended with status %d", self.code)
-                return True
-        return False
+                return "ended"
+        return None
 
     def _tell(self, message: dict[str, object]) -> None:
         with self._sending:
@@ -135,7 +142,7 @@ class Supervisor:
     def _ring(self) -> None:
         os.write(self._bell_in, b"!")
 
-    def _pass_on(self, signals: int, leadership: Leadership) -> None:
+    def _pass_on(self, signals: int, replica: Replica) -> None:
         """A thread of its own: signals are the child's; the first that asks for an end also gives the lease back."""
         while True:
             for number in os.read(signals, 512):
@@ -146,7 +153,7 @@ class Supervisor:
                     self.code = 128 + number  # unless a child says otherwise
                     self._leaving = True
                     self._ring()
-                    threading.Thread(target=leadership.close, args=(self._grace + SETTLING,), daemon=True).start()
+                    threading.Thread(target=replica.close, args=(self._grace + SETTLING,), daemon=True).start()
                 else:
                     self._tell({"signal": number})
 

@@ -27,6 +27,7 @@ from .target import Inspectable
 
 __all__ = ["Finding", "examine"]
 
+VERBS = ("get", "create", "update")
 ROUNDS = 5  # requests whose times are looked at
 SLOW = 4  # round trips that should fit into one request's limit
 CLOCK_NOISE = 5.0  # seconds that an answer's whole-second date may make a clock look off
@@ -86,14 +87,17 @@ async def _examine_store(
     yield Finding("ok", "store", store.describe())
     yield _pace(seconds, config)
     if kubernetes:
-        for verb, lease in [(verb, lease) for lease in names for verb in ("get", "create", "update")]:
-            if not await kubernetes.rights(verb, lease):
+        for lease in names:
+            missing = [verb for verb in VERBS if not await kubernetes.rights(verb, lease)]
+            if missing:
                 yield Finding(
                     "fail",
                     "permissions",
-                    f"this account may not {verb} lease {lease}",
+                    f"this account may not {' nor '.join(missing)} lease {lease}",
                     f"singleton-jobs rbac {lease} --namespace {kubernetes.namespace} --app NAME | kubectl apply -f -",
                 )
+            else:
+                yield Finding("ok", "permissions", f"this account may {', '.join(VERBS)} lease {lease}")
         if not names:
             yield Finding("ok", "permissions", "not looked at, as no lease was named")
     carries = not names

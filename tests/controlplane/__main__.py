@@ -20,9 +20,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ControlPlane(Path(folder), find_or_build()) as server:
         kubeconfig = cached_path().parent / "kubeconfig"
         kubeconfig.write_text(json.dumps(admin_kubeconfig(server)))  # JSON is YAML
-        print(
-            f"ready, until interrupted:\n  export KUBECONFIG={kubeconfig} SINGLETON_JOBS_STORE=kubernetes:", flush=True
-        )
+        exports = f"KUBECONFIG={kubeconfig} SINGLETON_JOBS_STORE=kubernetes: PATH={Path(sys.executable).parent}:$PATH"
+        print(f"ready, until interrupted:\n  export {exports}", flush=True)
         stopped.wait()
 
 

@@ -195,7 +195,7 @@ def test_refused_credentials_are_read_anew_once():
 def test_denied_access_names_the_role():
     error, _ = failing([(403, {"message": "forbidden"})], get)
     assert isinstance(error, AccessDenied)
-    assert 'resourceNames: ["nightly"]' in str(error)
+    assert "  - nightly" in str(error)
 
 
 def test_a_missing_namespace_is_no_missing_lease():

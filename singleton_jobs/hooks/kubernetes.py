@@ -7,7 +7,6 @@ effort, on a thread of its own and a few a minute at most: no renewal waits for 
 import asyncio
 import atexit
 import logging
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -84,7 +83,8 @@ class KubernetesEvents:
     def __init__(
         self, namespace: str | None = None, context: str | None = None, *, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        self._store: Callable[[], KubernetesStore] = partial(KubernetesStore, namespace=namespace, context=context)
+        self._find_store = partial(KubernetesStore, namespace=namespace, context=context)
+        self._store: KubernetesStore | None = None
         self._clock = clock
         self._limit = Limit()
         self._worker = Worker("singleton-jobs-kubernetes-events")
@@ -103,7 +103,8 @@ class KubernetesEvents:
 
     def _tell(self, event: Event, told: Note) -> None:
         try:
-            asyncio.run(self._send(self._store(), event, told))
+            self._store = self._store or self._find_store()
+            asyncio.run(self._send(self._store, event, told))
         except (ConfigError, StoreError, OSError) as error:
             if not self._complained:
                 self._complained = True

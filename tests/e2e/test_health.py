@@ -21,7 +21,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 def recipe(page: str, mark: str) -> str:
     """The documented snippet that has ``mark`` in it."""
-    [code] = [code for code in re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S) if mark in code]
+    [code] = [
+        code for code in re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.M | re.S) if mark in code
+    ]
     return code
 
 

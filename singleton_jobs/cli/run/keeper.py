@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -74,23 +75,29 @@ class Keeper:
         """Never returns."""
         rest = bytearray()
         try:
-            while True:
-                left = max(0.0, self._kill_at - SYSTEM_CLOCK.now())
-                ready = select.select([self._link.fileno(), self._wakeup], [], [], left if left < math.inf else None)[0]
-                if self._wakeup in ready:
-                    os.read(self._wakeup, 512)
-                if self._link.fileno() in ready:
-                    for message in messages(self._link, rest):
-                        if message is None:
-                            raise SystemExit
-                        self._obey(message)
-                if SYSTEM_CLOCK.now() >= self._kill_at:
-                    self._kill_at = math.inf
-                    self._signal(signal.SIGKILL)
-                self._reap()
+            while self._go_on(rest):
+                pass
+        except Exception:
+            traceback.print_exc()
         finally:
             self._signal(signal.SIGKILL)
             os._exit(0)
+
+    def _go_on(self, rest: bytearray) -> bool:
+        """Wait for something, and do what it asks for; False when the other side has gone."""
+        left = max(0.0, self._kill_at - SYSTEM_CLOCK.now())
+        ready = select.select([self._link.fileno(), self._wakeup], [], [], left if left < math.inf else None)[0]
+        if self._wakeup in ready:
+            os.read(self._wakeup, 512)
+        for message in messages(self._link, rest) if self._link.fileno() in ready else ():
+            if message is None:
+                return False
+            self._obey(message)
+        if SYSTEM_CLOCK.now() >= self._kill_at:
+            self._kill_at = math.inf
+            self._signal(signal.SIGKILL)
+        self._reap()
+        return True
 
     def _obey(self, message: Message) -> None:
         if "kill_at" in message:

@@ -55,6 +55,7 @@ class Supervisor:
         self._grace = grace
         self._stop_with = signal.SIGTERM
         self._leaving = False
+        self._child: int | None = None
         self._sending = threading.Lock()
         self._link, theirs = socket.socketpair()
         self._keeper = os.fork()
@@ -121,15 +122,18 @@ class Supervisor:
             os.read(self._bell_out, 512)
         for message in messages(self._link, self._rest) if self._link.fileno() in ready else ():
             if message is None:
-                raise CannotStart("the process that kept the program has died, and the program with it")
+                if self._child is not None:
+                    os.killpg(self._child, signal.SIGKILL)
+                raise CannotStart("the process that watched over the program has died, so the program was killed")
             if "failed" in message:
                 raise CannotStart(message["failed"])
             if "started" in message:
-                logger.info("started the program as process %d", message["started"])
+                self._child = message["started"]
+                logger.info("started the program as process %d", self._child)
             if "late" in message:
                 return "late"
             if "ended" in message:
-                code = message["ended"]
+                self._child, code = None, message["ended"]
                 self.code = 128 - code if code < 0 else code
                 logger.info("the program has ended with status %d", self.code)
                 return "ended"

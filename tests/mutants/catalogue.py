@@ -1,6 +1,6 @@
 """All mutants, and the rules that no small change of the shipped source breaks."""
 
-from mutants import claims, ending, holding, renewing, stores, taking, writing
+from mutants import claims, ending, holding, operating, renewing, stores, taking, writing
 
 MUTANTS = [
     *holding.MUTANTS,
@@ -10,6 +10,7 @@ MUTANTS = [
     *claims.MUTANTS,
     *stores.MUTANTS,
     *renewing.MUTANTS,
+    *operating.MUTANTS,
 ]
 RULES = range(1, 31)
 UNBREAKABLE: dict[int, str] = {}

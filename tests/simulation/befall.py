@@ -5,7 +5,7 @@ from __future__ import annotations
 from singleton_jobs import Config
 
 from simulation.cluster import Cluster
-from simulation.faults import CODES, DAY, Fault, foreign, pick
+from simulation.faults import CODES, DAY, Fault, asking, foreign, pick
 from simulation.network import CALM, Weather, spell
 from simulation.process import Process
 
@@ -135,6 +135,9 @@ class Befalling:
 
     def _step_down(self, process: Process, fault: Fault, calm: bool) -> None:
         lease = pick(fault, list(self.cluster.leases))
+        if fault.chance < 0.4:  # asked from outside, also a replica that does not hold it
+            self.cluster.server.edit(lease, asking(process.replica.identity))
+            return
         if calm:
             self._gone(process, "release", lease)
         process.loop.call_soon(process.replica.leadership(lease).step_down)

@@ -71,6 +71,15 @@ def pick(fault: Fault, choices: list[Any]) -> Any:
     return choices[int(fault.size * len(choices)) % len(choices)]
 
 
+def asking(identity: str) -> Callable[[Json], None]:
+    """What `singleton-jobs step-down` does to a lease."""
+
+    def change(lease: Json) -> None:
+        lease["metadata"].setdefault("annotations", {})["singleton-jobs/step-down"] = identity
+
+    return change
+
+
 def foreign(kind: str) -> Callable[[Json], None]:
     """What somebody who is no candidate does to a lease."""
 

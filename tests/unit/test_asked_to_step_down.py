@@ -106,4 +106,5 @@ def test_a_lock_is_kept_by_who_took_it(replica, space):
     ask(space, lease="rebuild")
     seen_by(locker.candidacy, lambda: STEP_DOWN not in space.annotations("rebuild"))
     assert locker.is_held
+    assert not locker.candidacy.draining
     locker.unlock()

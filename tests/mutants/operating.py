@@ -1,0 +1,65 @@
+"""What operators rely on: requests to step down (rule 19) and the children of `run` (rule 3)."""
+
+from mutants.mutant import Mutant
+
+CLAIMING = "singleton_jobs/claiming.py"
+SUPERVISOR = "singleton_jobs/cli/run/supervisor.py"
+ASKED = "unit/test_asked_to_step_down.py"
+RUN = "cli/test_run.py"
+
+MUTANTS = [
+    Mutant(
+        19,
+        "anybody-steps-down",
+        "a holder obeys a request that names somebody else",
+        "singleton_jobs/candidate.py",
+        "self.seen.asked_to_step_down == self.hold.identity",
+        "self.seen.asked_to_step_down is not None",
+        (ASKED,),
+    ),
+    Mutant(
+        19,
+        "nobody-steps-down",
+        "a request to step down is not heeded",
+        CLAIMING,
+        "if self._candidate.asked_to_step_down and",
+        "if False and",
+        (ASKED,),
+    ),
+    Mutant(
+        19,
+        "locks-step-down",
+        "a lock that was taken is given back because somebody asks",
+        CLAIMING,
+        "if self._candidate.asked_to_step_down and self._sticky and",
+        "if self._candidate.asked_to_step_down and",
+        (ASKED,),
+    ),
+    Mutant(
+        19,
+        "request-stays",
+        "a request to step down outlives the next write",
+        "singleton_jobs/locks/record.py",
+        " if name != STEP_DOWN_ANNOTATION}",
+        "}",
+        (ASKED,),
+    ),
+    Mutant(
+        3,
+        "theft-leaves-time",
+        "a child lives on after its lease was taken by another",
+        SUPERVISOR,
+        'if ended == "expired" else now',
+        "if ended else now",
+        (f"{RUN}::test_a_hold_that_ran_out_leaves_time_and_any_other_end_none",),
+    ),
+    Mutant(
+        3,
+        "child-outlives-the-record",
+        "a child is killed only when another may lead already",
+        SUPERVISOR,
+        "config.lease_duration - config.renew_deadline - BEFORE_TAKEOVER",
+        "config.lease_duration - config.renew_deadline",
+        (f"{RUN}::test_a_hold_that_ran_out_leaves_time_and_any_other_end_none",),
+    ),
+]

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from ..names import lease_name
 from .target import KUBERNETES, asked_store, common, exits, open_store, print_json, settings
 
 __all__ = ["kubectl_main", "main"]
@@ -41,7 +42,8 @@ def status(*, leases: tuple[str, ...], watch: bool, store: str | None, namespace
     from .status import run_status
 
     with exits():
-        run_status(open_store(store, namespace), leases, watch=watch, as_json=as_json)
+        names = [lease_name(lease) for lease in leases]
+        run_status(open_store(store, namespace), names, watch=watch, as_json=as_json)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -102,7 +104,8 @@ def step_down(*, lease: str, timeout: float, store: str | None, namespace: str |
 
     with exits():
         try:
-            done = asyncio.run(hand_over(open_store(store, namespace), lease, timeout))
+            name = lease_name(lease)
+            done = asyncio.run(hand_over(open_store(store, namespace), name, timeout))
         except NotHandedOver as error:
             raise click.ClickException(str(error)) from error
         if as_json:

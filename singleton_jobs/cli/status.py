@@ -19,7 +19,6 @@ from ..errors import StoreError
 from ..hooks.log import printable
 from ..ledger import UnreadableLedger, read_ledger
 from ..locks import Stored
-from ..names import lease_name
 from .target import Inspectable, print_json
 from .text import ago, clip, length, stamp
 
@@ -88,9 +87,8 @@ def lease_status(lease: str, found: Stored | StoreError | None) -> LeaseStatus:
     )
 
 
-def run_status(store: Inspectable, leases: tuple[str, ...], *, watch: bool, as_json: bool) -> None:
+def run_status(store: Inspectable, names: list[str], *, watch: bool, as_json: bool) -> None:
     """Print it, once or (``watch``) until interrupted. Raises StoreError if nothing could be read."""
-    names = [lease_name(lease) for lease in leases]
     if not watch:
         _show(Console(width=None if sys.stdout.isatty() else UNLIMITED), _look(store, names), store, as_json=as_json)
         return

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from ..errors import Conflict, SingletonJobsError
 from ..locks import ResourceLock, Stored
-from ..names import lease_name
 from .status import lease_status
 from .target import Inspectable
 
@@ -30,7 +29,7 @@ class NotHandedOver(SingletonJobsError):
 
 async def hand_over(store: Inspectable, lease: str, timeout: float) -> HandOver:
     """Ask, and wait up to ``timeout`` seconds. Raises NotHandedOver, and StoreError."""
-    lock: Any = store.lock(lease_name(lease), "step-down")
+    lock: Any = store.lock(lease, "step-down")
     before: Stored | None = None
     try:
         async with asyncio.timeout(timeout):

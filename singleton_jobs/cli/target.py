@@ -14,6 +14,8 @@ from ..errors import ConfigError, StoreError
 from ..settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..locks import ResourceLock, Stored
 
 __all__ = ["Inspectable", "asked_store", "common", "exits", "open_store", "print_json", "settings"]
@@ -66,8 +68,11 @@ def settings(store: str | None, namespace: str | None) -> Settings:
 
 
 def open_store(store: str | None, namespace: str | None) -> Inspectable:
-    """The store to look into; ConfigError if there is none that other processes share."""
+    """The store to look into; ConfigError if there is none that other processes share, StoreError if nobody uses it."""
     opened: Any = settings(store, namespace).resolve_store()[0]
+    path: Path | None = getattr(opened, "path", None)
+    if path and not path.exists():  # looking must not make it
+        raise StoreError(f"{opened.describe()}: there is no such file yet, as no replica has kept a lease in it")
     if not hasattr(opened, "list_leases"):
         raise ConfigError("'memory:' is one space per process, so there is nothing to see from another one")
     inspectable: Inspectable = opened

@@ -107,8 +107,16 @@ def test_a_replica_in_a_file(file: str):
 
 
 def test_nothing_to_show_is_no_error(file: str):
+    call("doctor", "--store", file)  # which makes the file, as a replica would
     printed = call("status", "--store", file)
     assert (printed.status, "No leases." in printed.output) == (0, True)
+
+
+def test_looking_makes_no_file(tmp_path: Path):
+    printed = call("status", "--store", f"sqlite:///{tmp_path}/new/leases.sqlite3")
+    assert printed.status == 1
+    assert "there is no such file yet" in printed.errors
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

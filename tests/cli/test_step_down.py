@@ -70,9 +70,11 @@ def test_a_lone_replica_leads_again_and_that_is_said(replicas: list[Replica], fi
     assert "no other replica competes for it" in printed.errors
 
 
-def test_nobody_to_ask_is_no_error(file: str):
-    printed = call("step-down", "nightly", "--store", file, "--json")
-    assert (printed.status, printed.json) == (0, {"lease": "nightly", "before": None, "after": None})
+def test_nobody_to_ask_is_no_error(replicas: list[Replica], file: str):
+    replicas[0].close()
+    for lease in ("nightly", "never-held"):
+        printed = call("step-down", lease, "--store", file, "--json")
+        assert (printed.status, printed.json) == (0, {"lease": lease, "before": None, "after": None})
 
 
 @pytest.mark.e2e

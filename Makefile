@@ -1,11 +1,12 @@
-# Every target sets up what it needs, in .venv and the user's cache, and needs nothing done before.
+# Every target sets up what it needs, in .venv and the user's cache, and needs nothing done before. There are more WORKERS
+# than cores usually are, as many tests wait most of the time.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WHEEL := $(VENV)/.wheel
 SOURCES := $(shell find singleton_jobs $(wildcard integrations) -name '*.py' -o -name 'py.typed') pyproject.toml README.md LICENSE
 FROM ?=
-WORKERS ?= 2
+WORKERS ?= 4
 TOOL := PYTHONPATH=tests $(BIN)/python -P -m
 
 .PHONY: demo test check matrix bench simulate chaos mutants controlplane cluster clean

@@ -1,15 +1,13 @@
 """A candidate at work: its resource lock, the term it holds, and what other threads may see and ask of them."""
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from .actions import Hold, Read, Wait, Write
+from .actions import Hold, Wait, Write
 from .candidate import Candidate
 from .clock import Clock
-from .dispatcher import log
 from .errors import AccessDenied, StoreError
 from .events import (
     Event,
@@ -22,7 +20,8 @@ from .events import (
     TermStarted,
 )
 from .health import State
-from .locks.record import REQUEST_TIMEOUT, ResourceLock, Stored
+from .locks.record import ResourceLock, Stored
+from .sending import kind, send
 from .signals import Signal
 from .term import CURRENT_TERMS, Term
 from .threads import new_owned_lock
@@ -307,11 +306,11 @@ class Candidacy:
             return action.until
         sent_at = self.clock.now()
         request = _REQUESTS[self._candidate.doing]
-        outcome = await self._request(action, self._candidate.patience(sent_at))
+        outcome = await send(action, self._lock, self._candidate.patience(sent_at))
         with self._mutex:
             now = self.clock.now()
             if self._measure:
-                self._measure(RequestEnded(self.lease, self.identity, request, _kind(outcome), now - sent_at))
+                self._measure(RequestEnded(self.lease, self.identity, request, kind(outcome), now - sent_at))
             if isinstance(outcome, StoreError):
                 self._candidate.failed(outcome, now)
             elif isinstance(action, Write) and outcome:
@@ -323,31 +322,6 @@ class Candidacy:
             self._report()
         self.changed.notify()
         return now
-
-    async def _request(self, action: Read | Write, patience: float) -> Stored | StoreError | None:
-        import asyncio
-
-        REQUEST_TIMEOUT.set(patience)
-        try:
-            async with asyncio.timeout(patience):
-                if isinstance(action, Read):
-                    return await self._lock.get()
-                if action.replaces is None:
-                    return await self._lock.create(action.record, ledger=action.ledger)
-                return await self._lock.update(action.record, action.replaces, ledger=action.ledger)
-        except StoreError as error:
-            return error
-        except TimeoutError:
-            what = f"no answer within {patience:.2f} s"
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            what = "the store cancelled the request"
-        except Exception as error:  # a store of somebody else's making
-            log(logging.ERROR, "%s: the store failed unexpectedly", self._lock.describe(), error=error)
-            what = repr(error)
-        return StoreError(f"{self._lock.describe()}: {what}")
 
     def _contact(self, outcome: Stored | StoreError | None, now: float) -> None:
         if isinstance(outcome, StoreError) and outcome.outcome != "conflict":
@@ -429,9 +403,3 @@ class Candidacy:
 
     def _new_term(self, hold: Hold) -> Term:
         return Term(self.lease, self.identity, hold, self.clock.now, self)
-
-
-def _kind(outcome: Stored | StoreError | None) -> Literal["done", "conflict", "not done", "unknown", "denied"]:
-    if not isinstance(outcome, StoreError):
-        return "done"
-    return "denied" if isinstance(outcome, AccessDenied) else outcome.outcome

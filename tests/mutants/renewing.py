@@ -38,9 +38,9 @@ MUTANTS = [
         "a send is dated when its answer comes",
         "singleton_jobs/candidacy.py",
         "        sent_at = self.clock.now()\n        request = _REQUESTS[self._candidate.doing]\n"
-        "        outcome = await self._request(action, self._candidate.patience(sent_at))\n",
+        "        outcome = await send(action, self._lock, self._candidate.patience(sent_at))\n",
         "        request = _REQUESTS[self._candidate.doing]\n"
-        "        outcome = await self._request(action, self._candidate.patience(self.clock.now()))\n"
+        "        outcome = await send(action, self._lock, self._candidate.patience(self.clock.now()))\n"
         "        sent_at = self.clock.now()\n",
         ("simulation/test_seeds.py",),
     ),

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from ..errors import StoreError
 from ..hooks.log import printable
 from ..ledger import UnreadableLedger, read_ledger
 from ..locks import Stored
+from .columns import columns
 from .target import Inspectable, print_json
 from .text import ago, clip, length, stamp
 
@@ -31,6 +31,7 @@ EVERY = 2.0  # seconds between two looks
 WIDE = 110  # columns from which on moments are shown beside ages
 STYLES: dict[State, str] = {"alive": "green", "late": "yellow", "stale": "red", "unreadable": "red"}
 LONGEST = 253  # characters of a lease's name
+SHOWN = 63  # characters of what others may have written
 UNLIMITED = 10_000  # columns where no terminal is: the reader is a program
 
 
@@ -107,7 +108,7 @@ def _watch(store: Inspectable, names: list[str], *, as_json: bool) -> None:
     seen, fault = _look(store, names), ""
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(Group(_screen(seen, store, wide=console.width >= WIDE), Text(fault, "red")), refresh=True)
+            live.update(Group(_screen(seen, store, console.width), Text(fault, "red")), refresh=True)
             time.sleep(EVERY)
             try:
                 seen, fault = _look(store, names), ""
@@ -141,7 +142,7 @@ def _show(console: Console, rows: list[LeaseStatus], store: Inspectable, *, as_j
     if as_json:
         print_json({"store": store.describe(), "leases": [as_dict(row) for row in rows]})
     else:
-        console.print(_screen(rows, store, wide=console.width >= WIDE), highlight=False)
+        console.print(_screen(rows, store, console.width), highlight=False)
 
 
 def as_dict(row: LeaseStatus) -> Mapping[str, object]:
@@ -152,15 +153,15 @@ def as_dict(row: LeaseStatus) -> Mapping[str, object]:
     return made
 
 
-def _screen(rows: list[LeaseStatus], store: Inspectable, *, wide: bool) -> RenderableType:
+def _screen(rows: list[LeaseStatus], store: Inspectable, width: int) -> RenderableType:
     now = datetime.now(UTC)
     parts: list[RenderableType] = [Text(f"{store.describe()}, {stamp(now)}", "dim")]
     if not rows:
         return Group(*parts, Text("No leases."))
-    parts.append(_lease_table(rows, now, wide=wide))
+    parts.append(_lease_table(rows, now, width))
     with_jobs = [row for row in rows if row.jobs]
     if with_jobs:
-        parts += [Text(), _job_table(with_jobs, now, wide=wide)]
+        parts += [Text(), _job_table(with_jobs, now, width)]
     for row in rows:
         if row.asked_to_step_down:
             parts.append(Text.assemble(f"{row.lease}: ", clip(row.asked_to_step_down), " is asked to step down"))
@@ -169,34 +170,34 @@ def _screen(rows: list[LeaseStatus], store: Inspectable, *, wide: bool) -> Rende
     return Group(*parts)
 
 
-def _lease_table(rows: Iterable[LeaseStatus], now: datetime, *, wide: bool) -> Table:
-    table = _table("LEASE", "POD", "LEADING SINCE", "RENEWED", "STATE", "TERMS", shrink=("LEASE", "POD"))
-    for row in rows:
-        table.add_row(
-            clip(row.lease, LONGEST),
-            clip(row.pod) if row.pod else Text("-"),
-            Text(ago(row.leading_since, now, wide=wide)),
-            Text(_renewed(row)),
-            Text(row.state, STYLES.get(row.state, "")),
-            Text("-" if row.transitions is None else str(row.transitions)),
+def _lease_table(rows: Iterable[LeaseStatus], now: datetime, width: int) -> Text:
+    header = ("LEASE", "POD", "LEADING SINCE", "RENEWED", "STATE", "TERMS")
+    cells = [
+        (
+            printable(row.lease, LONGEST),
+            printable(row.pod, SHOWN) if row.pod else "-",
+            ago(row.leading_since, now, wide=width >= WIDE),
+            _renewed(row),
+            (row.state, STYLES.get(row.state, "")),
+            "-" if row.transitions is None else str(row.transitions),
         )
-    return table
+        for row in rows
+    ]
+    return columns(header, cells, width, shrink=("LEASE", "POD"))
 
 
-def _job_table(rows: Iterable[LeaseStatus], now: datetime, *, wide: bool) -> Table:
-    table = _table("JOB", "LAST FIRE", "RUN", "LEASE", shrink=("JOB", "LEASE"))
-    for row in rows:
-        for job in row.jobs:
-            fire = Text(ago(job.last_fire, now, wide=wide))
-            table.add_row(clip(job.job), fire, Text("done" if job.done else "claimed"), clip(row.lease, LONGEST))
-    return table
-
-
-def _table(*columns: str, shrink: Collection[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:  # where there is little room, these are cut first; their cells do not wrap all the same
-        table.add_column(column, no_wrap=column not in shrink, overflow="ellipsis")
-    return table
+def _job_table(rows: Iterable[LeaseStatus], now: datetime, width: int) -> Text:
+    cells = [
+        (
+            printable(job.job, SHOWN),
+            ago(job.last_fire, now, wide=width >= WIDE),
+            "done" if job.done else "claimed",
+            printable(row.lease, LONGEST),
+        )
+        for row in rows
+        for job in row.jobs
+    ]
+    return columns(("JOB", "LAST FIRE", "RUN", "LEASE"), cells, width, shrink=("JOB", "LEASE"))
 
 
 def _renewed(row: LeaseStatus) -> str:

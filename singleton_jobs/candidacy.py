@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from .actions import Hold, Wait, Write
 from .candidate import Candidate
@@ -31,12 +31,6 @@ __all__ = ["Candidacy", "Driver"]
 STEP_DOWN_REST = 2  # retry periods
 
 Measure = Callable[[Measurement], None]
-_REQUESTS: dict[str, Literal["read", "acquire", "renew", "release"]] = {
-    "reading": "read",
-    "acquiring": "acquire",
-    "renewing": "renew",
-    "freeing": "release",
-}
 
 
 class Driver(Protocol):
@@ -305,7 +299,7 @@ class Candidacy:
         if isinstance(action, Wait):
             return action.until
         sent_at = self.clock.now()
-        request = _REQUESTS[self._candidate.doing]
+        request = self._candidate.doing
         outcome = await send(action, self._lock, self._candidate.patience(sent_at))
         with self._mutex:
             now = self.clock.now()

@@ -53,7 +53,7 @@ class Candidate:
         self.releasing = False
         self.claims = Claims()
         self.released = False  # whether the last release freed the lease
-        self.doing: Literal["reading", "acquiring", "renewing", "freeing"] = "reading"
+        self.doing: Literal["read", "acquire", "renew", "release"] = "read"
         self._rng = rng
         self._phase = phase
         self._wanted = False
@@ -160,12 +160,12 @@ class Candidate:
         """The next request, or how long to wait. ``now`` is boot time; no hold depends on ``wall``."""
         self.expire(now)
         self._observer.compare_clocks(now, wall)
-        self.doing = "reading"
+        self.doing = "read"
         if self.hold:
             return self._keep(self.hold, now, wall)
         if self.releasing:
             if self._ours:
-                self.doing = "freeing"
+                self.doing = "release"
                 ledger = self.claims.ledger(self._ours, self.store_time(now, wall))  # ended runs; nothing else is open
                 return self._writer.release(self._ours, ledger, now, wall)
             return Read() if now >= self._next else Wait(self._next)
@@ -189,7 +189,7 @@ class Candidate:
         ledger = self.claims.ledger(self.seen, self.store_time(now, wall))
         if ledger is None and now < self._next:  # the claims were settled without a write
             return Wait(min(self._next, hold.until))
-        self.doing = "renewing"
+        self.doing = "renew"
         return self._writer.renewal(hold, self.seen, ledger, now, wall)
 
     def patience(self, now: float) -> float:
@@ -247,7 +247,7 @@ class Candidate:
             self.hold.until = until
             self._next = self._next_renewal(sent_at)
             self.claims.wrote(stored, now)
-        elif self.doing == "renewing" or self.releasing or not self._wanted or now >= until:
+        elif self.doing == "renew" or self.releasing or not self._wanted or now >= until:
             self._next = now  # too late to count; the record is ours, though, and the next read shows it
         else:
             self.hold = Hold(
@@ -280,7 +280,7 @@ class Candidate:
                 self._next = now + self._poll()
                 self.answer = self.answer or "busy"
         elif self.releasing:
-            if self.doing in ("acquiring", "renewing"):  # it may have landed: look
+            if self.doing in ("acquire", "renew"):  # it may have landed: look
                 self._next = now
             else:
                 self._leave(released=False, now=now)
@@ -356,7 +356,7 @@ class Candidate:
         return self._writer.wrote(stored) or (last is not None and last.is_in(stored))
 
     def _acquisition(self, now: float, wall: float) -> Write:
-        self.doing = "acquiring"
+        self.doing = "acquire"
         over = self._observer.stored
         return self._writer.acquisition(over, None if over else self._observer.last_ledger, now, wall)
 

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from ..hooks.log import printable
 from ..names import lease_name
 from .target import KUBERNETES, asked_store, common, exits, open_store, print_json, settings
 
@@ -100,7 +101,6 @@ def step_down(*, lease: str, timeout: float, store: str | None, namespace: str |
     held the lease; 1, nobody else leads yet.
     """
     from .step_down import NotHandedOver, hand_over
-    from .text import clip
 
     with exits():
         try:
@@ -113,7 +113,7 @@ def step_down(*, lease: str, timeout: float, store: str | None, namespace: str |
         elif done.before is None:
             click.echo(f"lease {lease} is held by nobody")
         else:
-            click.echo(f"lease {lease} was handed over from {clip(done.before)} to {clip(done.after or '')}")
+            click.echo(f"lease {lease} was handed over from {printable(done.before)} to {printable(done.after or '')}")
 
 
 @main.command()

@@ -20,7 +20,7 @@ from ..ledger import UnreadableLedger, read_ledger
 from ..locks import Stored
 from .columns import columns
 from .target import Inspectable, print_json
-from .text import ago, clip, length, stamp
+from .text import ago, length, stamp
 
 __all__ = ["Job", "LeaseStatus", "lease_status", "run_status"]
 
@@ -164,7 +164,7 @@ def _screen(rows: list[LeaseStatus], store: Inspectable, width: int) -> Renderab
         parts += [Text(), _job_table(with_jobs, now, width)]
     for row in rows:
         if row.asked_to_step_down:
-            parts.append(Text.assemble(f"{row.lease}: ", clip(row.asked_to_step_down), " is asked to step down"))
+            parts.append(Text(f"{row.lease}: {printable(row.asked_to_step_down)} is asked to step down"))
         if row.problem:
             parts.append(Text(f"{row.lease}: {printable(row.problem)}", "red"))
     return Group(*parts)

@@ -1,21 +1,12 @@
-"""Words for people: times, and what others wrote into a lease."""
+"""Times, for people."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from rich.text import Text
-
-from ..hooks.log import printable
-
-__all__ = ["ago", "clip", "length", "stamp"]
+__all__ = ["ago", "length", "stamp"]
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
-
-
-def clip(text: str, limit: int = 63) -> Text:
-    """``text``, which anybody may have written, without control characters, markup and excess."""
-    return Text(printable(text, limit), no_wrap=True, overflow="ellipsis")
 
 
 def length(seconds: float) -> str:

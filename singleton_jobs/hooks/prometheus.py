@@ -5,7 +5,6 @@
 
 import os
 from typing import Any, NamedTuple
-from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
@@ -100,10 +99,14 @@ class PrometheusHook:
         self._jobs: set[str] = set()
         self._leases: set[str] = set()
         self._metrics: dict[str, Any] = {metric.name: _made(metric, registry) for metric in METRICS}
-        _hooks.add(self)
+        self._pid = os.getpid()
 
     def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
         """Take note of ``event``."""
+        if self._pid != os.getpid():  # not at the fork itself: somebody may have held the metrics' locks just then
+            self._pid = os.getpid()
+            for lease in tuple(self._leases):
+                self._leads(lease, 0)
         match event:
             case RequestEnded(lease=lease, request=request, outcome=outcome, seconds=seconds):
                 self._of("request_seconds", request).observe(seconds)
@@ -153,10 +156,6 @@ class PrometheusHook:
     def _of(self, name: str, *labels: str) -> Any:
         return self._metrics[f"singleton_jobs_{name}"].labels(*labels)
 
-    def _after_fork_in_child(self) -> None:
-        for lease in self._leases:
-            self._of("is_leader", lease).set(0)
-
 
 def _made(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
     if metric.kind is Histogram:
@@ -165,15 +164,3 @@ def _made(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Hist
         mode: Any = "livemax" if metric.name.endswith("is_leader") else "max"
         return Gauge(metric.name, metric.text, metric.labels, registry=registry, multiprocess_mode=mode)
     return Counter(metric.name, metric.text, metric.labels, registry=registry)
-
-
-_hooks: WeakSet[PrometheusHook] = WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for hook in tuple(_hooks):
-        hook._after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -48,9 +48,9 @@ def run_program(
     if replica.mode == "never":
         raise ConfigError("SINGLETON_JOBS_MODE=never: nothing guarded runs here, and this program neither")
     leadership = replica.leadership(lease)
-    leadership.prepare()
     _log_to_stderr(as_json=as_json)
     supervisor = Supervisor(list(command), grace)
+    leadership.prepare()  # finding a store may log, on a thread
     try:
         with replica:
             return supervisor.run(leadership, config or replica.default_config())

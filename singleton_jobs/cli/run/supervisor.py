@@ -58,8 +58,7 @@ class Supervisor:
         self._child: int | None = None
         self._sending = threading.Lock()
         self._link, theirs = socket.socketpair()
-        self._keeper = os.fork()
-        if not self._keeper:
+        if os.fork() == 0:
             self._link.close()
             Keeper(theirs, command).serve()
         theirs.close()

@@ -10,6 +10,7 @@ try:
 except ImportError as error:
     raise ImportError("Celery is not installed: pip install 'singleton-jobs[celery]', for celery>=5.6") from error
 
+from . import worker  # noqa: F401 (has a worker that imports this discard what is sent too late)
 from .mixin import SingletonMixin
 from .plugin import singleton
 

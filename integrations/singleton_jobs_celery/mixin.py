@@ -11,27 +11,25 @@ from typing import Any
 from billiard.process import current_process
 from celery import Celery
 from celery.beat import ScheduleEntry, Scheduler
+from celery.signals import after_task_publish, before_task_publish
 from kombu.exceptions import OperationalError
 
-from singleton_jobs import Fire, LeadershipLost, NotLeader, Term
+from singleton_jobs import LeadershipLost, NotLeader, Term
 
 from .deferral import Deferral
-from .fires import Fires, Planned, refuse_too_many
+from .fires import Fires, refuse_too_many
 from .inner import Inner, inner_of
-from .message import Message, expiry
 from .post import Post
 from .schedule import next_due
+from .sending import Abandoned, Message, Sending
 from .settings import Settings
 
 __all__ = ["SingletonMixin"]
 
 SOON = 0.02  # seconds; beat looks again within these when something is due
+BEFORE_TASK_ID = 6  # parameters of Celery.send_task
 
 logger = logging.getLogger("singleton_jobs")
-
-
-class _Abandoned(BaseException):
-    """Ends a tick; no Exception, since beat would log that as a message that could not be sent, and go on."""
 
 
 class SingletonMixin(Scheduler):
@@ -42,17 +40,18 @@ class SingletonMixin(Scheduler):
     last one stopped. Configured by ``app.conf.singleton_jobs``; raises ConfigError for what cannot work.
     """
 
-    def __init__(self, app: Celery, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
+        app: Celery = args[0] if args else options["app"]  # handed on as it came: some look for it in their options
         self._settings = Settings.of(app)
         self._leadership = self._settings.leadership()
         self._post: Post | None = None
         self._fires: Fires
         self._term: Term | None = None  # the last one that was led under
-        self._sending: dict[str, Planned] = {}
+        self._sending: Sending | None = None
         self._deferral = Deferral()
         self._dispatching = self._closing = self._closed = False
         self._config = self._leadership.config or self._leadership.replica.default_config()
-        super().__init__(app, *args, **options)
+        super().__init__(*args, **options)
         self._inner: Inner = inner_of(self)
         if not options.get("lazy"):
             refuse_too_many(self._inner.names(), self._leadership.lease)
@@ -72,6 +71,8 @@ class SingletonMixin(Scheduler):
         if self._post is None:
             self._post = Post(self._leadership)
             self._fires = Fires(self._leadership, self._post.candidacy, self._inner)
+            before_task_publish.connect(self._begin)
+            after_task_publish.connect(self._landed)
         self._post.progress()
         if not self._post.wait():
             return 0
@@ -105,39 +106,42 @@ class SingletonMixin(Scheduler):
             return super().reserve(entry)
         if self._term is None or not self._dispatching:
             raise NotLeader(self._leadership.lease, self._leadership.reason(), self._leadership.holder)
+        self._settle()
         if entry.name not in self._fires.granted:
             self._fires.claim(self._term, datetime.now(UTC), entry)
         planned = self._fires.granted.get(entry.name)
         if planned is None or not self._term.is_valid:
-            raise _Abandoned
+            raise Abandoned
         following = super().reserve(entry)
         self._inner.restore(following, planned.claim.fire, planned.claim.runs)
-        self._sending[entry.name] = self._fires.granted.pop(entry.name)
+        del self._fires.granted[entry.name]
+        self._sending = Sending(entry, planned, self._term, self._config.lease_duration)
         return following
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
-        """Send the message of the fire that was claimed for ``entry``; of one that was not, as beat always did."""
+        """Send a message of the fire that was claimed for ``entry``; of one that was not, as beat always did."""
         if advance:
             entry = self.reserve(entry)
-        planned, term = self._sending.pop(entry.name, None), self._term
-        if planned is None or term is None:
+        sending = self._sending
+        if sending is None or sending.name != entry.name:
             return super().apply_async(entry, producer=producer, advance=False, **options)
-        if not term.is_valid:
-            self._fires.keep(entry.name, planned)
-            raise _Abandoned
+        sending.check()
         try:
-            message = self._message(entry, planned, term)
-            result = super().apply_async(message, producer=producer, advance=False, **options)
+            return super().apply_async(Message(entry, sending), producer=producer, advance=False, **options)
+        except Abandoned:
+            raise
         except BaseException as error:
-            self._fires.failed(planned)
+            sending.failed = True
             if self._is_brokers(error):
                 self._step_down(error)
-                raise _Abandoned from error
+                raise Abandoned from error
             raise
-        self._fires.sent(planned)
-        if self._post:
-            self._post.progress()
-        return result
+
+    def send_task(self, *args: Any, **options: Any) -> Any:
+        """Send a message; in the course of a fire with that fire's id."""
+        if self._sending and len(args) < BEFORE_TASK_ID:
+            options.setdefault("task_id", self._sending.task_id)
+        return super().send_task(*args, **options)
 
     def sync(self) -> None:
         """Store the entries, unless another replica may have led since."""
@@ -179,25 +183,39 @@ class SingletonMixin(Scheduler):
                 self._inner.forget()
             wait = tick()
             while self._fires.granted and wait <= SOON:
+                self._settle()
                 wait = tick()
             self._fires.drop_gone()
-        except (_Abandoned, LeadershipLost):
+        except (Abandoned, LeadershipLost):
             self._inner.forget()
             self._fires.keep()
+            if self._sending and self._sending.untouched:
+                self._fires.keep(self._sending.name, self._sending.planned)
+                self._sending = None
             wait = 0
         finally:
+            self._settle()
             self._dispatching = False
             post.exit(entry)
             if self._closing:
                 self.close()
         return wait
 
-    def _message(self, entry: ScheduleEntry, planned: Planned, term: Term) -> Message:
-        claim, expires = planned.claim, None
-        if getattr(self.app.tasks.get(entry.task), "expires", None) is None:
-            following = next_due(entry.schedule, claim.fire)
-            expires = expiry(planned.at, following, self._config.lease_duration)
-        return Message(entry, Fire(claim.job, claim.fire, term), expires)
+    def _begin(self, headers: dict[str, Any], body: Any, **_: object) -> None:
+        if self._sending:
+            self._sending.begin(headers, body)
+
+    def _landed(self, **_: object) -> None:
+        if self._sending:
+            self._sending.landed()
+        if self._post:
+            self._post.progress()
+
+    def _settle(self) -> None:
+        """Nothing more is sent for the fire before."""
+        sending, self._sending = self._sending, None
+        if sending:
+            (self._fires.sent if sending.complete else self._fires.failed)(sending.planned)
 
     def _is_brokers(self, error: BaseException) -> bool:
         """Whether the broker is away; else only this one message could not be sent."""

@@ -40,13 +40,13 @@ class Message(NamedTuple):
     @classmethod
     def of(cls, raw: str) -> Message:
         headers = json.loads(raw)["headers"]
-        fire, expires = headers.get("singleton-jobs-fire"), headers["expires"]
+        fire, expires = headers.get("singleton-jobs-fire"), headers.get("singleton-jobs-expires")
         return cls(
             headers["task"],
             datetime.fromisoformat(fire).timestamp() if fire else None,
             headers.get("singleton-jobs-token"),
             headers["id"],
-            datetime.fromisoformat(expires).timestamp() if expires else None,
+            datetime.fromisoformat(expires.partition(" ")[0]).timestamp() if expires else None,
         )
 
 

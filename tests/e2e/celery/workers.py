@@ -1,4 +1,4 @@
-"""Workers of every pool, whose tasks run under a lease."""
+"""Workers of every pool, whose tasks run under a lease, or are sent by a beat."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Workers:
         self._app = Celery("sender", broker=redis.url, set_as_current=False)
         self._app.conf.task_ignore_result = True
 
-    def __call__(self, pool: str, *, concurrency: int = 3, **options: Any) -> ReplicaProcess:
-        """One more worker, ready."""
+    def __call__(self, pool: str, *, app: str = "task_app", concurrency: int = 3, **options: Any) -> ReplicaProcess:
+        """One more worker of this app, ready."""
         paths = [str(PROGRAMS), str(SHARED_PROGRAMS), *filter(None, [os.environ.get("PYTHONPATH")])]
         quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         process = self._start.python(
-            *("-m", "celery", "-A", "task_app", "worker", "-P", pool, "-c", str(concurrency), "-l", "INFO", *quiet),
+            *("-m", "celery", "-A", app, "worker", "-P", pool, "-c", str(concurrency), "-l", "INFO", *quiet),
             env={"PYTHONPATH": os.pathsep.join(paths)},
             **{"broker": self._redis.url, "config": TIMING, **options},
         )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from celery import Celery
 from singleton_jobs_celery import singleton
-from singleton_jobs_celery.message import FIRE_HEADER, TOKEN_HEADER
+from singleton_jobs_celery.message import EXPIRES_HEADER, FIRE_HEADER, TOKEN_HEADER
 from unit.aps.site import LedgerSpace, leads
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -87,7 +87,9 @@ class Sent:
         self.id = message.headers["id"]
         self.fire = datetime.fromisoformat(message.headers[FIRE_HEADER]) if FIRE_HEADER in message.headers else None
         self.token = message.headers.get(TOKEN_HEADER)
-        self.expires = message.headers["expires"] and datetime.fromisoformat(message.headers["expires"])
+        own, ours = message.headers["expires"], message.headers.get(EXPIRES_HEADER)
+        self.expires = own and datetime.fromisoformat(own)  # Celery's, which retries get, too
+        self.bound = ours and datetime.fromisoformat(ours.removesuffix(f" {self.id}"))  # of the first delivery
 
     def __repr__(self):
         return f"<{self.task} for {self.fire}>"

@@ -1,11 +1,11 @@
 """A leader's beat: every fire once, on its nominal time, with what its message carries."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
-from celery import VERSION
+from celery import VERSION, Task
 from celery.beat import Scheduler
 from celery.schedules import BaseSchedule, crontab, schedule
 from singleton_jobs.events import FireEnded
@@ -120,14 +120,60 @@ def test_a_message_expires_at_the_next_fire(lead, frozen):
     beat, begun = lead({"report": every(600)}), now()
     frozen.tick(605 * SECOND)
     beat.work()
-    assert drained(beat.app)[0].expires == begun + 1200 * SECOND
+    assert drained(beat.app)[0].bound == begun + 1200 * SECOND
 
 
 def test_a_message_of_a_frequent_entry_expires_with_a_lease(lead, frozen):
     beat = lead({"report": every(1)})
     frozen.tick(SECOND)
     beat.work()
-    assert drained(beat.app)[0].expires == now() + 6 * SECOND
+    assert drained(beat.app)[0].bound == now() + 6 * SECOND
+
+
+def test_retries_do_not_expire_since_they_would_inherit_celerys_own_expiry(lead, frozen):
+    beat = lead({"report": every(600)})
+    frozen.tick(605 * SECOND)
+    beat.work()
+    assert drained(beat.app)[0].expires is None
+
+
+@pytest.mark.parametrize("late", [0, 100, 240])
+@pytest.mark.parametrize("how", ["countdown", "eta"])
+def test_an_expiry_is_counted_from_the_time_before_which_it_is_not_to_run(lead, frozen, how, late):
+    app, begun = make_app({"report": every(300)}), now()
+    delay = 200 if how == "countdown" else begun + (300 + late + 200) * SECOND
+    app.conf.beat_schedule["report"]["options"] = {how: delay}
+    beat = lead(app=app)
+    frozen.tick((300 + late) * SECOND)
+    beat.work()
+    (sent,) = drained(app)
+    assert sent.bound == begun + (600 + 200) * SECOND
+    assert datetime.fromisoformat(sent.headers["eta"]) < sent.bound
+
+
+def test_a_time_without_a_zone_is_in_utc_as_workers_take_it(lead, frozen):
+    app, begun = make_app({"report": every(300)}, timezone="America/New_York"), now()
+    app.conf.beat_schedule["report"]["options"] = {"eta": (begun + 20 * MINUTE).replace(tzinfo=None)}
+    beat = lead(app=app)
+    frozen.tick(300 * SECOND)
+    beat.work()
+    assert drained(app)[0].bound == begun + 25 * MINUTE
+
+
+def test_a_delay_that_only_the_task_knows_counts(lead, frozen):
+    app = make_app({"report": every(60)})
+
+    class Delayed(Task):
+        def apply_async(self, *args, **options):
+            return super().apply_async(*args, **options, countdown=90)
+
+    @app.task(name="report", base=Delayed, shared=False)
+    def report(): ...
+
+    beat, begun = lead(app=app), now()
+    frozen.tick(MINUTE)
+    beat.work()
+    assert drained(app)[0].bound == begun + 2 * MINUTE + 90 * SECOND
 
 
 @pytest.mark.parametrize("own", [3600, None])
@@ -135,7 +181,8 @@ def test_an_expiry_of_the_entrys_own_wins(lead, frozen, own):
     beat = lead({"report": every(1, options={"expires": own})})
     frozen.tick(SECOND)
     beat.work()
-    assert drained(beat.app)[0].expires == (own and now() + HOUR)
+    (sent,) = drained(beat.app)
+    assert (sent.expires, sent.bound) == (own and now() + HOUR, None)
 
 
 def test_an_expiry_of_the_task_wins(lead, frozen):
@@ -147,7 +194,8 @@ def test_an_expiry_of_the_task_wins(lead, frozen):
     beat = lead(app=app)
     frozen.tick(SECOND)
     beat.work()
-    assert drained(app)[0].expires == now() + 2 * HOUR
+    (sent,) = drained(app)
+    assert (sent.expires, sent.bound) == (now() + 2 * HOUR, None)
 
 
 def test_runs_are_counted_in_the_ledger(lead, space, frozen):

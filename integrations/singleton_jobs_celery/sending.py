@@ -55,6 +55,7 @@ class Sending:
     def check(self) -> None:
         """Raise Abandoned if the term is over."""
         if not self.fire.term.is_valid:
+            self.failed = self._begun > 0
             raise Abandoned
 
     def begin(self, headers: dict[str, Any], body: Any) -> None:

@@ -15,7 +15,7 @@ from ..actions import Read, Write
 from ..candidate import Candidate
 from ..clock import SYSTEM_CLOCK
 from ..config import Config
-from ..errors import AccessDenied, ConfigError, Conflict, SingletonJobsError, StoreError
+from ..errors import AccessDenied, ConfigError, Conflict, StoreError
 from ..hooks.log import printable
 from ..identity import identity_and_source, new_identity, secure_random
 from ..ledger import AHEAD
@@ -66,6 +66,8 @@ async def examine(settings: Settings, leases: Sequence[str]) -> AsyncGenerator[F
         yield Finding("warn", "store", opened.describe(), "use it in tests only: no other process can see its leases")
         return
     try:
+        if proxy := getattr(opened, "proxy", None):
+            yield Finding("ok", "proxy", f"{proxy.url}, from {proxy.source}: it is asked for every connection")
         async with aclosing(_examine_store(opened, names, config, prefix)) as findings:
             async for finding in findings:
                 yield finding
@@ -82,7 +84,7 @@ async def _examine_store(
     try:
         seconds, served_at = await _round_trips(kubernetes or store)
     except StoreError as error:
-        yield Finding("fail", "store", printable(str(error), 500), _reach_cure(error))
+        yield _unreachable("store", error)
         return
     yield Finding("ok", "store", store.describe())
     yield _pace(seconds, config)
@@ -105,7 +107,7 @@ async def _examine_store(
         try:
             stored = await store.lock(lease, identity).get()
         except StoreError as error:
-            yield Finding("fail", f"lease {lease}", printable(str(error), 500), _reach_cure(error))
+            yield _unreachable(f"lease {lease}", error)
             continue
         carries = carries or (stored is not None and stored.ledger is not None)
         yield _prospect(lease, stored, identity, config)
@@ -137,11 +139,8 @@ async def _rehearsal(store: Any, lease: str, identity: str, config: Config) -> F
             except Conflict:  # its holder renewed it in between
                 continue
             return Finding("ok", what, "the server would accept a write of this pod (tried without storing it)")
-    except AccessDenied as error:
-        detail, _, cure = str(error).partition("\n")
-        return Finding("fail", what, printable(detail, 500), cure)
     except StoreError as error:
-        return Finding("fail", what, printable(str(error), 500), _reach_cure(error))
+        return _unreachable(what, error)
     return Finding("warn", what, "a write could not be tried: somebody writes the lease all the time")
 
 
@@ -208,7 +207,11 @@ def _clock(off: float, *, carries: bool) -> Finding:
     return Finding("ok", "clock", "agrees with the store's")
 
 
-def _reach_cure(error: SingletonJobsError) -> str:
-    if isinstance(error, AccessDenied):
-        return "apply the Role that `singleton-jobs rbac` prints, or renew the credentials"
-    return "check the address, the network policy and the credentials"
+def _unreachable(what: str, error: StoreError) -> Finding:
+    """With the cure that the error itself knows, if it does: all but its first line."""
+    detail, _, cure = str(error).partition("\n")
+    if not cure and isinstance(error, AccessDenied):
+        cure = "apply the Role that `singleton-jobs rbac` prints, or renew the credentials"
+    return Finding(
+        "fail", what, printable(detail, 500), cure or "check the address, the network policy and the credentials"
+    )

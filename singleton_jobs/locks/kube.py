@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -20,6 +20,7 @@ from ..clock import SYSTEM_CLOCK
 from ..errors import StoreError
 from ..threads import Worker
 from .credentials import Access, Credentials
+from .tls import cure
 
 __all__ = ["Answer", "ApiServer"]
 
@@ -58,8 +59,8 @@ class ApiServer:
         self._access: Access | None = None
         self._refused = False
         self._fresh_until = 0.0
-        self._retired: set[asyncio.Task[None]] = set()
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
+        self._retired: dict[asyncio.Task[None], aiohttp.ClientSession] = {}
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
 
     async def request(self, method: str, path: str, body: object = None, *, timeout: float, query: str = "") -> Answer:
         """One request, sent once, answered within ``timeout`` seconds in all; StoreError tells what is known."""
@@ -77,44 +78,49 @@ class ApiServer:
 
     async def aclose(self) -> None:
         """Close the running event loop's session."""
-        session = self._sessions.pop(asyncio.get_running_loop(), None)
-        if session:
-            await session.close()
+        loop = asyncio.get_running_loop()
+        for task, session in tuple(self._retired.items()):
+            if task.get_loop() is loop:
+                task.cancel()
+                await session.close()
+        kept = self._sessions.pop(loop, None)
+        if kept:
+            await kept.session.close()
 
     async def _send(self, access: Access, method: str, path: str, body: object, timeout: float, query: str) -> Answer:
-        headers = {"Accept": "application/json"}
+        headers = [("Accept", "application/json"), *access.headers]
         if access.authorization:
-            headers["Authorization"] = access.authorization
+            headers.append(("Authorization", access.authorization))
         data = None
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
-            headers["Content-Type"] = "application/json"
+            headers.append(("Content-Type", "application/json"))
+        via = f" through the proxy {access.proxy.url}" if access.proxy else ""
         try:
             async with self._session(access).request(
                 method,
                 f"{access.address}{path}?timeout={timeout:.3f}s{query}",
                 data=data,
                 headers=headers,
-                proxy=access.proxy,
+                proxy=access.proxy and access.proxy.url,
+                proxy_headers=access.proxy_headers,
                 server_hostname=access.server_hostname,
                 allow_redirects=False,
             ) as response:
                 return _answer(response, await response.read())
-        except aiohttp.ClientConnectorError as error:  # before anything was sent
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:  # before anything was sent
             if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
                 self._refused = True  # the authority may have been renewed
-                self._retire_session()
-            raise StoreError(f"{access.address} cannot be reached: {error}", outcome="not done") from error
+            what = "\n".join(filter(None, [str(error), cure(error)]))
+            raise StoreError(f"{access.address} cannot be reached{via}: {what}", outcome="not done") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise StoreError(f"{method} {path}: {type(error).__name__}: {error}") from error
+            raise StoreError(f"{method} {path}{via}: {type(error).__name__}: {error}") from error
 
-    def _retire_session(self) -> None:
+    def _retire(self, session: aiohttp.ClientSession) -> None:
         """Leave the session to the requests that are still using it, and close it when they have ended."""
-        loop = asyncio.get_running_loop()
-        session = self._sessions.pop(loop, None)
-        if session:
-            self._retired.add(task := loop.create_task(_close_later(session)))
-            task.add_done_callback(self._retired.discard)
+        task = asyncio.get_running_loop().create_task(_close_later(session))
+        self._retired[task] = session
+        task.add_done_callback(self._retired.pop)
 
     async def _load(self) -> Access:
         now = SYSTEM_CLOCK.now()
@@ -142,8 +148,11 @@ class ApiServer:
 
     def _session(self, access: Access) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
+        kept = self._sessions.pop(loop, None)
+        if kept and kept.tls is not access.tls:  # a connection keeps the certificates that it was made with
+            self._retire(kept.session)
+            kept = None
+        if kept is None or kept.session.closed:
             connector = aiohttp.TCPConnector(
                 limit=CONNECTIONS,
                 ssl=access.tls(),
@@ -162,8 +171,14 @@ class ApiServer:
             )
             # aiohttp resends PUTs on a dropped keep-alive connection, even one that had landed.
             session._retry_connection = False
-            self._sessions[loop] = session
-        return session
+            kept = _Session(access.tls, session)
+        self._sessions[loop] = kept
+        return kept.session
+
+
+class _Session(NamedTuple):
+    tls: object
+    session: aiohttp.ClientSession
 
 
 class _RememberingResolver(AbstractResolver):

@@ -13,6 +13,7 @@ from .credentials import find_credentials
 from .kube import Answer, ApiServer
 from .record import REQUEST_TIMEOUT, STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
 from .roles import role
+from .tls import strictness
 
 __all__ = ["KubernetesStore", "LeaseLock"]
 
@@ -25,15 +26,19 @@ class KubernetesStore:
 
     Uses the pod's service account when the process runs in a cluster and no ``context`` is named, else the
     kubeconfig. ``namespace`` defaults to ``SINGLETON_JOBS_NAMESPACE``, the service account's, the kubeconfig
-    context's, then ``default``.
+    context's, then ``default``. ``strict_tls``: whether certificates are verified as strictly as Python 3.13 does by
+    default, which those of older clusters do not pass; by default ``SINGLETON_JOBS_STRICT_TLS``, then Python's default.
     """
 
-    def __init__(self, *, namespace: str | None = None, context: str | None = None) -> None:
-        credentials = find_credentials(context)
+    def __init__(
+        self, *, namespace: str | None = None, context: str | None = None, strict_tls: bool | None = None
+    ) -> None:
+        credentials = find_credentials(context, strictness(strict_tls))
         self.namespace = namespace_name(
             namespace or os.environ.get("SINGLETON_JOBS_NAMESPACE") or credentials.namespace or "default"
         )
         self.address = credentials.address
+        self.proxy = credentials.proxy
         self.key = f"{self.address}/namespaces/{self.namespace}"
         self.server = ApiServer(credentials)
 
@@ -43,7 +48,8 @@ class KubernetesStore:
 
     def describe(self) -> str:
         """The store's name, for people."""
-        return f"Kubernetes namespace {self.namespace} at {self.address}"
+        via = f" through the proxy {self.proxy.url}" if self.proxy else ""
+        return f"Kubernetes namespace {self.namespace} at {self.address}{via}"
 
     async def list_leases(self) -> dict[str, Stored | StoreError]:
         """Every Lease of the namespace by name, from one request; an error for one that cannot be read.

@@ -31,53 +31,93 @@ def write_signing_key(directory: Path) -> tuple[Path, Path]:
     return private, public
 
 
-def write_server_certificate(directory: Path) -> tuple[Path, Path, Path]:
-    """A certificate for this machine's loopback names; returns (its CA's file, chain file, key file).
+class Authority:
+    """Signs certificates with its own.
 
-    With a CA of its own and key identifiers: newer Pythons verify strictly, a bare self-signed leaf fails.
+    Without ``identifiers`` it and they name no keys, like those of older clusters: the strict verification that
+    Python 3.13 turned on refuses them, and nothing else does.
     """
-    now = datetime.datetime.now(datetime.UTC)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "singleton-jobs test CA")])
-    ca_identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
 
-    def builder(subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        return (
+    def __init__(self, *, identifiers: bool = True) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "singleton-jobs test CA")])
+        self._identifiers = identifiers
+        certificate = (
+            self._builder(self._name, self._key.public_key(), datetime.timedelta(days=30))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(certificates=True), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.pem = certificate.public_bytes(serialization.Encoding.PEM)
+
+    def server(self) -> tuple[bytes, bytes]:
+        """Certificate and key for this machine's loopback names."""
+        names: list[x509.GeneralName] = [
+            x509.DNSName("localhost"),
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+            x509.IPAddress(ipaddress.ip_address("::1")),
+        ]
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        return self._issue(subject, ExtendedKeyUsageOID.SERVER_AUTH, names, datetime.timedelta(days=30))
+
+    def client(self, user: str, group: str, *, ends_in: datetime.timedelta) -> tuple[bytes, bytes]:
+        """Certificate and key for one who is this user, of this group, to an API server that trusts this authority."""
+        subject = x509.Name(
+            [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group), x509.NameAttribute(NameOID.COMMON_NAME, user)]
+        )
+        return self._issue(subject, ExtendedKeyUsageOID.CLIENT_AUTH, [], ends_in)
+
+    def _issue(
+        self,
+        subject: x509.Name,
+        usage: x509.ObjectIdentifier,
+        names: list[x509.GeneralName],
+        ends_in: datetime.timedelta,
+    ) -> tuple[bytes, bytes]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(subject, key.public_key(), ends_in)
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        leaf = (
+            builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return leaf.public_bytes(serialization.Encoding.PEM), _private_pem(key)
+
+    def _builder(
+        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, ends_in: datetime.timedelta
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(ca_name)
+            .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=30))
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_identifier), critical=False
-            )
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + ends_in)
         )
+        if not self._identifiers:
+            return builder
+        own = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        return builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False
+        ).add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own), critical=False)
 
-    ca = (
-        builder(ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(certificates=True), critical=True)
-        .sign(ca_key, hashes.SHA256())
-    )
-    names: list[x509.GeneralName] = [
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-    ]
-    leaf = (
-        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), key.public_key())
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
+
+def write_server_certificate(directory: Path, *, identifiers: bool = True) -> tuple[Path, Path, Path]:
+    """A certificate for this machine's loopback names; returns (its CA's file, chain file, key file).
+
+    With a CA of its own: a bare self-signed leaf fails where Python verifies strictly.
+    """
+    authority = Authority(identifiers=identifiers)
     ca_file, chain_file, key_file = directory / "ca.crt", directory / "server.crt", directory / "server.key"
-    ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    chain_file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(_private_pem(key))
+    ca_file.write_bytes(authority.pem)
+    certificate, key = authority.server()
+    chain_file.write_bytes(certificate)
+    key_file.write_bytes(key)
     return ca_file, chain_file, key_file
 
 

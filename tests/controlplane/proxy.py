@@ -40,9 +40,11 @@ class Seen(NamedTuple):
 class Proxy:
     """Clients connect to `url` with `ca_file`; `on(…)` makes rules, `refuse`, `partition` … break it all."""
 
-    def __init__(self, upstream: Endpoint, directory: Path, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, upstream: Endpoint, directory: Path, host: str = "127.0.0.1", *, identifiers: bool = True
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.ca_file, certificate, key = write_server_certificate(directory)
+        self.ca_file, certificate, key = write_server_certificate(directory, identifiers=identifiers)
         self.rules = RuleBook()
         self.errors: list[BaseException] = []  # bugs of the proxy itself, not faults of the network
         self.connections = 0  # accepted so far
@@ -66,7 +68,8 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"https://{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"https://{host}:{self._port}"
 
     @property
     def requests(self) -> list[Seen]:
@@ -161,7 +164,7 @@ class Proxy:
 
     async def _accept(self) -> None:
         if self._accepting is None:
-            listener = socket.socket()
+            listener = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._host, self._port))
             listener.listen(128)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from .binary import Programs, find_or_build
-from .certs import write_server_certificate, write_signing_key
+from .certs import Authority, write_server_certificate, write_signing_key
 from .process import Process, free_ports
 
 READY_TIMEOUT = 60.0
@@ -44,6 +44,9 @@ class ControlPlane:
         etcd_port, peer_port, self.port = free_ports(3)
         self.ca_file, certificate, key = write_server_certificate(directory)
         private, public = write_signing_key(directory)
+        self.client_authority = Authority()
+        clients = directory / "clients.crt"
+        clients.write_bytes(self.client_authority.pem)
         tokens = directory / "tokens.csv"
         tokens.write_text(f'{self.admin_token},admin,admin,"system:masters"\n')
         etcd_url, peer_url = f"http://127.0.0.1:{etcd_port}", f"http://127.0.0.1:{peer_port}"
@@ -69,6 +72,7 @@ class ControlPlane:
             "service-account-signing-key-file": private,
             "service-account-issuer": "https://kubernetes.default.svc",
             "token-auth-file": tokens,
+            "client-ca-file": clients,
             "authorization-mode": "RBAC",
             "service-cluster-ip-range": "10.0.0.0/24",
             "disable-admission-plugins": "ServiceAccount",

@@ -7,7 +7,8 @@ import pytest
 
 from singleton_jobs import ConfigError
 from singleton_jobs.locks import credentials
-from singleton_jobs.locks.credentials import Kubeconfig, ServiceAccount, find_credentials
+from singleton_jobs.locks.credentials import ServiceAccount, find_credentials
+from singleton_jobs.locks.kubeconfig import Kubeconfig
 
 
 @pytest.fixture

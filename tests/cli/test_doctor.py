@@ -12,6 +12,8 @@ from controlplane.admin import Admin
 from controlplane.fixtures import MakePod
 from controlplane.pod import lease_role
 from controlplane.proxy import Proxy
+from controlplane.server import ControlPlane
+from controlplane.tunnel import Tunnel
 from singleton_jobs import Replica
 
 
@@ -62,6 +64,7 @@ def test_json(file: str):
         ({"SINGLETON_JOBS_STORE": "redis://x"}, "store", "is not one of"),
         ({"SINGLETON_JOBS_STORE": "sqlite:////proc/nowhere/x"}, "store", "SQLite file"),
         ({"SINGLETON_JOBS_STORE": "kubernetes:", "KUBECONFIG": "/nowhere"}, "store", "needs a pod to run in"),
+        ({"SINGLETON_JOBS_STORE": "kubernetes:", "SINGLETON_JOBS_STRICT_TLS": "no"}, "store", "must be true or false"),
     ],
 )
 def test_what_cannot_work_is_a_finding_with_a_cure(environment: dict[str, str], what: str, says: str):
@@ -99,6 +102,34 @@ def test_a_server_that_is_away_is_a_finding(make_pod: MakePod, proxy: Proxy):
     assert printed.status == 1
     assert levels(printed)["store"] == "fail"
     assert "cannot be reached" in printed.output
+
+
+@pytest.mark.e2e
+def test_the_proxy_that_is_asked_is_named(make_pod: MakePod, control_plane: ControlPlane):
+    pod = make_pod("pod-a")
+    with Tunnel(control_plane.url) as tunnel:
+        env = {"HTTPS_PROXY": f"http://me:secret@{tunnel.address}", "COLUMNS": "300"}
+        printed = call("doctor", "nightly", **env, **pod.env)
+        assert (printed.status, levels(printed)["proxy"]) == (0, "ok"), printed
+        assert f"proxy: {tunnel.url}, from the environment" in printed.output
+        assert "secret" not in printed.output
+        assert tunnel.asked
+    printed = call("doctor", "nightly", **env, **pod.env)
+    assert (printed.status, levels(printed)["store"]) == (1, "fail")
+    assert f"through the proxy {tunnel.url}" in printed.output
+
+
+@pytest.mark.e2e
+def test_a_certificate_authority_that_is_too_old_is_told_with_the_setting_that_helps(
+    make_pod: MakePod, control_plane: ControlPlane, tmp_path: Path
+):
+    with Proxy(control_plane, tmp_path / "old", identifiers=False) as old:
+        pod = make_pod("pod-a", server=old)
+        printed = call("doctor", "nightly", COLUMNS="300", SINGLETON_JOBS_STRICT_TLS="true", **pod.env)
+        assert (printed.status, levels(printed)["store"]) == (1, "fail")
+        assert "Missing Authority Key Identifier" in printed.output
+        [cure] = re.findall("-> (.*)", printed.output)
+        assert "set SINGLETON_JOBS_STRICT_TLS=false" in cure
 
 
 @pytest.mark.e2e

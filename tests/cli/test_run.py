@@ -228,6 +228,13 @@ def test_a_child_that_ends_by_itself_ends_run_with_its_status(run: Start, file: 
 
 
 @pytest.mark.e2e
+def test_a_proxy_that_is_not_for_this_server_is_not_asked(make_pod: MakePod) -> None:
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "10.0.0.0/8,127.0.0.0/8"}
+    printed = call(*RUN, "--", "echo", "led", **nowhere, **make_pod("pod-a").env)
+    assert (printed.status, printed.output) == (0, "led\n"), printed
+
+
+@pytest.mark.e2e
 def test_other_signals_pass_through(run: Start, file: Path) -> None:
     program = run("pod-a")
     first(file)

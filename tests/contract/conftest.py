@@ -3,10 +3,13 @@
 import asyncio
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from contract.shelves import LeaseShelf, MemoryShelf, Shelf, SQLiteShelf
+from controlplane.proxy import Proxy
+from controlplane.server import ControlPlane
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,6 +39,14 @@ def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
         sqlite.close()
     else:
         yield request.getfixturevalue("lease_shelf")
+
+
+@pytest.fixture
+def proxy(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Proxy]:
+    """With certificates like those of older clusters, which newer Pythons refuse unless they are told otherwise."""
+    with Proxy(control_plane, tmp_path / "proxy", identifiers=False) as started:
+        yield started
+    assert not started.errors, started.errors
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ class LeaseShelf:
         self.admin = admin
         self.namespace = namespace
         self.proxy = proxy
-        self.store = KubernetesStore(namespace=namespace)
+        self.store = KubernetesStore(namespace=namespace, strict_tls=False)
 
     def lock(self, lease: str = "nightly", identity: str = "me_1") -> ResourceLock:
         return self.store.lock(lease, identity)

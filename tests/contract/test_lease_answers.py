@@ -115,7 +115,7 @@ async def test_a_swap_names_version_and_uid_and_leaves_managed_fields_out(shelf)
 
 
 async def test_a_missing_namespace_is_no_missing_lease(shelf):
-    store = KubernetesStore(namespace="not-there")
+    store = KubernetesStore(namespace="not-there", strict_tls=False)
     try:
         error = await failure(store.lock("nightly", "me_1").create(RECORD))
     finally:
@@ -126,7 +126,7 @@ async def test_a_missing_namespace_is_no_missing_lease(shelf):
 async def test_denied_access_names_the_role_to_apply(shelf, make_pod, monkeypatch):
     pod = make_pod(roles=[], server=shelf.proxy, service_account="nobody")
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(pod.kubeconfig))
-    store = KubernetesStore()
+    store = KubernetesStore(strict_tls=False)
     try:
         error = await failure(store.lock("nightly", "me_1").get())
     finally:

@@ -115,8 +115,8 @@ MUTANTS = [
         "lost-answer-is-certain",
         "a write whose connection dropped counts as not done",
         KUBE,
-        'raise StoreError(f"{method} {path}: {type(error).__name__}: {error}") from error',
-        'raise StoreError(f"{method} {path}: {type(error).__name__}: {error}", outcome="not done") from error',
+        'raise StoreError(f"{method} {path}{via}: {type(error).__name__}: {error}") from error',
+        'raise StoreError(f"{method} {path}{via}: {type(error).__name__}: {error}", outcome="not done") from error',
         (REQUESTS,),
     ),
     Mutant(
@@ -162,6 +162,15 @@ MUTANTS = [
         KUBE,
         "                    if access is self._access:\n                        self._refused = True\n",
         "",
+        (REQUESTS,),
+    ),
+    Mutant(
+        17,
+        "refused-connection-kept",
+        "a connection outlives the client certificate that was refused on it",
+        KUBE,
+        "if kept and kept.tls is not access.tls:",
+        "if False:",
         (REQUESTS,),
     ),
     Mutant(

@@ -2,6 +2,8 @@
 
 python -m package            lowest on the oldest Python, newest on the newest, everything once on those between
 python -m package --all      every combination
+
+On the newest Python the stores' contract is tested as well: it verifies certificates more strictly than the oldest.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from controlplane.admin import Admin
 from controlplane.binary import find_or_build
 from controlplane.pod import Pod
+from controlplane.proxy import Proxy
 from controlplane.server import ControlPlane
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +90,23 @@ def install_and_try(wheel: Path, python: str, resolution: str, extra: str, envir
     return None
 
 
+def test_contract(wheel: Path, python: str) -> str | None:
+    """What went wrong, if anything did."""
+    with tempfile.TemporaryDirectory() as folder:
+        interpreter = str(Path(folder) / "venv/bin/python")
+        needs = [f"singleton-jobs @ {wheel.as_uri()}", "pytest", "pytest-timeout", "cryptography"]
+        test = [interpreter, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract"]
+        for command in (
+            [UV, "venv", "--quiet", "--python", python, Path(folder) / "venv"],
+            [UV, "pip", "install", "--quiet", "--python", interpreter, *needs],
+            test,
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+            if done.returncode:
+                return f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+    return None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="package", description=__doc__)
     parser.add_argument("--all", action="store_true", help="every combination")
@@ -95,24 +115,33 @@ def main() -> None:
     check_contents(wheel)
     pythons = interpreters()
     failed, began = False, time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, ControlPlane(Path(folder) / "cp", find_or_build()) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ControlPlane(Path(folder) / "cp", find_or_build()) as server,
+        Proxy(server, Path(folder) / "old", identifiers=False) as old,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
         admin = Admin(server, server.admin_token)
         admin.create_namespace("matrix")
         pod = Pod.create(admin, "matrix", "smoke", directory=Path(folder) / "pod")
+        in_old = Pod.create(admin, "matrix", "smoke-old", server=old, directory=Path(folder) / "old-pod")
         clean = {name: value for name, value in os.environ.items() if not re.match("SINGLETON_JOBS|PYTHON", name)}
-        chosen = combinations(list(pythons), all_of_them=arguments.all)
-
-        def work(python: str, resolution: str, extra: str) -> str | None:
-            return install_and_try(wheel, pythons[python], resolution, extra, clean | pod.env)
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for combination, wrong in zip(chosen, pool.map(work, *zip(*chosen, strict=True)), strict=True):
-                python, resolution, extra = combination
-                print(f"{python:5} {resolution:14} {extra or '-':12} {'FAILED' if wrong else 'ok'}", flush=True)
-                failed = failed or wrong is not None
-                if wrong:
-                    print(wrong, flush=True)
-    print(f"{len(chosen)} of them in {time.monotonic() - began:.0f} s, on Python {', '.join(pythons)}")
+        clean |= pod.env | {"OLD_CLUSTER": str(in_old.kubeconfig)}
+        jobs = {
+            f"{python:5} {resolution:14} {extra or '-':12}": pool.submit(
+                install_and_try, wheel, pythons[python], resolution, extra, clean
+            )
+            for python, resolution, extra in combinations(list(pythons), all_of_them=arguments.all)
+        }
+        newest = max(pythons)
+        jobs[f"{newest:5} {NEWEST:14} {'contract':12}"] = pool.submit(test_contract, wheel, pythons[newest])
+        for job, done in jobs.items():
+            wrong = done.result()
+            print(f"{job} {'FAILED' if wrong else 'ok'}", flush=True)
+            failed = failed or wrong is not None
+            if wrong:
+                print(wrong, flush=True)
+    print(f"{len(jobs)} of them in {time.monotonic() - began:.0f} s, on Python {', '.join(pythons)}")
     sys.exit(failed)
 
 

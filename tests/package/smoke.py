@@ -1,5 +1,7 @@
 """Run by a Python that has the wheel and what it asked for, nothing else: smoke.py [EXTRA]"""
 
+import inspect
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,7 +10,9 @@ import uuid
 from pathlib import Path
 
 import singleton_jobs
+from kubernetes.client import Configuration
 from singleton_jobs import Config, LeaseLocker, Replica, configure
+from singleton_jobs.locks.kubeconfig import OF_NO_MATTER, REFUSED, USED
 
 extra = sys.argv[1]
 lease = f"smoke-{uuid.uuid4().hex[:8]}"
@@ -26,6 +30,17 @@ configure(config=Config(lease_duration=5))  # the store is the real API server's
 with LeaseLocker(f"{lease}-lock").hold(timeout=10) as term:
     assert term.fencing_token > 0
 assert "would lead at once" in subprocess.check_output([command, "doctor", lease], text=True)
+fields = {*vars(Configuration()), *inspect.signature(Configuration).parameters}
+unknown = {name for name in fields if not name.startswith("_")} - USED - REFUSED - OF_NO_MATTER
+assert not unknown, unknown
+
+old = os.environ | {"KUBECONFIG": os.environ["OLD_CLUSTER"]}  # whose certificates strict verification refuses
+asked = subprocess.run([command, "doctor", lease], env=old, capture_output=True, text=True)
+told = asked.returncode == 1 and "set SINGLETON_JOBS_STRICT_TLS=false" in asked.stdout
+assert told if sys.version_info >= (3, 13) else asked.returncode == 0, asked
+lenient = old | {"SINGLETON_JOBS_STRICT_TLS": "false"}
+assert "would lead at once" in subprocess.check_output([command, "doctor", lease], env=lenient, text=True)
+
 ran = subprocess.check_output([command, "run", "--lease", f"{lease}-run", "--", "echo", "ran"], text=True)
 assert ran == "ran\n", ran
 

@@ -192,6 +192,20 @@ def test_refused_credentials_are_read_anew_once():
     assert len(desk.requests) == 2
 
 
+def test_refused_credentials_are_followed_by_a_connection_with_the_new_ones():
+    _, desk = at_the_desk([(401, {}), (200, LEASE)], get)
+    assert desk.connections == 2  # a client certificate belongs to its connection
+
+
+def test_connections_are_kept_while_nothing_is_refused():
+    async def thrice(lock):
+        for _ in range(3):
+            await lock.get()
+
+    _, desk = at_the_desk([(200, LEASE)], thrice)
+    assert desk.connections == 1
+
+
 def test_denied_access_names_the_role():
     error, _ = failing([(403, {"message": "forbidden"})], get)
     assert isinstance(error, AccessDenied)

@@ -145,10 +145,13 @@ def _choose(context: str | None) -> _Chosen:
     from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
 
     path = os.environ.get("KUBECONFIG") or KUBE_CONFIG_DEFAULT_LOCATION
-    merged = KubeConfigMerger(path).config
+    merger = KubeConfigMerger(path)
+    merged = merger.config
     if merged is None:
         raise ConfigException(f"there is no file at {path}")
-    name = context or merged.safe_get("current-context")
+    # the first that there is, as for kubectl; the official client takes the last, which may be another cluster's
+    currents = (config.get("current-context") for config in merger.config_files.values())
+    name = context or next(filter(None, currents), None)
     if not name:
         known = ", ".join(str(node.value["name"]) for node in merged.value["contexts"]) or "none"
         raise ConfigException(f"{path} has no current-context: name one with kubernetes:?context=NAME, of {known}")

@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import os
 
 import pytest
 from kubernetes.client import Configuration
@@ -138,6 +139,23 @@ def test_no_current_context_is_a_question_of_which(kubeconfig, tmp_path, current
     (tmp_path / "kubeconfig").write_text(json.dumps(whole))
     with pytest.raises(ConfigError, match=r"no current-context.*kubernetes:\?context=NAME, of dev"):
         Kubeconfig(None)
+
+
+@pytest.mark.parametrize("first", ["a", "none:a", "empty:a"])
+def test_of_merged_files_the_first_that_names_a_current_context_counts_as_for_kubectl(
+    kubeconfig, tmp_path, monkeypatch, first
+):
+    for name, current in [("a", {"current-context": "a"}), ("empty", {"current-context": ""}), ("none", {})]:
+        whole = {
+            "clusters": [{"name": name, "cluster": {"server": f"https://{name}.example"}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "namespace": f"of-{name}"}}],
+        }
+        (tmp_path / name).write_text(json.dumps(whole | current))
+    files = [*first.split(":"), "kubeconfig"]  # whose own is "dev"
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(str(tmp_path / name) for name in files))
+    found = Kubeconfig(None)
+    assert (found.address, found.namespace) == ("https://a.example", "of-a")
+    assert found.load(anew=False).address == "https://a.example"
 
 
 @pytest.mark.parametrize(("word", "strict"), [("true", True), ("false", False), ("", None), (None, None)])

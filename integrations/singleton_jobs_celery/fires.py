@@ -11,10 +11,11 @@ from celery.beat import ScheduleEntry
 from singleton_jobs import ConfigError, Leadership, LeadershipLost, Term
 from singleton_jobs.claiming import ClaimingCandidacy
 from singleton_jobs.events import FireSkipped
-from singleton_jobs.ledger import LIMIT, Claim, Mark, advance, aftermath, size
+from singleton_jobs.ledger import AHEAD, LIMIT, Claim, Mark, advance, aftermath, size
 from singleton_jobs.signals import run_blocking
 
-from .inner import Inner, last_run
+from .inner import EQUAL, Inner, last_run
+from .schedule import next_due
 
 __all__ = ["Fires", "Planned", "refuse_too_many"]
 
@@ -48,6 +49,7 @@ class Fires:
     def hand_over(self, entries: Iterable[ScheduleEntry], now: datetime) -> None:
         """Have ``entries`` go on from what the ledger says; those that it does not know get a mark."""
         marks, new = self._candidacy.marks(), {}
+        self._inner.look(now)
         for entry in entries:
             key = KEY + entry.name
             self._leadership.jobs.add(key)  # it may be new
@@ -58,7 +60,9 @@ class Fires:
                     self._inner.restore(entry, planned.before, (planned.claim.runs or 1) - 1)
                 continue
             refused = self._refused.get(entry.name)
-            if mark:
+            if mark and (begun := self._begun(entry, mark, now)):
+                self._inner.restore(entry, begun, None)
+            elif mark:
                 self._inner.restore(entry, max(mark.fire, refused) if refused else mark.fire, mark.runs)
             elif refused:
                 self._inner.restore(entry, refused, None)
@@ -134,6 +138,14 @@ class Fires:
             return None
         claim = Claim(KEY + entry.name, fire, self._leadership.replica.nonce(), runs=entry.total_run_count + 1)
         return Planned(claim, now, last_run(entry))
+
+    def _begun(self, entry: ScheduleEntry, mark: Mark, now: datetime) -> datetime | None:
+        """When ``entry`` has begun anew, if that is why nobody claimed what was due: it was not there to be missed."""
+        begun = self._inner.begun(entry, mark)
+        if begun is None or not mark.fire + EQUAL < begun <= now + AHEAD:
+            return None
+        missed = next_due(entry.schedule, mark.fire)
+        return begun if missed and missed <= begun else None
 
     def _left(self, name: str, mark: Mark | None) -> Planned | None:
         """What an ended term has left, if it may still be sent."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from heapq import heapify
 from typing import Any
 
-from celery.beat import ScheduleEntry, Scheduler
+from celery.beat import ScheduleEntry
 
-from singleton_jobs.ledger import INSTANT
+from singleton_jobs.ledger import Mark
 
-from .schedule import latest_due, next_due
+from .schedule import latest_due, next_due, resumed
 
-__all__ = ["Inner", "inner_of"]
+__all__ = ["EQUAL", "Inner", "last_run", "utc"]
+
+logger = logging.getLogger("singleton_jobs")
 
 HandOver = Callable[[Iterable[ScheduleEntry], datetime], None]
 
@@ -25,6 +29,7 @@ class Inner:
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
+        self._stuck: set[str] = set()  # entries of which people have been told
 
     def names(self) -> Iterable[str]:
         """Of all entries."""
@@ -62,10 +67,43 @@ class Inner:
         last = last_run(entry)
         if last is None:
             return now
-        following = next_due(entry.schedule, last)
-        if following is not None and following <= last:
-            return None
-        return latest_due(entry.schedule, last, now) or now
+        return None if self.is_stuck(entry) else latest_due(entry.schedule, last, now) or now
+
+    def is_stuck(self, entry: ScheduleEntry) -> bool:
+        """Whether its schedule names no time after its last fire, but that or an earlier one; tells people, once."""
+        last = last_run(entry)
+        following = last and next_due(entry.schedule, last)
+        if not last or following is None or following > last:
+            return False
+        if entry.name not in self._stuck:
+            self._stuck.add(entry.name)
+            logger.warning(
+                "entry %r is not sent any more: after its fire of %s its schedule %r names %s, which is no later. Give "
+                "it a schedule or time that lies ahead",
+                entry.name,
+                last.isoformat(),
+                entry.schedule,
+                following.isoformat(),
+            )
+        return True
+
+    def drop_stuck(self) -> None:
+        """Take entries that are stuck off the heap: before Celery 5.7 those behind them would wait for ever."""
+        self._scheduler._heap = [event for event in self._scheduler._heap if not self.is_stuck(event[2])]
+        heapify(self._scheduler._heap)
+
+    def is_configured(self, entry: ScheduleEntry) -> bool:
+        """Whether beat makes it at each start, from its configuration."""
+        return entry.name in self._scheduler.app.conf.beat_schedule
+
+    def look(self, now: datetime) -> None:
+        """Entries are about to be handed over."""
+
+    def begun(self, entry: ScheduleEntry, mark: Mark) -> datetime | None:
+        """From when the state of ``entry`` has it go on: a later time than its ``mark`` is that of a fire that was sent
+        without a claim, or of its coming back. None if it does not say.
+        """
+        return last_run(entry) if entry.total_run_count else None
 
     def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
         """What is to count as the last fire of an entry that was never claimed: nothing in the past is sent."""
@@ -79,85 +117,14 @@ class Inner:
 
     def restore(self, entry: ScheduleEntry, last: datetime, count: int | None) -> None:
         """Have ``entry`` go on from its last fire, its ``count``-th."""
-        entry.last_run_at = like(entry, last)
+        entry.last_run_at = self._stored(entry, resumed(entry.schedule, last))
         if count is not None:
             entry.total_run_count = count
 
-
-class DatabaseInner(Inner):
-    """django-celery-beat's: the state is in the entries' models, too, which it writes now and then."""
-
-    def names(self) -> Iterable[str]:
-        from django.db import close_old_connections
-
-        close_old_connections()  # a follower's has been idle for long
-        return list(self._scheduler.Model.objects.enabled().values_list("name", flat=True))  # also those of other hours
-
-    def forget(self) -> None:
-        super().forget()
-        self._scheduler._dirty.clear()
-        self._scheduler._initial_read = True
-
-    def nominal(self, entry: ScheduleEntry, now: datetime) -> datetime | None:
-        fire, start = super().nominal(entry, now), entry.model.start_time
-        return max(fire, utc(start)) if fire and start and utc(start) <= now else fire
-
-    def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
-        clocked, last = entry.model.clocked, last_run(entry)
-        if clocked and last:  # "at once" is what some are made for
-            return min(last, utc(clocked.clocked_time) - INSTANT)
-        return super().first(entry, now)
-
-    def restore(self, entry: ScheduleEntry, last: datetime, count: int | None) -> None:
-        model = entry.model
-        if model.one_off and not model.total_run_count and model.date_changed and utc(model.date_changed) > last:
-            count = None  # somebody has enabled it once more
-        super().restore(entry, last, count)
-        model.last_run_at, model.total_run_count = entry.last_run_at, entry.total_run_count
-
-
-class RedBeatInner(Inner):
-    """RedBeat's: the state is in Redis, and no heap is used; its own lock is off, since the lease decides."""
-
-    def __init__(self, scheduler: Any) -> None:
-        super().__init__(scheduler)
-        scheduler.lock_key = None
-
-    def names(self) -> Iterable[str]:
-        from redbeat.schedulers import get_redis
-
-        app = self._scheduler.app
-        keys = get_redis(app).zrange(app.redbeat_conf.schedule_key, 0, -1)
-        return [key.removeprefix(app.redbeat_conf.key_prefix) for key in keys]
-
-    def disconnect(self) -> None:
-        super().disconnect()
-        self._scheduler.__dict__.pop("_maybe_due_kwargs", None)
-
-    def candidates(self, hand_over: HandOver, now: datetime) -> list[ScheduleEntry]:
-        entries = list(self._scheduler.schedule.values())
-        hand_over(entries, now)
-        return entries
-
-    def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
-        return last_run(entry) or now  # Redis was told of each fire before its message was sent
-
-    def restore(self, entry: ScheduleEntry, last: datetime, count: int | None) -> None:
-        known = last_run(entry)
-        if known and abs(known - last) < EQUAL and count in (None, entry.total_run_count):
-            return
-        super().restore(entry, last, count)
-        entry._next_instance(last_run_at=entry.last_run_at, only_update_last_run_at=True)
-
-
-def inner_of(scheduler: Scheduler) -> Inner:
-    """What there is to know of ``scheduler``."""
-    kinds = {f"{kind.__module__}:{kind.__name__}" for kind in type(scheduler).__mro__}
-    if "django_celery_beat.schedulers:DatabaseScheduler" in kinds:
-        return DatabaseInner(scheduler)
-    if "redbeat.schedulers:RedBeatScheduler" in kinds:
-        return RedBeatInner(scheduler)
-    return Inner(scheduler)
+    def _stored(self, entry: ScheduleEntry, time: datetime) -> datetime:
+        """``time`` in the form in which the scheduler stores an entry's last run."""
+        zone = entry.default_now().tzinfo
+        return time.astimezone(zone) if zone else time.replace(tzinfo=None)
 
 
 def last_run(entry: ScheduleEntry) -> datetime | None:
@@ -168,9 +135,3 @@ def last_run(entry: ScheduleEntry) -> datetime | None:
 def utc(time: datetime) -> datetime:
     """``time`` in UTC; where it says no zone, Celery means UTC."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
-def like(entry: ScheduleEntry, time: datetime) -> datetime:
-    """``time`` in the form of the entry's own clock."""
-    zone = entry.default_now().tzinfo
-    return time.astimezone(zone) if zone else time.replace(tzinfo=None)

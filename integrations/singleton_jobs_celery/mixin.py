@@ -16,9 +16,10 @@ from kombu.exceptions import OperationalError
 
 from singleton_jobs import LeadershipLost, NotLeader, Term
 
+from .adapters import inner_of
 from .deferral import Deferral
 from .fires import Fires, refuse_too_many
-from .inner import Inner, inner_of
+from .inner import Inner
 from .post import Post
 from .schedule import next_due
 from .sending import Abandoned, Message, Sending
@@ -87,6 +88,8 @@ class SingletonMixin(Scheduler):
         if self._dispatching:
             self._fires.hand_over(self.schedule.values(), datetime.now(UTC))
         super().populate_heap(*args, **options)
+        if self._dispatching:
+            self._inner.drop_stuck()
 
     def is_due(self, entry: ScheduleEntry) -> tuple[bool, float]:
         """Whether ``entry`` is due, and in how many seconds to look again: at its next nominal time."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from celery.schedules import BaseSchedule, schedule
 
-__all__ = ["latest_due", "next_due"]
+from singleton_jobs.ledger import INSTANT
+
+__all__ = ["latest_due", "next_due", "resumed"]
 
 SPANS = tuple(timedelta(minutes=2**power) for power in range(24))  # from a minute to sixteen years
+HOUR_TWICE = timedelta(hours=3)  # longer than any time that clocks show twice
 
 Following = Callable[[datetime], datetime | None]
 
 
 def next_due(schedule: BaseSchedule, last: datetime) -> datetime | None:
-    """The first fire after ``last`` (UTC); None if there is none."""
+    """The first fire after ``last`` (UTC), if any. One no later than ``last`` is named for ever."""
     if _is_plain(schedule):
         fire: datetime = last + schedule.run_every
         return fire
@@ -43,8 +46,33 @@ def latest_due(schedule: BaseSchedule, last: datetime, now: datetime) -> datetim
     return first
 
 
+def resumed(schedule: BaseSchedule, last: datetime) -> datetime:
+    """From when Celery is to be asked for the fire after ``last`` (UTC): later, if it would name one before that.
+
+    In the second pass of an hour that clocks show twice, a crontab names times of the first. It goes on from the end
+    of that hour, since all of them were due in the first pass.
+    """
+    if _is_plain(schedule) or not last.astimezone(schedule.tz).fold:
+        return last
+    fire = _asking(schedule)(last)
+    return last if fire is None or fire > last else _second_pass_ends(last, schedule.tz)
+
+
 def _following(schedule: BaseSchedule) -> Following:
-    """What fire comes after another, by a copy of ``schedule`` whose clock shows the time of the first.
+    """What fire comes after another, if one does."""
+    ask = _asking(schedule)
+
+    def following(last: datetime) -> datetime | None:
+        fire = ask(last)
+        if fire is not None and fire <= last and last.astimezone(schedule.tz).fold:
+            return ask(_second_pass_ends(last, schedule.tz))
+        return fire
+
+    return following
+
+
+def _asking(schedule: BaseSchedule) -> Following:
+    """What Celery names after a fire, by a copy of ``schedule`` whose clock shows the time of that fire.
 
     So the answer depends on nothing else. Celery's own clock makes a difference before 5.7: a crontab that ran last
     on another day leaves out the rest of that hour.
@@ -52,7 +80,7 @@ def _following(schedule: BaseSchedule) -> Following:
     frozen: BaseSchedule = object.__new__(type(schedule))
     frozen.__dict__.update(schedule.__dict__)
 
-    def following(last: datetime) -> datetime | None:
+    def ask(last: datetime) -> datetime | None:
         local = last.astimezone(schedule.tz)
         frozen.nowfun = lambda: local
         try:
@@ -61,7 +89,19 @@ def _following(schedule: BaseSchedule) -> Following:
             return None
         return None if left is None else last + left
 
-    return following
+    return ask
+
+
+def _second_pass_ends(time: datetime, zone: tzinfo) -> datetime:
+    """The last instant at which clocks of ``zone`` show for the second time what they have shown before."""
+    last, first = time, time + HOUR_TWICE
+    while first - last > INSTANT:
+        middle = last + (first - last) // 2
+        if middle.astimezone(zone).fold:
+            last = middle
+        else:
+            first = middle
+    return last
 
 
 def _bases(first: datetime, now: datetime) -> Iterator[datetime]:

@@ -15,7 +15,7 @@ from celery.beat import ScheduleEntry
 
 from singleton_jobs.ledger import INSTANT, Mark
 
-from .inner import Inner, last_run
+from .inner import Inner, last_run, utc
 
 __all__ = ["DatabaseInner"]
 
@@ -100,16 +100,23 @@ def _has_never_run(model: Any) -> bool:
 
 
 def _declare(entry: ScheduleEntry) -> None:
-    """Say the zone of what Celery would take for UTC, or for its own zone."""
+    """Say the zone of what Celery would take for UTC; and its scheduler, of what it compares with UTC."""
+    from django.conf import settings
+    from django.utils import timezone
+
     model = entry.model
+    if settings.USE_TZ:
+        return
     if model.clocked:
         entry.schedule.clocked_time = _aware(model.clocked.clocked_time)
     if model.expires:
         entry.options["expires"] = _aware(model.expires)
+    entry._default_now = timezone.now  # in TIME_ZONE, as are the start_time and expires that it is compared with
+    model.due_start_time = lambda _: model.start_time  # its own has a zone, which cannot be compared
 
 
 def _aware(time: datetime | None) -> Any:
-    """A time as Django stores it, with its zone."""
+    """A time as Django stores it, in UTC."""
     from django.utils import timezone
 
-    return timezone.make_aware(time) if time and timezone.is_naive(time) else time
+    return utc(timezone.make_aware(time) if timezone.is_naive(time) else time) if time else None

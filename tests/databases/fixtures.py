@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from .mariadb import MariaDB, MariaDBMissing
 from .postgresql import PostgreSQL, PostgreSQLMissing
 from .redis_server import Redis, RedisMissing
 
@@ -30,6 +31,17 @@ def postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
     """A new database for this test."""
     yield postgresql.create_database()
     postgresql.recover()
+
+
+@pytest.fixture(scope="session")
+def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB]:
+    """One MariaDB server per test process."""
+    try:
+        server = MariaDB()
+    except MariaDBMissing as error:
+        _skip_loudly(request, "MARIADB", error)
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # kubernetes 37.0.2 (the official Python client), Python 3.11.
 #
-# A kubeconfig's user may act as another: `as` and `as-groups`, which kubectl and client-go send as the headers
-# Impersonate-User and Impersonate-Group (client-go 0.37.2 does), so that the rights of that other user count.
-# Administrators use it to lay their own rights down. The official Python client reads the same file without a word and sends neither header: what is
-# tried out as "jane" is done with all the rights of the token's owner.
+# A kubeconfig's user may act as another: `as` and `as-groups`, which kubectl and client-go (0.37.2) send as the headers
+# Impersonate-User and Impersonate-Group, so that the rights of that other user count. Administrators use it to work
+# with fewer rights than their own. The official Python client reads the same file without a word and sends neither
+# header: what is tried out as "jane" is done with all the rights of the token's owner.
 #
 # Seen:
 #   kubernetes 37.0.2

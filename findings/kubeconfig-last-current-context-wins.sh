@@ -4,8 +4,8 @@
 # KUBECONFIG may name several files, which are merged. kubectl and client-go let the first file that sets a value win, so
 # that with KUBECONFIG=staging:production they speak to staging (client-go 0.37.2: to the first in all three cases below).
 # The official Python client merges clusters, contexts and users by the same rule, but takes current-context from the
-# last file that has one: the same two files in the same environment lead it to production. An empty current-context in the last file (as `kubectl config unset` leaves it)
-# hides the first file's altogether.
+# last file that has one: the same two files in the same environment lead it to production. An empty current-context in
+# the last file (as `kubectl config unset` leaves it) hides the first file's altogether.
 #
 # Seen:
 #   kubernetes 37.0.2

@@ -6,6 +6,7 @@ is ever sent twice on its own: a lock must know what became of each request.
 
 import asyncio
 import json
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -155,7 +156,7 @@ class ApiServer:
         if kept is None or kept.session.closed:
             connector = aiohttp.TCPConnector(
                 limit=CONNECTIONS,
-                ssl=access.tls(),
+                ssl=_tls(access),
                 keepalive_timeout=KEEPALIVE,
                 resolver=_RememberingResolver(self._worker),
                 use_dns_cache=False,
@@ -215,6 +216,16 @@ class _RememberingResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    try:
+        return access.tls()
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{access.address} cannot be reached: its certificates, or ours, cannot be used: {error}",
+            outcome="not done",
+        ) from error
 
 
 async def _close_later(session: aiohttp.ClientSession) -> None:

@@ -27,6 +27,8 @@ def client_context(
     strict: bool | None, *, cafile: str | os.PathLike[str] | None, cadata: str | bytes | None = None
 ) -> ssl.SSLContext:
     """Trusts the authority given, else the system's. Signatures, names and dates count, strict or not."""
+    if cafile:
+        os.stat(cafile)  # noqa: PTH116 (ssl's own error names no file)
     context = ssl.create_default_context(cafile=cafile, cadata=cadata)
     if strict:
         context.verify_flags |= ssl.VERIFY_X509_STRICT

@@ -243,6 +243,30 @@ def test_a_pod_reaches_a_server_at_an_address_of_the_sixth_version(
         ask()
 
 
+def test_without_an_authority_of_its_own_a_server_is_checked_by_the_systems(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = json.loads(pod.kubeconfig.read_text())
+    del whole["clusters"][0]["cluster"]["certificate-authority"]
+    pod.kubeconfig.write_text(json.dumps(whole))
+    assert "certificate verify failed" in str(failure())
+    monkeypatch.setenv("SSL_CERT_FILE", str(pod.server.ca_file))
+    ask()
+
+
+def test_a_pod_without_its_authority_is_told_which_file_is_missing(
+    make_pod: MakePod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = make_pod(in_cluster=True)
+    monkeypatch.setattr(credentials, "SERVICE_ACCOUNT", pod.directory)
+    for name, value in pod.env.items():
+        monkeypatch.setenv(name, value)
+    (pod.directory / "ca.crt").unlink()
+    error = failure()
+    assert error.outcome == "not done"
+    assert f"{pod.directory}/ca.crt" in str(error)
+
+
 def client_certificate(control_plane: ControlPlane, ends_in: datetime.timedelta) -> tuple[bytes, bytes]:
     return control_plane.client_authority.client("jane", "system:masters", ends_in=ends_in)
 

@@ -1,4 +1,4 @@
-"""Which proxy is asked for a server: the forms that NO_PROXY and a proxy's URL may have."""
+"""Which proxy is asked for a server: the forms that NO_PROXY (as the official client of 37 reads it) and URLs may have."""
 
 import pytest
 from kubernetes.client.rest import should_bypass_proxies

@@ -11,6 +11,8 @@ import os
 
 from celery import Celery
 
+import singleton_jobs_celery  # noqa: F401 (in workers it discards what a beat that was paused has sent too late)
+
 app = Celery("tasks", broker=os.environ.get("CELERY_BROKER", "redis://localhost:6379/0"))
 app.conf.beat_schedule = {
     "report-every-second": {"task": "tasks.report", "schedule": 1.0},

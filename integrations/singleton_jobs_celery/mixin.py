@@ -11,7 +11,6 @@ from typing import Any
 from billiard.process import current_process
 from celery import Celery
 from celery.beat import ScheduleEntry, Scheduler
-from celery.signals import after_task_publish, before_task_publish
 from kombu.exceptions import OperationalError
 
 from singleton_jobs import LeadershipLost, NotLeader, Term
@@ -22,7 +21,7 @@ from .fires import Fires, refuse_too_many
 from .inner import Inner
 from .post import Post
 from .schedule import next_due
-from .sending import Abandoned, Message, Sending
+from .sending import Abandoned, Message, Sending, underway
 from .settings import Settings
 
 __all__ = ["SingletonMixin"]
@@ -72,8 +71,6 @@ class SingletonMixin(Scheduler):
         if self._post is None:
             self._post = Post(self._leadership)
             self._fires = Fires(self._leadership, self._post.candidacy, self._inner)
-            before_task_publish.connect(self._begin)
-            after_task_publish.connect(self._landed)
         self._post.progress()
         if not self._post.wait():
             return 0
@@ -107,7 +104,7 @@ class SingletonMixin(Scheduler):
         """Claim the due fire of ``entry``, unless that was done. Raises NotLeader outside of a leader's tick."""
         if self._mode == "always":
             return super().reserve(entry)
-        if self._term is None or not self._dispatching:
+        if self._term is None or self._post is None or not self._dispatching:
             raise NotLeader(self._leadership.lease, self._leadership.reason(), self._leadership.holder)
         self._settle()
         if entry.name not in self._fires.granted:
@@ -118,7 +115,8 @@ class SingletonMixin(Scheduler):
         following = super().reserve(entry)
         self._inner.restore(following, planned.claim.fire, planned.claim.runs)
         del self._fires.granted[entry.name]
-        self._sending = Sending(entry, planned, self._term, self._config.lease_duration)
+        duration = self._config.lease_duration
+        self._sending = Sending(entry, planned, self._term, duration, self._post.progress)
         return following
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
@@ -142,8 +140,8 @@ class SingletonMixin(Scheduler):
 
     def send_task(self, *args: Any, **options: Any) -> Any:
         """Send a message; in the course of a fire with that fire's id."""
-        if self._sending and len(args) < BEFORE_TASK_ID:
-            options.setdefault("task_id", self._sending.task_id)
+        if (sending := underway()) and len(args) < BEFORE_TASK_ID:
+            options.setdefault("task_id", sending.task_id)
         return super().send_task(*args, **options)
 
     def sync(self) -> None:
@@ -192,9 +190,7 @@ class SingletonMixin(Scheduler):
         except (Abandoned, LeadershipLost):
             self._inner.forget()
             self._fires.keep()
-            if self._sending and self._sending.untouched:
-                self._fires.keep(self._sending.name, self._sending.planned)
-                self._sending = None
+            self._settle(abandoned=True)
             wait = 0
         finally:
             self._settle()
@@ -204,21 +200,18 @@ class SingletonMixin(Scheduler):
                 self.close()
         return wait
 
-    def _begin(self, headers: dict[str, Any], body: Any, **_: object) -> None:
-        if self._sending:
-            self._sending.begin(headers, body)
-
-    def _landed(self, **_: object) -> None:
-        if self._sending:
-            self._sending.landed()
-        if self._post:
-            self._post.progress()
-
-    def _settle(self) -> None:
+    def _settle(self, *, abandoned: bool = False) -> None:
         """Nothing more is sent for the fire before."""
         sending, self._sending = self._sending, None
-        if sending:
-            (self._fires.sent if sending.complete else self._fires.failed)(sending.planned)
+        if sending is None:
+            return
+        sending.end()
+        if abandoned and sending.untouched:
+            self._fires.keep(sending.name, sending.planned)
+        elif sending.complete:
+            self._fires.sent(sending.planned)
+        else:
+            self._fires.failed(sending.planned)
 
     def _is_brokers(self, error: BaseException) -> bool:
         """Whether the broker is away; else only this one message could not be sent."""

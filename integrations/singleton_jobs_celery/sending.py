@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.beat import ScheduleEntry
+from celery.signals import after_task_publish, before_task_publish
 
 from singleton_jobs import Fire, Term
 
@@ -16,7 +17,9 @@ from .inner import utc
 from .message import EXPIRES_HEADER, bound, expiry, headers_of, task_id
 from .schedule import next_due
 
-__all__ = ["Abandoned", "Message", "Sending"]
+__all__ = ["Abandoned", "Message", "Sending", "underway"]
+
+_here = threading.local()  # whatever else the process sends is no message of the fire
 
 
 class Abandoned(BaseException):
@@ -24,18 +27,33 @@ class Abandoned(BaseException):
 
 
 class Sending:
-    """A fire from its claim on, while messages are sent for it under ``term``. ``failed``: one could not be sent."""
+    """A fire from its claim on, while messages are sent for it under ``term`` by this thread, until it is ended.
 
-    def __init__(self, entry: ScheduleEntry, planned: Planned, term: Term, lease_duration: float) -> None:
+    ``failed``: one could not be sent. ``on_progress`` is called whenever one was.
+    """
+
+    def __init__(
+        self,
+        entry: ScheduleEntry,
+        planned: Planned,
+        term: Term,
+        lease_duration: float,
+        on_progress: Callable[[], object],
+    ) -> None:
         self.name: str = entry.name
         self.planned = planned
         self.fire = Fire(planned.claim.job, planned.claim.fire, term)
         self.failed = False
         self._begun = self._landed = 0
-        self._thread = threading.get_ident()
         self._expires = "expires" not in entry.options  # else the entry says when, if ever
         self._schedule = entry.schedule
         self._lease_duration = lease_duration
+        self._on_progress = on_progress
+        _here.sending = self
+
+    def end(self) -> None:
+        """Nothing more is sent for it."""
+        _here.sending = None
 
     @property
     def untouched(self) -> bool:
@@ -60,8 +78,6 @@ class Sending:
 
     def begin(self, headers: dict[str, Any], body: Any) -> None:
         """A message is about to be sent, by whatever way: it carries the fire. Raises Abandoned if the term is over."""
-        if threading.get_ident() != self._thread:
-            return
         self.check()
         self._begun += 1
         headers.update(headers_of(self.fire))
@@ -71,8 +87,8 @@ class Sending:
 
     def landed(self) -> None:
         """The message that was begun last is with the broker."""
-        if threading.get_ident() == self._thread:
-            self._landed += 1
+        self._landed += 1
+        self._on_progress()
 
     def _expiry(self, eta: str | None) -> datetime:
         following = next_due(self._schedule, self.fire.time)
@@ -97,3 +113,23 @@ class Message:
         options["headers"] = {**(options.get("headers") or {}), **headers_of(self._sending.fire)}
         options.setdefault("task_id", self._sending.task_id)
         return options
+
+
+def underway() -> Sending | None:
+    """The fire that this thread sends messages for."""
+    sending: Sending | None = getattr(_here, "sending", None)
+    return sending
+
+
+def _begin(headers: dict[str, Any], body: Any, **_: object) -> None:
+    if sending := underway():
+        sending.begin(headers, body)
+
+
+def _landed(**_: object) -> None:
+    if sending := underway():
+        sending.landed()
+
+
+before_task_publish.connect(_begin)
+after_task_publish.connect(_landed)

@@ -12,7 +12,7 @@ from celery.beat import ScheduleEntry
 
 from singleton_jobs.ledger import Mark
 
-from .schedule import latest_due, next_due, resumed
+from .schedule import is_plain, latest_due, next_due, resumed
 
 __all__ = ["EQUAL", "Inner", "last_run", "utc"]
 
@@ -67,7 +67,10 @@ class Inner:
         last = last_run(entry)
         if last is None:
             return now
-        return None if self.is_stuck(entry) else latest_due(entry.schedule, last, now) or now
+        if self.is_stuck(entry):
+            return None
+        fire = latest_due(entry.schedule, last, now)
+        return fire if fire or is_plain(entry.schedule) else now  # Celery 5.6 adds to what clocks show
 
     def is_stuck(self, entry: ScheduleEntry) -> bool:
         """Whether its schedule names no time after its last fire, but that or an earlier one; tells people, once."""
@@ -124,6 +127,8 @@ class Inner:
     def _stored(self, entry: ScheduleEntry, time: datetime) -> datetime:
         """``time`` in the form in which the scheduler stores an entry's last run."""
         zone = entry.default_now().tzinfo
+        if zone and is_plain(entry.schedule):
+            zone = UTC  # where what clocks show is what has passed
         return time.astimezone(zone) if zone else time.replace(tzinfo=None)
 
 

@@ -9,7 +9,7 @@ from celery.schedules import BaseSchedule, schedule
 
 from singleton_jobs.ledger import INSTANT
 
-__all__ = ["latest_due", "next_due", "resumed"]
+__all__ = ["is_plain", "latest_due", "next_due", "resumed"]
 
 SPANS = tuple(timedelta(minutes=2**power) for power in range(24))  # from a minute to sixteen years
 HOUR_TWICE = timedelta(hours=3)  # longer than any time that clocks show twice
@@ -19,7 +19,7 @@ Following = Callable[[datetime], datetime | None]
 
 def next_due(schedule: BaseSchedule, last: datetime) -> datetime | None:
     """The first fire after ``last`` (UTC), if any. One no later than ``last`` is named for ever."""
-    if _is_plain(schedule):
+    if is_plain(schedule):
         fire: datetime = last + schedule.run_every
         return fire
     return _following(schedule)(last)
@@ -31,7 +31,7 @@ def latest_due(schedule: BaseSchedule, last: datetime, now: datetime) -> datetim
     An interval's fires keep their distance, so that lateness does not add up. Of several that were missed, beat sends
     one; it stands for the latest.
     """
-    if _is_plain(schedule):
+    if is_plain(schedule):
         return _on_grid(last, schedule.run_every, now)
     following = _following(schedule)
     first = following(last)
@@ -52,7 +52,7 @@ def resumed(schedule: BaseSchedule, last: datetime) -> datetime:
     In the second pass of an hour that clocks show twice, a crontab names times of the first. It goes on from the end
     of that hour, since all of them were due in the first pass.
     """
-    if _is_plain(schedule) or not last.astimezone(schedule.tz).fold:
+    if is_plain(schedule) or not last.astimezone(schedule.tz).fold:
         return last
     fire = _asking(schedule)(last)
     return last if fire is None or fire > last else _second_pass_ends(last, schedule.tz)
@@ -126,5 +126,6 @@ def _on_grid(last: datetime, step: timedelta, now: datetime) -> datetime | None:
     return last + steps * step if steps > 0 else None
 
 
-def _is_plain(schedule_: BaseSchedule) -> bool:
+def is_plain(schedule_: BaseSchedule) -> bool:
+    """Whether it is an interval and nothing more."""
     return type(schedule_) is schedule and not schedule_.relative

@@ -13,7 +13,6 @@ from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
-from apscheduler.triggers.date import DateTrigger
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
@@ -30,6 +29,7 @@ from .plugins import plugin
 from .presence import Presence
 from .rows import Rows
 from .schedule import Schedule, begin, same_schedule
+from .triggers import is_date, is_plain
 from .underway import Underway
 from .unrun import Unrun
 
@@ -178,7 +178,8 @@ class SingletonJobStore(GuardedStore):
         known = self._inner.lookup_job(job.id) if replace else None
         if isinstance(known, Job) and same_schedule(known.trigger, job.trigger):
             self._notes[job.id] = Note(replaces=known)
-            job._modify(trigger=known.trigger, next_run_time=known.next_run_time)
+            trigger = known.trigger if is_plain(job.trigger) else job.trigger  # another's may know more than it stores
+            job._modify(trigger=trigger, next_run_time=known.next_run_time)
             return
         self._notes[job.id].asked = is_asked
         mark = self.candidacy.mark(self._key(job.id))
@@ -193,7 +194,7 @@ class SingletonJobStore(GuardedStore):
         if self._underway.finished.pop(job.id, None):
             self._inner.remove_job(job.id)
         self._inner.add_job(job)
-        if isinstance(job.trigger, DateTrigger):  # whose only fire is where it is planned
+        if is_date(job.trigger):  # whose only fire is where it is planned
             self._notes.pop(job.id, None)
             return
         self._fresh.add(job.id)
@@ -331,10 +332,13 @@ class SingletonJobStore(GuardedStore):
             )
             if start.mark:
                 new_marks[key] = start.mark
+            off_schedule = Schedule(job.trigger, mark, now).nominal(job.next_run_time, asked=True) is None
             if start.next_run_time != job.next_run_time:
-                if job.next_run_time <= now and Schedule(job.trigger, mark, now).nominal(job.next_run_time) is None:
+                if job.next_run_time <= now and off_schedule:
                     logger.info("job %s: a run off schedule, asked for at %s, is dropped", job.id, job.next_run_time)
                 self._go_on(job, start.next_run_time, now)
+            elif not off_schedule:
+                self._notes[job.id].planned = start.next_run_time
         self.candidacy.introduce(new_marks)
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
@@ -346,6 +350,7 @@ class SingletonJobStore(GuardedStore):
             self._move(job, next_run_time.astimezone(now.tzinfo))
 
     def _move(self, job: Job, next_run_time: datetime | None) -> None:
+        self._notes[job.id].planned = next_run_time
         if not self._shared or self.candidacy.admits:  # else the row is another leader's by now
             self._rows.move(job, next_run_time)
 
@@ -360,5 +365,6 @@ class SingletonJobStore(GuardedStore):
             resume_after = max(mark.fire, note.submitted or mark.fire)
             if job.misfire_grace_time is not None:
                 resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))
-        plan = Plan(self, job, key, schedule, resume_after, run_now=run_now)
+        asked = note.planned != job.next_run_time
+        plan = Plan(self, job, key, schedule, resume_after, run_now=run_now, asked=asked)
         return clone(job, trigger=plan, _jobstore_alias=self._alias)

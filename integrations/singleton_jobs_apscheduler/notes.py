@@ -15,12 +15,13 @@ class Note:
     """Of one job.
 
     ``added_for``: when it was planned to run as it was added here. ``asked``: the program itself has named its first
-    run. ``replaces``: what it takes the place of. ``run_now``: it was told to run at once, at that time. ``submitted``:
-    its last fire.
+    run. ``planned``: when it runs by its schedule, not because somebody said so. ``replaces``: what it takes the place
+    of. ``run_now``: it was told to run at once, at that time. ``submitted``: its last fire.
     """
 
     added_for: datetime | None = None
     asked: bool = False
+    planned: datetime | None = None
     replaces: Job | None = None
     run_now: datetime | None = None
     submitted: datetime | None = None

@@ -21,10 +21,10 @@ class Plan(BaseTrigger):
     """The trigger of a job that was handed out as due; never stored.
 
     ``job`` is the job as it is stored, ``key`` its name in the ledger. ``resume_after``: where its schedule goes on
-    after a run that is off schedule. ``run_now``: it was told to run at once.
+    after a run that is off schedule. ``run_now``: it was told to run at once; ``asked``: or at that time, by somebody.
     """
 
-    __slots__ = ("_fires", "_resume_after", "_run_now", "job", "key", "schedule", "store")
+    __slots__ = ("_asked", "_fires", "_resume_after", "_run_now", "job", "key", "schedule", "store")
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class Plan(BaseTrigger):
         resume_after: datetime,
         *,
         run_now: bool,
+        asked: bool,
     ) -> None:
         self.store = store
         self.job = job
@@ -42,6 +43,7 @@ class Plan(BaseTrigger):
         self.schedule = schedule
         self._resume_after = resume_after
         self._run_now = run_now
+        self._asked = asked
         self._fires: dict[datetime, datetime] = {}
 
     def __str__(self) -> str:
@@ -52,7 +54,8 @@ class Plan(BaseTrigger):
         run_time = run_time.astimezone(UTC)
         fire = self._fires.get(run_time)
         if fire is None:
-            fire = self.schedule.unclaimed(run_time) if self._run_now else self.schedule.nominal(run_time)
+            schedule, asked = self.schedule, self._asked
+            fire = schedule.unclaimed(run_time) if self._run_now else schedule.nominal(run_time, asked=asked)
             if fire is not None:
                 self._fires[run_time] = fire
         return fire

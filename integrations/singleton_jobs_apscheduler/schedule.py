@@ -2,25 +2,25 @@
 
 Replicas never agree on what a trigger alone says: an interval begins when its process began, and jitter is drawn by
 each. So fires are named by their nominal time. A cron's nominal times are its own; an interval's are its mark plus
-whole intervals, whoever leads; jitter moves a run, not its name.
+whole intervals, whoever leads; jitter moves a run, not its name. A trigger of somebody's own is asked for one time
+after the other, from its mark on.
 """
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import BaseCombiningTrigger
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from singleton_jobs.ledger import AHEAD, FORGOTTEN_AFTER, INSTANT, Mark
+
+from .triggers import exact, is_date, is_interval, jitter, jumps, zones
 
 __all__ = ["Schedule", "Start", "begin", "same_schedule"]
 
@@ -35,21 +35,21 @@ class Schedule:
     """The nominal times of ``trigger``, seen at ``now``, for a job whose last fire is ``mark``."""
 
     def __init__(self, trigger: BaseTrigger, mark: Mark | None, now: datetime) -> None:
-        self.jitter = timedelta(seconds=_jitter(trigger))
-        self._trigger = _exact(trigger)
+        self.jitter = timedelta(seconds=jitter(trigger))
+        self._trigger = exact(trigger)
         self._mark = mark
         self._now = now.astimezone(UTC)
-        self._zone = next(_zones(trigger), now.tzinfo)
+        self._local = now  # as the scheduler reckons
 
     def first(self, after: datetime) -> datetime | None:
         """The first nominal time later than ``after``, in UTC; None if there is none."""
         trigger = self._trigger
-        if isinstance(trigger, IntervalTrigger):
+        if is_interval(trigger):
             return self._first_interval(trigger, self._mark.fire if self._mark else None, after)
-        if isinstance(trigger, DateTrigger):
+        if is_date(trigger):
             only = trigger.run_date.astimezone(UTC)
             return only if only > after else None
-        if _jumps(trigger):
+        if jumps(trigger):
             fires = (_utc(trigger.get_next_fire_time(None, start)) for start in _starts(trigger, after))
             return min((fire for fire in fires if fire is not None and fire > after), default=None)
         return self._first_of_chain(after)
@@ -61,30 +61,31 @@ class Schedule:
             start = max(after, until - window)
             fire = self.first(start)
             if fire is not None and fire <= until:
-                while (following := self.first(fire)) is not None and following <= until:
+                while (following := self.following(fire)) is not None and following <= until:
                     fire = following
                 return fire
             if start == after or window > LAST_WINDOW:
                 return None
             window *= 4
 
-    def nominal(self, run_time: datetime) -> datetime | None:
-        """The nominal time of the fire that is due at ``run_time``; None if that is off schedule."""
+    def nominal(self, run_time: datetime, *, asked: bool = True) -> datetime | None:
+        """The nominal time of the fire that is due at ``run_time``; None if somebody ``asked`` for it off schedule."""
         fire = self.scheduled(run_time)
-        if fire is not None or _jumps(self._trigger):
+        if fire is not None or (asked and jumps(self._trigger)):
             return fire
         return run_time.astimezone(UTC)  # each of its times follows from the last: it was moved, and goes on from there
 
     def following(self, fire: datetime) -> datetime | None:
         """The nominal time after that of ``fire``, wherever that was."""
         trigger = self._trigger
-        if isinstance(trigger, DateTrigger):
+        if is_date(trigger):
             return None
-        if isinstance(trigger, IntervalTrigger):
+        if is_interval(trigger):
             return self._first_interval(trigger, fire, fire)
-        if _jumps(trigger):
+        if jumps(trigger):
             return self.first(fire)
-        return self._next(fire, fire)
+        following = self._next(fire, fire)
+        return following if following and following > fire else None  # else it does not move on
 
     def unclaimed(self, run_time: datetime) -> datetime | None:
         """The nominal time of a run that was told to start then; None if it is off schedule, or was claimed before."""
@@ -94,7 +95,7 @@ class Schedule:
     def scheduled(self, run_time: datetime) -> datetime | None:
         """The nominal time that a run at ``run_time`` may belong to by the trigger, and by its jitter."""
         run_time = run_time.astimezone(UTC)
-        if isinstance(self._trigger, DateTrigger):
+        if is_date(self._trigger):
             return run_time
         return self.latest(run_time - self.jitter - INSTANT, run_time)
 
@@ -106,8 +107,10 @@ class Schedule:
         """The latest time that the trigger itself may have planned, ``upcoming`` being its next fire."""
         if upcoming is None:
             return self._now
-        if isinstance(self._trigger, IntervalTrigger) and not shared:  # it began with its process
+        if is_interval(self._trigger) and not shared:  # it began with its process
             upcoming = self._now + self._trigger.interval
+        elif not (shared or jumps(self._trigger)):  # it may have begun with its process
+            upcoming = max(upcoming, self._next(None, self._now) or upcoming)
         return upcoming + self.jitter
 
     def _first_interval(self, trigger: IntervalTrigger, last: datetime | None, after: datetime) -> datetime | None:
@@ -121,21 +124,28 @@ class Schedule:
         return fire if end is None or fire <= end else None
 
     def _first_of_chain(self, after: datetime) -> datetime | None:
-        claimed = self._mark.fire if self._mark and self._mark.nonce else None  # a mark that was introduced is no fire
-        fire = claimed
-        for _ in range(STEPS):
-            following = self._next(fire, after)
+        mark = self._mark
+        fire = mark.fire if mark and mark.nonce else None  # a mark that was introduced is no fire, but where it began
+        following = self._next(fire, mark.fire if mark and fire is None else after)
+        for _ in range(STEPS - 1):
             if following is None or following > after:
                 return following
             if fire is not None and following <= fire:
                 return None  # it does not move on
-            fire = following
+            fire, following = following, self._next(following, after)
         return self._next(after, after)
 
     def _next(self, fire: datetime | None, after: datetime) -> datetime | None:
-        """The trigger's answer; it is asked in its own zone, as some count days of the month, or in the scheduler's."""
-        now = (after + INSTANT).astimezone(self._zone)
+        """The trigger's answer, asked as APScheduler does: now in the scheduler's zone, its last fire in its own."""
+        now = (after + INSTANT).astimezone(self._local.tzinfo)
         return _utc(self._trigger.get_next_fire_time(fire and fire.astimezone(self._zone), now))
+
+    @cached_property
+    def _zone(self) -> tzinfo | None:
+        """The zone of the trigger's answers; some count days of the month in it."""
+        zone = next(zones(self._trigger), None)
+        answer = None if zone else self._trigger.get_next_fire_time(None, self._local)
+        return zone or (answer or self._local).tzinfo
 
 
 class Start(NamedTuple):
@@ -168,9 +178,9 @@ def begin(
     """
     schedule = partial(Schedule, trigger, now=now)
     planned, now = planned.astimezone(UTC), now.astimezone(UTC)
-    earliest = planned - timedelta(seconds=_jitter(trigger)) - INSTANT  # of the fires that it may be planned for
+    earliest = planned - timedelta(seconds=jitter(trigger)) - INSTANT  # of the fires that it may be planned for
     skipped = min(led_until - AHEAD, earliest) if led_until and shared else None
-    if isinstance(trigger, DateTrigger):  # its only fire, wherever that was moved
+    if is_date(trigger):  # its only fire, wherever that was moved
         done = mark.fire if mark else now - FORGOTTEN_AFTER  # a mark may be forgotten after that
         done = since or done
         return Start(planned if planned > done else None)
@@ -189,7 +199,7 @@ def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, IntervalTrigger):
-        return _interval(one) == _interval(other)
+        return _interval(one) == _interval(other) and _added(one) == _added(other)
     if isinstance(one, BaseCombiningTrigger):
         pairs = zip(one.triggers, other.triggers, strict=False)
         alike = len(one.triggers) == len(other.triggers) and one.jitter == other.jitter
@@ -216,7 +226,7 @@ def _go_on(
 
 
 def _first_mark(trigger: BaseTrigger, planned: datetime, now: datetime, *, trusted: bool) -> datetime:
-    if not isinstance(trigger, IntervalTrigger):
+    if not is_interval(trigger):
         return min(now, planned - INSTANT) if trusted else now
     step: timedelta = trigger.interval
     before = planned - step
@@ -229,28 +239,10 @@ def _interval(trigger: IntervalTrigger) -> tuple[object, ...]:
     return trigger.interval, trigger.end_date, trigger.jitter, trigger.timezone
 
 
-def _jitter(trigger: BaseTrigger) -> float:
-    own: float = getattr(trigger, "jitter", None) or 0
-    inner = trigger.triggers if isinstance(trigger, BaseCombiningTrigger) else ()
-    return own + max(map(_jitter, inner), default=0)
-
-
-def _exact(trigger: BaseTrigger) -> BaseTrigger:
-    """``trigger`` without jitter."""
-    if not _jitter(trigger):
-        return trigger
-    exact = copy.copy(trigger)
-    exact.jitter = None
-    if isinstance(exact, BaseCombiningTrigger):
-        exact.triggers = [_exact(inner) for inner in exact.triggers]
-    return exact
-
-
-def _jumps(trigger: BaseTrigger) -> bool:
-    """Whether the trigger tells its first time after any other at once."""
-    if isinstance(trigger, BaseCombiningTrigger):
-        return all(map(_jumps, trigger.triggers))
-    return isinstance(trigger, CronTrigger)
+def _added(trigger: IntervalTrigger) -> dict[str, object]:
+    """What a class of somebody's own stores besides."""
+    stored = IntervalTrigger.__getstate__(trigger)
+    return {name: value for name, value in trigger.__getstate__().items() if name not in stored}
 
 
 def _starts(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:
@@ -260,21 +252,13 @@ def _starts(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:
     knows of it.
     """
     yield after + INSTANT
-    for zone in set(_zones(trigger)):
+    for zone in set(zones(trigger)):
         early, late = after - SHIFT, after + INSTANT
         if _offset(zone, early) < _offset(zone, late):
             while late - early > SECOND:
                 middle = early + (late - early) / 2
                 early, late = (middle, late) if _offset(zone, middle) == _offset(zone, early) else (early, middle)
             yield early - SECOND
-
-
-def _zones(trigger: BaseTrigger) -> Iterator[tzinfo]:
-    """The zones that ``trigger`` reckons in, if it says so."""
-    for inner in trigger.triggers if isinstance(trigger, BaseCombiningTrigger) else ():
-        yield from _zones(inner)
-    if hasattr(trigger, "timezone"):
-        yield trigger.timezone
 
 
 def _offset(zone: tzinfo, time: datetime) -> timedelta:

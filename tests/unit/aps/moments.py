@@ -57,16 +57,16 @@ def goes_on(trigger, mark, now=NOON, grace=HOUR, *, planned=None, shared=False, 
     return start.next_run_time
 
 
-class Counted(CronTrigger):
-    """A cron trigger that counts how often it is asked."""
+def count_questions(monkeypatch, kind):
+    """Every call of ``kind.get_next_fire_time`` from now on, as a list that grows."""
+    asked, questions = kind.get_next_fire_time, []
 
-    def __init__(self, **fields):
-        super().__init__(timezone=UTC, **fields)
-        self.calls = 0
+    def asking(trigger, previous, now):
+        questions.append((trigger, previous, now))
+        return asked(trigger, previous, now)
 
-    def get_next_fire_time(self, previous, now):
-        self.calls += 1
-        return super().get_next_fire_time(previous, now)
+    monkeypatch.setattr(kind, "get_next_fire_time", asking)
+    return questions
 
 
 class Doubling(BaseTrigger):

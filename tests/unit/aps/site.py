@@ -105,6 +105,15 @@ class ByHand(BaseScheduler):
 
         until(come_true)
 
+    def serve_in_time(self, code, number=1):
+        """Passes one after the other, as time goes by, until so many events of ``code``."""
+
+        def come_true():
+            self.look()
+            return len(self.events(code)) >= number
+
+        until(come_true)
+
     def run(self, code, number=1):
         """The events of ``code`` that a pass, or one after it, has led to."""
         self.serve(lambda: len(self.events(code)) >= number)

@@ -17,10 +17,10 @@ from unit.aps.moments import (
     MINUTE,
     NOON,
     SECOND,
-    Counted,
     Doubling,
     Stuck,
     claimed,
+    count_questions,
     every,
     fires,
     hourly,
@@ -61,10 +61,10 @@ def test_the_latest_of_a_cron_that_has_ended_is_its_last():
     assert schedule(ended).latest(NOON - 300 * DAY, NOON) == NOON - 100 * DAY
 
 
-def test_the_latest_minute_of_a_month_is_found_without_going_through_it():
-    trigger = Counted(minute="*")
-    assert schedule(trigger).latest(NOON - 30 * DAY, NOON - SECOND) == NOON - MINUTE
-    assert trigger.calls < 10
+def test_the_latest_minute_of_a_month_is_found_without_going_through_it(monkeypatch):
+    questions = count_questions(monkeypatch, CronTrigger)
+    assert schedule(minutely()).latest(NOON - 30 * DAY, NOON - SECOND) == NOON - MINUTE
+    assert len(questions) < 10
 
 
 @pytest.mark.parametrize("run_time", [NOON, NOON + timedelta(0)], ids=["utc", "again"])
@@ -217,10 +217,11 @@ def test_and_is_when_all_its_triggers_agree():
     assert what.first(NOON) == datetime(2026, 6, 6, 6, tzinfo=UTC)
 
 
-def test_an_or_of_crons_jumps():
-    inner = [Counted(minute="*"), Counted(minute="30")]
+def test_an_or_of_crons_jumps(monkeypatch):
+    questions = count_questions(monkeypatch, CronTrigger)
+    inner = [minutely(), CronTrigger(minute="30", timezone=UTC)]
     assert schedule(OrTrigger(inner), claimed(NOON - 30 * DAY)).first(NOON) == NOON + MINUTE
-    assert [trigger.calls for trigger in inner] == [1, 1]
+    assert [trigger for trigger, _, _ in questions] == inner
 
 
 def test_an_or_with_an_interval_goes_on_from_the_claimed_fire():
@@ -250,7 +251,7 @@ def test_a_trigger_that_must_be_asked_step_by_step_is_not_asked_for_ever():
 
     trigger = Endless(NOON - 30 * DAY)
     assert schedule(trigger).first(NOON) == NOON + SECOND
-    assert trigger.calls <= 10_001
+    assert trigger.calls <= 10_001 + 1  # and for its zone
 
 
 def test_a_date_is_due_once():

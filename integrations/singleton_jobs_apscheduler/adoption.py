@@ -9,7 +9,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from apscheduler.events import EVENT_JOB_SUBMITTED, SchedulerEvent
+from apscheduler.events import EVENT_JOB_SUBMITTED, EVENT_SCHEDULER_STARTED, SchedulerEvent
 from apscheduler.executors.base import BaseExecutor
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, JobLookupError
@@ -19,6 +19,7 @@ from singleton_jobs import ConfigError, Leadership
 from singleton_jobs.runs import app_key
 
 from .executor import SingletonExecutor
+from .unstarted import Unstarted
 
 __all__ = ["Guarded", "GuardedStore", "adopt", "refuse_bad_id"]
 
@@ -40,6 +41,7 @@ class Guarded(BaseScheduler):
 
     cover: Callable[[BaseJobStore], GuardedStore] | None = None  # guards a store; set if all of them are to be
     covered_by: Leadership | None = None
+    unstarted: Unstarted | None = None
     _told: SimpleQueue[SchedulerEvent]
     passing: int | None = None  # the thread that looks for due jobs at this moment
 
@@ -59,22 +61,31 @@ class Guarded(BaseScheduler):
             executor = SingletonExecutor(executor)
         super().add_executor(executor, alias, **options)
 
-    def add_job(
-        self,
-        func: Any,
-        trigger: Any = None,
-        args: Any = None,
-        kwargs: Any = None,
-        id: str | None = None,
-        *more: Any,
-        **options: Any,
-    ) -> Job:
-        """Refuse a job without an id of its own, if all are guarded."""
-        if self.cover:
-            refuse_bad_id(id, func)
-        return super().add_job(func, trigger, args, kwargs, id, *more, **options)
+    def start(self, *arguments: Any, **options: Any) -> Any:
+        """Say so if that has started something else."""
+        result = super().start(*arguments, **options)
+        if self.unstarted:
+            self.unstarted.tell()
+        return result
+
+    def add_job(self, *arguments: Any, **options: Any) -> Any:
+        """Refuse a job without an id of its own, if all are guarded: one that has come out of the class's own method.
+
+        Before the start it is taken out again; later it does not come as far as its store.
+        """
+        known = len(self._pending_jobs)
+        added = super().add_job(*arguments, **options)
+        for pending in self._pending_jobs[known:] if self.cover else ():
+            try:
+                refuse_bad_id(pending[0].id, pending[0].func)
+            except ConfigError:
+                self._pending_jobs.remove(pending)
+                raise
+        return added
 
     def _dispatch_event(self, event: SchedulerEvent) -> None:
+        if event.code == EVENT_SCHEDULER_STARTED and self.unstarted:
+            self.unstarted.over()
         in_pass = event.code == EVENT_JOB_SUBMITTED and self.passing == threading.get_ident()
         if not in_pass or not isinstance(self._jobstores.get(event.jobstore), GuardedStore):
             super()._dispatch_event(event)  # of a guarded job it is told once its claim is granted
@@ -114,7 +125,12 @@ class Guarded(BaseScheduler):
 
 
 def adopt(scheduler: BaseScheduler) -> Guarded:
-    """Turn ``scheduler`` into a guarded one, with the executors that it has."""
+    """Turn ``scheduler`` into a guarded one, with the executors that it has. Raises ConfigError for a QtScheduler."""
+    if any(kind.__module__ == "apscheduler.schedulers.qt" for kind in type(scheduler).__mro__):
+        raise ConfigError(
+            "a QtScheduler cannot be guarded: it may be woken on Qt's own thread only. Use a BackgroundScheduler: it "
+            "runs jobs in threads as a QtScheduler does, and needs no event loop"
+        )
     if not isinstance(scheduler, Guarded):
         kind = type(scheduler)
         if kind not in _guarded:

@@ -11,6 +11,7 @@ from singleton_jobs.process import default_replica
 
 from .adoption import Guarded, adopt, refuse_bad_id
 from .jobstore import SingletonJobStore
+from .unstarted import Unstarted
 
 __all__ = ["cover", "guard"]
 
@@ -29,13 +30,15 @@ def guard(
     of them. Candidacy starts with the scheduler and ends with its shutdown. ``poll``, ``config`` and ``replica`` as
     for `SingletonJobStore`. Gives the `Leadership`, to look at or to subscribe to.
 
-    Raises ConfigError if the scheduler runs already or is guarded, for a bad lease name, and, here or in ``add_job``,
-    for a job without an id of its own: replicas know a job by its id.
+    Raises ConfigError if the scheduler runs already or is guarded, is a QtScheduler or stands for another scheduler,
+    for a bad lease name, and, here or in ``add_job``, for a job without an id of its own: replicas know a job by it.
+    Warns if the scheduler is never started.
     """
     if not isinstance(scheduler, BaseScheduler):
         hint = "; of an extension, pass its .scheduler" if hasattr(scheduler, "scheduler") else ""
         raise TypeError(f"guard() takes a scheduler of APScheduler 3, not {scheduler!r}{hint}")
     seconds("poll", poll)
+    _refuse_stand_in(scheduler)
     leadership = (replica or default_replica()).leadership(lease, config)
     cover(scheduler, leadership, poll)
     return leadership
@@ -65,7 +68,25 @@ def cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0)
     stores = {alias: guarded(store) for alias, store in scheduler._jobstores.items()}
     guarded_scheduler = adopt(scheduler)
     guarded_scheduler.cover, guarded_scheduler.covered_by = guarded, leadership
+    guarded_scheduler.unstarted = Unstarted(scheduler, leadership.lease)
     scheduler._jobstores.update(stores)
+
+
+def _refuse_stand_in(scheduler: BaseScheduler) -> None:
+    """Raise ConfigError for what only hands on to a scheduler: that one would run unguarded."""
+    kind = type(scheduler)
+    if not issubclass(kind, BaseScheduler):
+        raise ConfigError(f"guard() takes a scheduler itself, not a {kind.__name__} that stands for one")
+    starts = getattr(scheduler.start, "__self__", scheduler)
+    is_own = "_jobstores" in vars(scheduler) and kind.start.__module__.startswith("apscheduler.")
+    if starts is scheduler and not is_own:
+        starts = next((each for each in vars(scheduler).values() if isinstance(each, BaseScheduler)), scheduler)
+    if starts is not scheduler:
+        names = (f"scheduler.{name}" for name, value in vars(scheduler).items() if value is starts)
+        raise ConfigError(
+            f"the {kind.__name__} hands on to another scheduler, which would run unguarded: "
+            f"guard that one, guard({next(names, starts)}, lease=…)"
+        )
 
 
 def cover_once(scheduler: BaseScheduler, leadership: Leadership) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from ..journal import boot_time, eventually
-from .fires import Verdict
+from .fires import Verdict, judge
 from .replicas import GRACE, Schedulers, iso, mid_second, seconds_of, sleep_until
 
 pytestmark = pytest.mark.e2e
@@ -107,3 +107,20 @@ def test_behaviour_10_a_date_runs_once_and_every_scheduler_lives(schedulers: Sch
     assert schedulers.fires("once") == [due]
     eventually(lambda: "once" not in schedulers.leader().tell("get_jobs"), "the job is gone")
     assert schedulers.verdict("tick", int(time.time()) + 1) == CLEAN
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
+def test_a_run_of_a_trigger_of_the_programs_own_is_not_run_again_by_the_next_leader(schedulers: Schedulers) -> None:
+    later = {"id": "later", "trigger": "Later", "at": {"second": "*"}, "coalesce": False, "kwargs": {"seconds": 0.5}}
+    schedulers.several(2, jobs=[later])
+    leader = schedulers.leader()
+    struck = leader.process.wait_for("run", job="later")
+    leader.process.kill()
+    (successor,) = (each for each in schedulers.every if each is not leader)
+    successor.process.wait_for("ended", job="later", count=6)
+    fires = schedulers.fires("later")
+    assert struck.nominal == int(struck.nominal) + 0.25
+    assert judge(fires, every=1, begin=struck.nominal, end=fires[-1], phase=0.25, edge=0) == Verdict([], [], [])
+    told = [datetime.fromisoformat(time).timestamp() for time in schedulers.interrupted("later")]
+    assert told == [struck.nominal]
+    assert all(entry.nominal for entry in schedulers.journal.entries("run", job="later"))

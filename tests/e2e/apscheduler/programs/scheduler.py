@@ -2,7 +2,7 @@
 
 Options: control (that file), lease, config, scheduler (background | blocking | asyncio), through (guard | jobstore |
 executor), store (a database's URL; none: memory), connect (arguments of the database driver), executor (threadpool |
-processpool), jobs (list of: id, trigger, at (its arguments), function, kwargs, grace, and more for add_job), late
+processpool), jobs (list of: id, trigger (an alias, or a class of own_triggers), at (its arguments), function, kwargs, grace, and more for add_job), late
 (add the jobs only after the guard), paused (start it so). Environment: SKEW (seconds).
 """
 
@@ -22,6 +22,7 @@ from apscheduler import events
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
+import own_triggers
 from program import boot_time, configure, log, option, options
 
 from singleton_jobs.claiming import ClaimingCandidacy
@@ -81,6 +82,8 @@ def add_all(scheduler):
 def add_job(scheduler, id, trigger, at=None, function=None, kwargs=None, **more):
     if "grace" in more:
         more["misfire_grace_time"] = more.pop("grace")
+    if hasattr(own_triggers, trigger):
+        trigger, at = getattr(own_triggers, trigger)(timezone=UTC, **at), None
     scheduler.add_job(
         function or ("work:run_async" if kind == "asyncio" else "work:run"),
         trigger,

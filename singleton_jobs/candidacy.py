@@ -1,6 +1,7 @@
 """A candidate at work: its resource lock, the term it holds, and what other threads may see and ask of them."""
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -8,6 +9,7 @@ from typing import Protocol
 from .actions import Hold, Wait, Write
 from .candidate import Candidate
 from .clock import Clock
+from .entries import Use, is_over
 from .errors import AccessDenied, StoreError
 from .events import (
     Event,
@@ -55,6 +57,9 @@ class Candidacy:
 
     ``term`` is what guards read, without a lock. ``active`` has an entry for each piece of guarded work running now:
     it is entered *before* the term is checked and ``draining`` is looked at, so that a drain never overlooks work.
+
+    Whoever asks for something may be interrupted anywhere by a signal's handler. So a wish is one store, and is
+    carried out again from its beginning, at the latest by the next step, until one more store says that it is done.
     """
 
     def __init__(
@@ -95,6 +100,8 @@ class Candidacy:
         self._sticky = sticky
         self._mutex = new_owned_lock()
         self._leaving: _Leaving | None = None
+        self._use: Use | None = None  # what a lock is held, or competed for, for
+        self.mains: set[threading.Lock] = set()  # when one is not locked any more, its leadership ends
         self._pretending = False
         self._failures = 0
         self._holder: str | None = None
@@ -141,6 +148,11 @@ class Candidacy:
         return self._candidate.released
 
     @property
+    def releasing(self) -> bool:
+        """Whether a release is under way."""
+        return self._candidate.releasing
+
+    @property
     def unsettled(self) -> bool:
         """Whether the stored record may still name this identity."""
         return self._candidate.unsettled
@@ -152,6 +164,11 @@ class Candidacy:
             self.identity = self._candidate.identity
 
     # Guarded work
+
+    @property
+    def busy(self) -> bool:
+        """Whether guarded work is running."""
+        return any(not is_over(entry) for entry in tuple(self.active))
 
     @property
     def admits(self) -> bool:
@@ -181,31 +198,34 @@ class Candidacy:
 
     # What the program asks for; from any thread
 
-    def start(self, unless: Callable[[], bool] = bool) -> bool:
-        """Compete from now on, ``unless`` says otherwise; the first answer is due within one request timeout."""
+    def start(self, unless: Callable[[], bool] = bool, use: Use | None = None) -> bool:
+        """Compete from now on, ``unless`` says otherwise; the first answer is due within one request timeout.
+
+        A lock is competed for and held for as long as ``use`` lasts.
+        """
         with self._mutex:
             if unless():
                 return False
             now = self.clock.now()
-            self.draining = self.ending = False
-            self._leaving = None
-            self.error = None
+            self._end_use(now)
+            self._settle()
+            self._use = use
+            self.draining, self.ending, self._leaving, self.error = False, False, None, None
             self._candidate.start(now)
             self.settled = self._candidate.answer is not None
-            self.answered_by = now + self.config.request_timeout
-        self._driver.wake(self)
+            self._driver.wake(self)
+            self.answered_by = now + self.config.request_timeout  # last: now it is started, and the driver knows
         return True
 
     def stay(self) -> None:
         """Compete again after the drain under way, which was to be the last."""
         with self._mutex:
             if self._leaving and self.ending:
-                self._leaving = replace(self._leaving, again=True)
-                self.ending = False
+                self._leaving, self.ending = replace(self._leaving, again=True), False
 
     def reopen(self) -> None:
         """Forget that the candidacy was ended, so that the next guarded call starts it again."""
-        self.draining = self.ending = False
+        self.draining, self.ending = False, False
 
     def pretend(self) -> None:
         """Lead for ever without asking anybody: for tests and one-off shells."""
@@ -214,13 +234,16 @@ class Candidacy:
         self.answered_by = self.clock.now()
         self._pretending = self.settled = True
 
-    def stop(self) -> None:
-        """Compete no longer, and undo what may have landed."""
-        self._change(self._candidate.stop, lost=False)
+    def stop(self, use: Use | None = None) -> None:
+        """Compete no longer, and undo what may have landed; unless another use than ``use`` has begun meanwhile."""
+        self._change(lambda now: self._unless_used(use, self._candidate.stop, now))
 
-    def release(self) -> None:
-        """End the hold here and free the lease, without regard to running work: the caller knows that it ended."""
-        self._change(self._candidate.release, lost=False)
+    def release(self, use: Use | None = None) -> None:
+        """End the hold here and free the lease, without regard to running work: the caller knows that it ended.
+
+        Nothing happens if another use than ``use`` has begun meanwhile.
+        """
+        self._change(lambda now: self._unless_used(use, self._candidate.release, now))
 
     def abandon(self, why: str) -> None:
         """End the hold here and let the record run out."""
@@ -234,14 +257,12 @@ class Candidacy:
     def drain(self, *, again: bool, rest: float = 0.0, release: bool = True) -> None:
         """Refuse new work now; once the running work has ended, end the term and (``release``) free the lease."""
         with self._mutex:
-            if self.ending:
-                return
-            self.draining = True
-            self.ending = not again
-            self._leaving = _Leaving(again, rest, release)
-        for stop in tuple(self.stops):
-            stop()
-        self.work_ended()
+            if not self.ending:
+                self._begin_drain(_Leaving(again, rest, release))
+        if self._leaving:  # perhaps of an earlier drain, which was interrupted here
+            for stop in tuple(self.stops):
+                stop()
+            self.work_ended()
 
     def cut_drain(self) -> None:
         """The drain limit: work is still running, so the term is lost and the lease is left to run out."""
@@ -275,7 +296,7 @@ class Candidacy:
         """The last running piece of guarded work has ended."""
         leaving = self._leaving
         if leaving:
-            self._change(lambda now: self._leave(leaving, now), lost=not leaving.release)
+            self._change(lambda now: self._leave(leaving, now))
         else:
             self.wake()  # work of an ended term barred the way
 
@@ -290,14 +311,16 @@ class Candidacy:
         with self._mutex:
             now = self.clock.now()
             self._candidate.expire(now)
-            self._settle(lost=True)
+            self._settle()
+            self._catch_up(now)
             busy = self._sticky and (self.unfit or bool(self.active))
             self._candidate.barred = busy and self._candidate.hold is None
             action = self._candidate.decide(now, self.clock.wall())
-            self._settle(lost=True)
+            self._settle()
+            waiting = self._leaving is not None or bool(self.active)
         self.changed.notify()
-        if isinstance(action, Wait):
-            return action.until
+        if isinstance(action, Wait):  # work that ends may have no time to say so
+            return min(action.until, now + self.config.retry_period) if waiting else action.until
         sent_at = self.clock.now()
         request = self._candidate.doing
         outcome = await send(action, self._lock, self._candidate.patience(sent_at))
@@ -312,7 +335,7 @@ class Candidacy:
             else:
                 self._candidate.saw(outcome, now)
             self._contact(outcome, now)
-            self._settle(lost=True)
+            self._settle()
             self._report()
         self.changed.notify()
         return now
@@ -336,21 +359,43 @@ class Candidacy:
     def _report(self) -> None:
         """Tell what else the last answer brought."""
 
-    def _change(self, change: Callable[[float], None], *, lost: bool = True, wake: bool = True) -> None:
+    def _change(self, change: Callable[[float], None], *, wake: bool = True) -> None:
         with self._mutex:
             now = self.clock.now()
             self._candidate.expire(now)
-            self._settle(lost=True)
+            self._settle()
             change(now)
-            self._settle(lost=lost)
+            self._settle()
         self.changed.notify()
         if wake:
             self._driver.wake(self)
 
+    def _catch_up(self, now: float) -> None:
+        """Do what whoever asked for it, or whose work ended, was kept from doing."""
+        self.active.difference_update([entry for entry in tuple(self.active) if is_over(entry)])
+        self._end_use(now)
+        for main in [main for main in tuple(self.mains) if not main.locked()]:
+            if not self.ending:
+                self._begin_drain(_Leaving(again=False, rest=0.0, release=self.config.release_on_cancel))
+            self.mains.discard(main)
+        if self._leaving:
+            self._leave(self._leaving, now)
+
+    def _end_use(self, now: float) -> None:
+        if self._use and not self._use.locked():
+            self._unless_used(self._use, self._candidate.stop, now)
+
+    def _unless_used(self, use: Use | None, change: Callable[[float], None], now: float) -> None:
+        if self._use is None or self._use is use:
+            change(now)
+            self._use = None
+
+    def _begin_drain(self, leaving: _Leaving) -> None:
+        self._leaving, self.draining, self.ending = leaving, True, not leaving.again
+
     def _leave(self, leaving: _Leaving, now: float) -> None:
         if self._leaving is not leaving or self.active:
             return
-        self._leaving = None
         if leaving.release:
             if self._candidate.hold or self._candidate.unsettled:
                 self._candidate.release(now, again=leaving.again, rest=leaving.rest)
@@ -362,29 +407,28 @@ class Candidacy:
 
     def _cut(self, leaving: _Leaving, now: float) -> None:
         if self._leaving is leaving:
-            self._leaving = None
             self._candidate.abandon(now, "its work did not end within the drain limit")
             self._candidate.rest(now, again=leaving.again, seconds=leaving.rest)
             self._left(leaving)
 
     def _left(self, leaving: _Leaving) -> None:
-        self.draining = not leaving.again
-        if not leaving.again:
-            self.answered_by = None
+        answered_by = self.answered_by if leaving.again else None
+        self._leaving, self.draining, self.answered_by = None, not leaving.again, answered_by
 
-    def _settle(self, *, lost: bool) -> None:
+    def _settle(self) -> None:
         """Let everybody see what has become of the hold; events are queued here, so that they keep their order."""
         if self._pretending:
             return
         hold = self._candidate.hold
         term = self.term
         if term and term._hold is not hold:
-            self.term = None
+            lost = term._hold.ended != "released"
             if lost and not self._sticky:
                 self._candidate.abandon(self.clock.now(), "")
-            if lost or self._sticky or len(self.active) > 1:  # other work runs under a lock that is given back
+            if lost or self._sticky or self.busy:  # other work runs under a lock that is given back
                 term._lose()
             self._emit(TermEnded(self.lease, self.identity, term.fencing_token, lost, term.ending, term.ended))
+            self.term = None
         if hold and self.term is None:
             self.term = self.last_term = self._new_term(hold)
             self._emit(TermStarted(self.lease, self.identity, hold.token, hold.taken_from or None))

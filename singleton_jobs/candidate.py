@@ -304,15 +304,13 @@ class Candidate:
         return max(backoff, wish) if fits else backoff
 
     def _end(self, ended: Ended, why: str, at: float) -> None:
-        if self.hold:
-            self.hold.until = -math.inf
-            self.hold.ended_at = at
-            self.hold.ended = ended
-            self.hold.ending = why
-            self.hold = None
-            self._reread = False
+        hold = self.hold
+        if hold:
             self.claims.end()
+            self._reread = False
             self._next = at
+            hold.ended_at, hold.ended, hold.ending = at, ended, why
+            hold.until, self.hold = -math.inf, None  # in one statement: whoever is interrupted before it begins anew
 
     def _leave(self, *, released: bool, now: float) -> None:
         self.released = released

@@ -58,8 +58,8 @@ class ClaimingCandidacy(Candidacy):
 
     async def claim(self, term: Term, claim: Claim, *, block: bool) -> bool:
         """Whether ``claim`` was granted to ``term``. Raises LeadershipLost when the term ends before that is known."""
-        self.ask(term, claim)
         try:
+            self.ask(term, claim)
             return await self.decision(term, claim, block=block)
         except BaseException:
             with self._mutex:

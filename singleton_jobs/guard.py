@@ -14,7 +14,8 @@ from .guards import Guard
 from .leaderships import Leadership
 from .runs import Every, Run
 from .signals import run_blocking
-from .term import CURRENT_TERMS, Term
+from .term import CURRENT_FIRE, CURRENT_TERMS, Term
+from .threads import lock_maker
 
 if TYPE_CHECKING:
     _FunctionWrapper = wrapt.FunctionWrapper[..., Any]
@@ -44,23 +45,27 @@ def guard(function: Callable[..., Any], by: Guard) -> Any:
 
 
 def _wrapper(by: Guard) -> Callable[..., Any]:
-    enter, leave = by.enter, by.exit
+    new_entry, enter, leave = lock_maker(), by.enter, by.exit
     get_terms, set_terms = CURRENT_TERMS.get, CURRENT_TERMS.set
 
     def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
-        entry, term, outer = object(), None, get_terms()
-        try:  # whatever a signal handler raises between here and the end, the entry is taken back
-            term = enter(entry)
-            if term is None:
-                outcome = run_blocking(by.admit(entry, block=True))
-                if not isinstance(outcome, Term):
-                    return by.skip(wrapped, outcome)
-                term = outcome
-            set_terms((*outer, term))
-            result = wrapped(*args, **kwargs)
+        entry, outer = new_entry(), get_terms()
+        try:
+            with entry:  # whatever a signal's handler raises, and wherever: it is unlocked at the end
+                try:
+                    term = enter(entry)
+                    if term is None:
+                        outcome = run_blocking(by.admit(entry, block=True))
+                        if not isinstance(outcome, Term):
+                            return by.skip(wrapped, outcome)
+                        term = outcome
+                    set_terms((*outer, term))
+                    result = wrapped(*args, **kwargs)
+                finally:
+                    set_terms(outer)
+                    leave(entry)
         finally:
             set_terms(outer)
-            leave(entry, term)
         if result.__class__ is CoroutineType:
             result.close()
             raise TypeError(f"{wrapped!r} returns a coroutine, which would run unguarded: make it an async function")
@@ -70,46 +75,58 @@ def _wrapper(by: Guard) -> Callable[..., Any]:
 
 
 def _claiming_wrapper(by: Guard, every: Every) -> Callable[..., Any]:
+    new_entry = lock_maker()
+
     def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
-        entry, term, outer = object(), None, CURRENT_TERMS.get()
+        entry, outer, fire = new_entry(), CURRENT_TERMS.get(), CURRENT_FIRE.get()
         try:
-            outcome = by.enter(entry) or run_blocking(by.admit(entry, block=True))
-            if not isinstance(outcome, Term):
-                return by.skip(wrapped, outcome)
-            term = outcome
-            CURRENT_TERMS.set((*outer, term))
-            run = run_blocking(by.claim(term, every, block=True))
-            if not isinstance(run, Run):
-                return by.skip(wrapped, run)
-            with run:
-                return wrapped(*args, **kwargs)
+            with entry:
+                try:
+                    outcome = by.enter(entry) or run_blocking(by.admit(entry, block=True))
+                    if not isinstance(outcome, Term):
+                        return by.skip(wrapped, outcome)
+                    CURRENT_TERMS.set((*outer, outcome))
+                    run = run_blocking(by.claim(outcome, every, block=True))
+                    if not isinstance(run, Run):
+                        return by.skip(wrapped, run)
+                    with run:
+                        return wrapped(*args, **kwargs)
+                finally:
+                    CURRENT_TERMS.set(outer)
+                    by.exit(entry)
         finally:
             CURRENT_TERMS.set(outer)
-            by.exit(entry, term)
+            CURRENT_FIRE.set(fire)
 
     return wrapper
 
 
 def _async_wrapper(by: Guard) -> Callable[..., Any]:
+    new_entry = lock_maker()
+
     async def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
-        entry, term, outer = object(), None, CURRENT_TERMS.get()
+        entry, outer, fire = new_entry(), CURRENT_TERMS.get(), CURRENT_FIRE.get()
         try:
-            outcome = by.enter(entry) or await by.admit(entry, block=False)
-            if not isinstance(outcome, Term):
-                return by.skip(wrapped, outcome)
-            term = outcome
-            CURRENT_TERMS.set((*outer, term))
-            with Cancellation(term):
-                if by.every is None:
-                    return await wrapped(*args, **kwargs)
-                run = await by.claim(term, by.every, block=False)
-                if not isinstance(run, Run):
-                    return by.skip(wrapped, run)
-                with run:
-                    return await wrapped(*args, **kwargs)
+            with entry:
+                try:
+                    outcome = by.enter(entry) or await by.admit(entry, block=False)
+                    if not isinstance(outcome, Term):
+                        return by.skip(wrapped, outcome)
+                    CURRENT_TERMS.set((*outer, outcome))
+                    with Cancellation(outcome):
+                        if by.every is None:
+                            return await wrapped(*args, **kwargs)
+                        run = await by.claim(outcome, by.every, block=False)
+                        if not isinstance(run, Run):
+                            return by.skip(wrapped, run)
+                        with run:
+                            return await wrapped(*args, **kwargs)
+                finally:
+                    CURRENT_TERMS.set(outer)
+                    await by.aexit(entry)
         finally:
             CURRENT_TERMS.set(outer)
-            await by.aexit(entry, term)
+            CURRENT_FIRE.set(fire)
 
     return wrapper
 

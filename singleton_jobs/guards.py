@@ -3,6 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 from .config import JITTER
@@ -31,23 +32,22 @@ class Guard(ABC):
             subject.jobs.add(every.key)
 
     @abstractmethod
-    def enter(self, entry: object) -> Term | None:
-        """The term to run under, if that is known without waiting; ``entry`` stands for the call."""
+    def enter(self, entry: Lock) -> Term | None:
+        """The term to run under, if that is known without waiting; ``entry`` is locked as long as the call lasts."""
 
     @abstractmethod
-    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
+    async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
         """The term to run under, or why not."""
 
-    def exit(self, entry: object, term: Term | None) -> None:
+    def exit(self, entry: Lock) -> None:
         """The call has ended, or was interrupted while it entered."""
-        if term is not None:
-            term._exit(entry)
-        elif self.subject.candidacy is not None:
-            self.subject.candidacy.exit(entry)
+        candidacy = self.subject.candidacy
+        if candidacy is not None:
+            candidacy.exit(entry)
 
-    async def aexit(self, entry: object, term: Term | None) -> None:
+    async def aexit(self, entry: Lock) -> None:
         """The coroutine has ended."""
-        self.exit(entry, term)
+        self.exit(entry)
 
     async def claim(self, term: Term, every: Every, *, block: bool) -> Run | Reason:
         """The run to do under ``term``, of a function that runs at most every so often; or why not."""
@@ -79,11 +79,11 @@ class LeaderGuard(Guard):
     subject: Leadership
     _warned = False
 
-    def enter(self, entry: object) -> Term | None:
+    def enter(self, entry: Lock) -> Term | None:
         candidacy = self.subject.candidacy
         return candidacy.enter(entry) if candidacy else None
 
-    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
+    async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
         if not self._warned and (task := running_task()):
             self._warned = True
             warnings.warn(
@@ -104,10 +104,10 @@ class HeldGuard(Guard):
     def __init__(self, locker: LeaseLocker) -> None:
         super().__init__(locker, strict=False)
 
-    def enter(self, entry: object) -> Term | None:
+    def enter(self, entry: Lock) -> Term | None:
         return self.subject.enter(entry)
 
-    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
+    async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
         return self.subject.pretended() or ("draining" if self.subject.replica.closed else "not-leader")
 
 
@@ -130,16 +130,16 @@ class ExclusiveGuard(Guard):
         self._retries = on_busy == "retry"
         self._countdown = countdown
 
-    def enter(self, entry: object) -> Term | None:
+    def enter(self, entry: Lock) -> Term | None:
         return None
 
-    async def admit(self, entry: object, *, block: bool) -> Term | Reason:
+    async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
         if pretended := self.subject.pretended():
             return pretended
         task = running_task()
-        taken = await self.subject.acquire(self._wait, task.id if task else None, block=block)
+        taken = await self.subject.acquire(entry, self._wait, task.id if task else None, block=block)
         if taken == "busy" and task and self._may_be_dead(task):
-            taken = await self.subject.acquire(self._patience(), task.id, block=block)
+            taken = await self.subject.acquire(entry, self._patience(), task.id, block=block)
         return taken
 
     def _may_be_dead(self, task: RunningTask) -> bool:
@@ -153,13 +153,11 @@ class ExclusiveGuard(Guard):
         dead = timing.lease_duration + JITTER * timing.retry_period + 2 * timing.request_timeout
         return None if self._wait is None else max(self._wait, dead)
 
-    def exit(self, entry: object, term: Term | None) -> None:
-        if term is not None:
-            run_blocking(self.subject.free(term, block=True))
+    def exit(self, entry: Lock) -> None:
+        run_blocking(self.subject.free(entry, block=True))
 
-    async def aexit(self, entry: object, term: Term | None) -> None:
-        if term is not None:
-            await self.subject.free(term, block=False)
+    async def aexit(self, entry: Lock) -> None:
+        await self.subject.free(entry, block=False)
 
     def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from .config import Config, Seconds, seconds
@@ -139,19 +140,20 @@ class Leadership:
         """
         from .cancellation import Cancellation
 
-        candidacy = self._candidacy_for_main()
-        while candidacy and (term := await self._next_term(candidacy, block=False)):
-            cancellation = Cancellation(term)
-            try:
-                with cancellation, self._main(candidacy, term, cancellation.cancel):
-                    result = await main(term)
-            except BaseException as error:
-                if isinstance(error, LeadershipLost) and (cancellation.called or not term.is_valid):
-                    continue
+        with self._mains() as (candidacy, entry):
+            while candidacy and (term := await self._next_term(candidacy, entry, block=False)):
+                cancellation = Cancellation(term)
+                try:
+                    with cancellation, self._main(candidacy, term, entry, cancellation.cancel):
+                        result = await main(term)
+                except BaseException as error:
+                    term._exit(entry)  # it may not have come to its main
+                    if isinstance(error, LeadershipLost) and (cancellation.called or not term.is_valid):
+                        continue
+                    await self._leave(OTHERS, 0, again=False, block=False)
+                    raise
                 await self._leave(OTHERS, 0, again=False, block=False)
-                raise
-            await self._leave(OTHERS, 0, again=False, block=False)
-            return result
+                return result
         return None
 
     def run_sync(self, main: Callable[[Term], T]) -> T | None:
@@ -160,26 +162,27 @@ class Leadership:
         A thread cannot be cancelled: ``main`` watches ``term.lost`` (also set when the replica closes) or calls
         ``term.check()``, and returns when the term is lost. Otherwise as `run`.
         """
-        candidacy = self._candidacy_for_main()
-        while candidacy and (term := run_blocking(self._next_term(candidacy, block=True))):
-            try:
-                with self._main(candidacy, term, term.lost.set):
-                    result = main(term)
-            except BaseException as error:
-                if isinstance(error, LeadershipLost) and term.lost.is_set():
-                    continue
-                run_blocking(self._leave(OTHERS, 0, again=False, block=True))
-                raise
-            if not term.lost.is_set():
-                run_blocking(self._leave(OTHERS, 0, again=False, block=True))
-                return result
+        with self._mains() as (candidacy, entry):
+            while candidacy and (term := run_blocking(self._next_term(candidacy, entry, block=True))):
+                try:
+                    with self._main(candidacy, term, entry, term.lost.set):
+                        result = main(term)
+                except BaseException as error:
+                    term._exit(entry)
+                    if isinstance(error, LeadershipLost) and term.lost.is_set():
+                        continue
+                    run_blocking(self._leave(OTHERS, 0, again=False, block=True))
+                    raise
+                if not term.lost.is_set():
+                    run_blocking(self._leave(OTHERS, 0, again=False, block=True))
+                    return result
         return None
 
     # What guards, schedulers and the replica use
 
     def prepare(self) -> ClaimingCandidacy:
         """Find the store without asking it anything. Raises ConfigError if there is none."""
-        if self.replica.closed:
+        if not self.replica.rejoin():
             raise SingletonJobsError(f"the replica is closed: it cannot compete for lease {self.lease!r} any more")
         with self._mutex:
             return self._open()
@@ -224,9 +227,11 @@ class Leadership:
 
     # Inner parts
 
-    def _begin(self) -> ClaimingCandidacy:
+    def _begin(self, main: Lock | None = None) -> ClaimingCandidacy:
         with self._mutex:
             candidacy = self._open()
+            if main:
+                candidacy.mains.add(main)
             if candidacy.started and not self.replica.closed:
                 candidacy.stay()
             if candidacy.started or self.replica.mode == "never":
@@ -268,29 +273,44 @@ class Leadership:
             raise candidacy.error
         return self.is_leader
 
-    def _candidacy_for_main(self) -> ClaimingCandidacy | None:
-        return None if self.replica.closed or self.replica.mode == "never" else self._begin()
+    @contextmanager
+    def _mains(self) -> Iterator[tuple[ClaimingCandidacy | None, Lock]]:
+        """Round the runs of a main: an end that was interrupted, or its beginning, is made up for by the next step."""
+        entry = new_lock()
+        if not self.replica.rejoin() or self.replica.mode == "never":
+            yield None, entry
+            return
+        with entry:
+            try:
+                yield self._begin(entry), entry
+            finally:
+                if self.candidacy and self.candidacy.ending:
+                    self.candidacy.mains.discard(entry)
 
-    async def _next_term(self, candidacy: ClaimingCandidacy, *, block: bool) -> Term | None:
+    async def _next_term(self, candidacy: ClaimingCandidacy, entry: Lock, *, block: bool) -> Term | None:
         """The next term to run a main under, entered; None once the candidacy is ended."""
         while not candidacy.ending:
             await candidacy.changed.wait(lambda: candidacy.admits or candidacy.ending, math.inf, block=block)
-            if term := candidacy.enter(self):
+            if term := candidacy.enter(entry):
                 return term
         return None
 
     @contextmanager
-    def _main(self, candidacy: ClaimingCandidacy, term: Term, stop: Callable[[], object]) -> Iterator[None]:
-        token = CURRENT_TERMS.set((*CURRENT_TERMS.get(), term))
-        candidacy.stops.append(stop)
-        if candidacy.draining:  # since the term was entered
-            stop()
+    def _main(
+        self, candidacy: ClaimingCandidacy, term: Term, entry: Lock, stop: Callable[[], object]
+    ) -> Iterator[None]:
+        outer = CURRENT_TERMS.get()
         try:
+            CURRENT_TERMS.set((*outer, term))
+            candidacy.stops.append(stop)
+            if candidacy.draining:  # since the term was entered
+                stop()
             yield
         finally:
-            candidacy.stops.remove(stop)
-            CURRENT_TERMS.reset(token)
-            term._exit(self)
+            CURRENT_TERMS.set(outer)
+            term._exit(entry)
+            with suppress(ValueError):  # it was interrupted before
+                candidacy.stops.remove(stop)
 
     async def _leave(self, drain: float, rest: float, *, again: bool, block: bool) -> None:
         candidacy = self.candidacy

@@ -49,21 +49,21 @@ class running:  # noqa: N801 (read as a verb: with running(...))
             from .sigterm import ExitOnSigterm
 
             self._handler = ExitOnSigterm()
-        self._replica.enter_running()
         try:
+            self._replica.enter_running(self)
             for leadership in self._leaderships:
                 leadership.start()
+            return self  # noqa: TRY300 (inside: what comes here is an entry that failed, too)
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._leave()
         try:
-            run_blocking(self._replica.exit_running(self._drain, block=True))
+            run_blocking(self._replica.exit_running(self, self._drain, block=True))
         finally:
             self._restore()
 
@@ -75,7 +75,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
     ) -> None:
         self._leave()
         try:
-            await self._replica.exit_running(self._drain, block=False)
+            await self._replica.exit_running(self, self._drain, block=False)
         finally:
             self._restore()
 

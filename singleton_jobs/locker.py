@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import _thread
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from threading import Event as ThreadEvent
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from .config import Config, Seconds, seconds
+from .entries import Use
 from .errors import AccessDenied, ConfigError, LeaseBusy, LeaseExpired, SingletonJobsError, StoreError
 from .process import default_replica
 from .replica import Replica
@@ -61,12 +63,10 @@ class LeaseLocker:
         self.jobs: set[str] = set()
         self._config = config
         self._identity = ""  # what it is called outside of tasks
-        self._term: Term | None = None  # of the lock that was taken and not yet unlocked
-        self._taken = False
-        self._taker: object = None
+        self._use: Use | None = None  # the last
         self._ousted: set[object] = set()  # threads and tasks that lost the lock, and do not know yet
         self._unlocked_lost = ThreadEvent()
-        self._blocks: set[Term] = set()
+        self._blocks: dict[Term, Use] = {}
         self._mutex = new_lock()
         self.replica.add_locker(self, lease, config)
 
@@ -109,11 +109,11 @@ class LeaseLocker:
 
         Raises AccessDenied at once if the store refuses, StoreError at the limit if it does not answer.
         """
-        return run_blocking(self._lock(timeout, block=True))
+        return self._keep(lambda use: self._lock(use, timeout, block=True))
 
     def try_lock(self) -> bool:
         """Take the lease if it is free: one attempt, which never waits a lease out. Raises StoreError, AccessDenied."""
-        return run_blocking(self._try_lock(block=True))
+        return self._keep(lambda use: self._try_lock(use, block=True))
 
     def unlock(self) -> bool:
         """End the hold and free the lease, in one try; whether this freed it. After False it runs out by itself."""
@@ -125,11 +125,11 @@ class LeaseLocker:
 
     async def alock(self, timeout: Seconds | None = None) -> bool:
         """`lock` for coroutines."""
-        return await self._lock(timeout, block=False)
+        return await self._akeep(lambda use: self._lock(use, timeout, block=False))
 
     async def atry_lock(self) -> bool:
         """`try_lock` for coroutines."""
-        return await self._try_lock(block=False)
+        return await self._akeep(lambda use: self._try_lock(use, block=False))
 
     async def aunlock(self) -> bool:
         """`unlock` for coroutines."""
@@ -142,35 +142,63 @@ class LeaseLocker:
     @contextmanager
     def hold(self, timeout: Seconds | None = None) -> Iterator[Term]:
         """Hold the lease inside a ``with`` block, which gets the term; LeaseBusy after ``timeout`` seconds."""
-        term = self._enter_block(run_blocking(self._held(timeout, block=True)))
+        use = Use(new_lock(), _caller(block=True))
         try:
-            yield term
+            with use.entry:
+                try:
+                    term = run_blocking(self._enter_block(use, timeout, block=True))
+                    yield term
+                finally:
+                    run_blocking(self._exit_block(use, block=True))
         finally:
-            run_blocking(self._exit_block(term, block=True))
+            self._drop(use)
 
     @asynccontextmanager
     async def ahold(self, timeout: Seconds | None = None) -> AsyncIterator[Term]:
         """`hold` for coroutines; the loss of the lease cancels the block, which then raises LeadershipLost."""
         from .cancellation import Cancellation
 
-        term = self._enter_block(await self._held(timeout, block=False))
+        use = Use(new_lock(), _caller(block=False))
         try:
-            with Cancellation(term):
-                yield term
+            with use.entry:
+                try:
+                    term = await self._enter_block(use, timeout, block=False)
+                    with Cancellation(term):
+                        yield term
+                finally:
+                    await self._exit_block(use, block=False)
         finally:
-            await self._exit_block(term, block=False)
+            self._drop(use)
 
     def __enter__(self) -> Term:
-        return self._enter_block(run_blocking(self._held(None, block=True)))
+        use = _kept_use(block=True)
+        try:
+            return run_blocking(self._enter_block(use, None, block=True))
+        except BaseException:
+            self._drop(use)
+            raise
 
     def __exit__(self, *_: object) -> None:
-        run_blocking(self._exit_block(self._block_term(), block=True))
+        use = self._block()
+        try:
+            run_blocking(self._exit_block(use, block=True))
+        finally:
+            self._drop(use)
 
     async def __aenter__(self) -> Term:
-        return self._enter_block(await self._held(None, block=False))
+        use = _kept_use(block=False)
+        try:
+            return await self._enter_block(use, None, block=False)
+        except BaseException:
+            self._drop(use)
+            raise
 
     async def __aexit__(self, *_: object) -> None:
-        await self._exit_block(self._block_term(), block=False)
+        use = self._block()
+        try:
+            await self._exit_block(use, block=False)
+        finally:
+            self._drop(use)
 
     @property
     def leader_only(self) -> Decorator:
@@ -192,25 +220,31 @@ class LeaseLocker:
             return None
         return "mode" if mode == "never" else self.replica.pretended(self.name).enter(self) or "mode"
 
-    async def free(self, term: Term, *, block: bool) -> None:
-        """Unlock what `acquire` locked."""
-        await self._unlock_with_retry(term, None, block=block)
+    async def free(self, entry: Lock, *, block: bool) -> None:
+        """Unlock what `acquire` locked, if it came to that."""
+        use = self._use
+        if use is not None and use.entry is entry:
+            await self._unlock_with_retry(use, None, block=block)
 
-    async def acquire(self, wait: float | None, task: str | None = None, *, block: bool) -> Term | Reason:
+    async def acquire(self, entry: Lock, wait: float | None, task: str | None = None, *, block: bool) -> Term | Reason:
         """The term of a lock taken for one call within ``wait`` seconds (None: no limit), or why there is none.
 
-        ``task``: the id that the holder is to carry.
+        It is held as long as ``entry`` is locked. ``task``: the id that the holder is to carry.
         """
         if self.replica.closed:
             return "draining"
         try:
-            taken = await (self._try_lock(task, block=block) if wait == 0 else self._lock(wait, task, block=block))
+            use = Use(entry, _caller(block=block))
+            if wait == 0:
+                taken = await self._try_lock(use, task, block=block)
+            else:
+                taken = await self._lock(use, wait, task, block=block)
         except AccessDenied:
             return "access-denied"
         except StoreError:
             return "store-unreachable"
-        if taken and self._term:
-            return self._term
+        if taken and use.term:
+            return use.term
         return "draining" if self.replica.closed else "busy"
 
     @property
@@ -226,89 +260,124 @@ class LeaseLocker:
     def after_fork(self) -> None:
         """The child holds nothing; a lock taken before stays known as lost."""
         self.candidacy = None
-        self._taken = False
+        if self._use and self._use.term is None:
+            self._use = None
         self._mutex = new_lock()
 
     # Inner parts
 
-    async def _held(self, timeout: Seconds | None, *, block: bool) -> Term:
-        if await self._lock(timeout, block=block) and self._term:
-            return self._term
-        raise LeaseBusy(self.lease, self.candidacy.holder if self.candidacy else None)
+    @property
+    def _term(self) -> Term | None:
+        """The term of the lock that was taken and not yet unlocked, whether or not it lasts."""
+        use = self._use
+        return use.term if use is not None and use.locked() else None
 
-    def _enter_block(self, term: Term) -> Term:
-        self._blocks.add(term)
-        CURRENT_TERMS.set((*CURRENT_TERMS.get(), term))
-        return term
+    def _keep(self, attempt: Callable[[Use], Coroutine[Any, Any, bool]]) -> bool:
+        """Take the lease by ``attempt``, until somebody unlocks it; not if the caller never learns of it."""
+        use = _kept_use(block=True)
+        try:
+            return run_blocking(attempt(use))
+        except BaseException:
+            use.ended = True
+            raise
 
-    def _block_term(self) -> Term | None:
-        """The term of the ``with`` block that ends here; a block may end on another thread than it began on."""
-        here = [term for term in CURRENT_TERMS.get() if term in self._blocks]
-        return here[-1] if here else self._term if self._term in self._blocks else next(iter(self._blocks), None)
+    async def _akeep(self, attempt: Callable[[Use], Coroutine[Any, Any, bool]]) -> bool:
+        use = _kept_use(block=False)
+        try:
+            return await attempt(use)
+        except BaseException:
+            use.ended = True
+            raise
 
-    async def _exit_block(self, mine: Term | None, *, block: bool) -> None:
+    async def _enter_block(self, use: Use, timeout: Seconds | None, *, block: bool) -> Term:
+        if not await self._lock(use, timeout, block=block) or use.term is None:
+            raise LeaseBusy(self.lease, self.candidacy.holder if self.candidacy else None)
+        CURRENT_TERMS.set((*CURRENT_TERMS.get(), use.term))
+        self._blocks[use.term] = use
+        return use.term
+
+    async def _exit_block(self, use: Use | None, *, block: bool) -> None:
         """Unlock what this very block locked: after a loss, another thread may hold the same locker."""
-        if mine is not None:
-            self._blocks.discard(mine)
-            CURRENT_TERMS.set(tuple(term for term in CURRENT_TERMS.get() if term is not mine))
-            await self._unlock_with_retry(mine, None, block=block)
+        if use is not None:
+            _forget(use)
+            await self._unlock_with_retry(use, None, block=block)
+
+    def _drop(self, use: Use | None) -> None:
+        """However the end of a block was interrupted, it has ended."""
+        if use is not None:
+            use.ended = True
+            self._blocks.pop(use.term, None)  # type: ignore[arg-type]
+            _forget(use)
+
+    def _block(self) -> Use | None:
+        """The ``with`` block that ends here; a block may end on another thread than it began on."""
+        here = [term for term in CURRENT_TERMS.get() if term in self._blocks]
+        last = here[-1] if here else self._term if self._term in self._blocks else next(iter(self._blocks), None)
+        return self._blocks[last] if last else None
 
     def _open(self) -> ClaimingCandidacy:
         if self.replica.closed:
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
         with self._mutex:
             if self.candidacy is None:
-                self.candidacy = self.replica.open(self.name, "a locker", self._config, self, sticky=False)
-                self._identity = self.candidacy.identity
-                self.replica.announce(self.candidacy)
+                candidacy = self.replica.open(self.name, "a locker", self._config, self, sticky=False)
+                self._identity = candidacy.identity
+                self.replica.announce(candidacy)
+                self.candidacy = candidacy
             return self.candidacy
 
-    def _take(self) -> bool:
-        """Be the one thread or task that may use this locker; a lock that was lost is no obstacle."""
+    def _take(self, use: Use, candidacy: ClaimingCandidacy) -> bool:
+        """Be the one use of this locker; neither before a release is through, nor stopped by a lock that was lost."""
         with self._mutex:
-            if self._taken and (self._term is None or self._term.is_valid):
+            before = self._use
+            on = before is not None and before.locked()
+            lost = before if before and on and before.term is not None and not before.term.is_valid else None
+            if (on and lost is None) or candidacy.releasing:
                 return False
-            lost, self._term = self._term, None
             if lost is not None:
-                self._ousted.add(self._taker)
-            self._taken, self._taker = True, None
+                self._ousted.add(lost.caller)
+            self._use = use
             self.replica.taken.add(self)
         if lost is not None:
-            lost._exit(self)
+            candidacy.exit(lost)
         return True
 
-    def _let_go(self) -> None:
-        with self._mutex:
-            self._taken = False
-            self.replica.taken.discard(self)
-        if self.candidacy:
-            self.candidacy.changed.notify()
+    def _let_go(self, candidacy: ClaimingCandidacy) -> None:
+        self.replica.taken.discard(self)
+        candidacy.changed.notify()
 
-    async def _lock(self, timeout: Seconds | None, task: str | None = None, *, block: bool) -> bool:
+    async def _lock(self, use: Use, timeout: Seconds | None, task: str | None = None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
         candidacy = self._open()
-        if self.is_held and self._taker == _caller(block=block):
+        known = self._use
+        if known and known.caller == use.caller and self.is_held:
             raise SingletonJobsError(
                 f"lease {self.lease!r} is held by this very locker and thread or task: it is not re-entrant"
             )
         until = candidacy.clock.now() + limit
-        if not await candidacy.changed.wait(self._take, until, block=block):
-            return False
+        while not await candidacy.changed.wait(
+            lambda: self._take(use, candidacy),
+            min(until, candidacy.clock.now() + candidacy.config.retry_period),  # an interrupted use tells nobody
+            block=block,
+        ):
+            if candidacy.clock.now() >= until:
+                return False
 
         def decided() -> bool:
             return candidacy.term is not None or candidacy.draining or isinstance(candidacy.error, AccessDenied)
 
-        return await self._attempt(candidacy, decided, until, task, block=block)
+        return await self._attempt(use, candidacy, decided, until, task, block=block)
 
-    async def _try_lock(self, task: str | None = None, *, block: bool) -> bool:
+    async def _try_lock(self, use: Use, task: str | None = None, *, block: bool) -> bool:
         candidacy = self._open()
-        if not self._take():
+        if not self._take(use, candidacy):
             return False
         until = _one_attempt(candidacy)
-        return await self._attempt(candidacy, lambda: candidacy.settled, until, task, block=block)
+        return await self._attempt(use, candidacy, lambda: candidacy.settled, until, task, block=block)
 
     async def _attempt(
         self,
+        use: Use,
         candidacy: ClaimingCandidacy,
         decided: Callable[[], bool],
         until: float,
@@ -319,17 +388,17 @@ class LeaseLocker:
         try:
             candidacy.rename(self.replica.locker_identity(task) if task else self._identity)
             while True:
-                if not candidacy.start(unless=lambda: self.replica.closed):
+                if not candidacy.start(unless=lambda: self.replica.closed, use=use):
                     return False
                 taken = await candidacy.changed.wait(decided, until, block=block) and candidacy.term is not None
                 # However short the limit is, one attempt is made; a settled one waits for nothing here.
                 await candidacy.changed.wait(
                     lambda: candidacy.settled or candidacy.draining, _one_attempt(candidacy), block=block
                 )
-                term = candidacy.enter(self)
+                term = candidacy.enter(use)
                 if term is not None:
-                    self._term, self._taker = term, _caller(block=block)
-                    self._ousted.discard(self._taker)
+                    self._ousted.discard(use.caller)
+                    use.term = term
                     return True
                 if not taken or candidacy.draining:  # else it was lost again before it was looked at
                     break
@@ -339,34 +408,40 @@ class LeaseLocker:
                 raise StoreError(f"{candidacy.describe()}: the store did not answer in time")
             return False
         finally:
-            if self._term is None:
-                candidacy.stop()
-                self._let_go()
+            if use.term is None:
+                use.ended = True
+                candidacy.stop(use)
+                self._let_go(candidacy)
 
-    async def _unlock(self, only: Term | None, *, block: bool) -> bool | None:
+    async def _unlock(self, only: Use | None, *, block: bool) -> bool | None:
         """Whether the lease was freed; None if there is nothing of ours (or of ``only``) to free."""
         candidacy, caller = self.candidacy, _caller(block=block)
         with self._mutex:
-            term = self._term
+            use = self._use
             if only is None and caller in self._ousted:
                 self._ousted.discard(caller)
                 return None
-            others = self._taken and (term is None or only not in (None, term))
-            if candidacy is None or others or not (term or candidacy.unsettled):
+            if candidacy is None or use is None or only not in (None, use):
                 return None
-            self._taken, self._term = True, None  # nobody else may take this locker until the release is through
-            if term:
+            on, term = use.locked(), use.term
+            if on and term is None:  # somebody else is about to lock it
+                return None
+            if not (on or candidacy.unsettled) or (candidacy.releasing and only is None and use.caller != caller):
+                return None
+            use.ended = True  # that is the release: whatever becomes of this thread, the next step sees it
+            if term and on:
                 self._unlocked_lost = term.lost
-        candidacy.release()
+        if not candidacy.releasing:
+            candidacy.release(use)
         until = candidacy.clock.now() + RELEASE * candidacy.config.request_timeout
-        if term:
-            term._exit(self)  # a drain waits for that
+        candidacy.exit(use)  # a drain waits for that
         try:
             return await candidacy.wait_released(until, block=block) and candidacy.released
         finally:
-            self._let_go()
+            self._let_go(candidacy)
+            self._drop(use)
 
-    async def _unlock_with_retry(self, only: Term | None, timeout: Seconds | None, *, block: bool) -> bool:
+    async def _unlock_with_retry(self, only: Use | None, timeout: Seconds | None, *, block: bool) -> bool:
         candidacy = self.candidacy
         if candidacy is None:
             return False
@@ -379,6 +454,18 @@ class LeaseLocker:
             pause = min(until, now + candidacy.config.retry_period / RETRIES)
             await candidacy.changed.wait(lambda: False, pause, block=block)
         return bool(freed)
+
+
+def _kept_use(*, block: bool) -> Use:
+    """A use that lasts until somebody ends it."""
+    entry = new_lock()
+    entry.acquire()
+    return Use(entry, _caller(block=block))
+
+
+def _forget(use: Use) -> None:
+    """The code that runs here is not under the term of ``use`` any more."""
+    CURRENT_TERMS.set(tuple(term for term in CURRENT_TERMS.get() if term is not use.term))
 
 
 def _one_attempt(candidacy: ClaimingCandidacy) -> float:

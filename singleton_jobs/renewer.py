@@ -168,17 +168,15 @@ class RenewerThread(Renewer):
         self._started = False
 
     def wake(self, candidacy: Candidacy) -> None:
-        with self._mutex:
-            start, self._started = not self._started, True
         super().wake(candidacy)
-        if start:
-            try:
-                start_thread(self._run_thread, "singleton-jobs-renewer")
-            except RuntimeError:
-                self._started = False
-                raise
+        if not self._started:
+            start_thread(self._run_thread, "singleton-jobs-renewer")
 
     def _run_thread(self) -> None:
+        with self._mutex:  # it says by itself that it runs: whoever starts it may be interrupted
+            first, self._started = not self._started, True
+        if not first:
+            return
         try:
             loop = _BootClockLoop(self._clock)
         except OSError as error:

@@ -87,7 +87,8 @@ class Replica:
         self._lockers: WeakSet[LeaseLocker] = WeakSet()
         self.taken: set[LeaseLocker] = set()  # a lock that was taken outlives whoever forgot it
         self.closed = False
-        self._running = 0
+        self._left = False  # closed by the end of `running`, which is not for ever
+        self._running: WeakSet[object] = WeakSet()  # one whose end was interrupted is gone
         _replicas.add(self)
 
     def _start_anew(self) -> None:
@@ -298,22 +299,34 @@ class Replica:
             self._settings = settings
         return self._wiring is None
 
-    def enter_running(self) -> None:
+    def enter_running(self, who: object) -> None:
         """One more `running` round the program."""
-        with self._mutex:
-            self._running += 1
-            reopen, self.closed = self.closed, False
-        for candidacy in self._candidacies() if reopen else ():
-            candidacy.reopen()
+        self._running.add(who)
+        self.reopen()
 
-    async def exit_running(self, drain: float, *, block: bool) -> None:
+    async def exit_running(self, who: object, drain: float, *, block: bool) -> None:
         """One less; the last one closes the replica, with up to ``drain`` seconds for what runs, until the next."""
+        self._running.discard(who)
+        if not self._running:
+            self.closed, self._left = True, False
+            try:
+                await self.leave(drain, block=block)
+            finally:
+                self._left = True
+
+    def rejoin(self) -> bool:
+        """Take part again if the last `running` has ended; whether the replica is open."""
+        if self._left:
+            self.reopen()
+        return not self.closed
+
+    def reopen(self) -> None:
+        """Take part again."""
         with self._mutex:
-            self._running -= 1
-            last = self._running == 0
-        if last:
-            self.closed = True
-            await self.leave(drain, block=block)
+            if self.closed:
+                for candidacy in self._candidacies():
+                    candidacy.reopen()
+                self.closed, self._left = False, False
 
     # Inner parts
 
@@ -337,7 +350,7 @@ class Replica:
             return self._wiring
 
     async def _close(self, drain: float, *, block: bool) -> None:
-        self.closed = True
+        self.closed, self._left = True, False
         await self.leave(drain, block=block)
         for participant in self._participants():
             _uses.give_up(participant)

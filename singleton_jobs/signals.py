@@ -52,8 +52,7 @@ class Signal:
 
     def notify(self) -> None:
         """Wake every waiter, from any thread."""
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
+        for waiter in tuple(self._waiters):  # each takes itself off: none is lost if this is interrupted
             waiter()
 
     async def wait(self, is_so: Callable[[], bool], until: float, *, block: bool) -> bool:
@@ -77,8 +76,7 @@ class Signal:
                     break
                 await changed(min(left, threading.TIMEOUT_MAX))
             finally:
-                with suppress(ValueError):  # it was notified
-                    self._waiters.remove(wake)
+                self._waiters.remove(wake)
             so = is_so()
         return so
 

@@ -22,6 +22,7 @@ __all__ = [
     "COOPERATIVE_POLL",
     "OwnedLock",
     "Worker",
+    "lock_maker",
     "new_lock",
     "new_owned_lock",
     "patched_by",
@@ -54,10 +55,15 @@ def _native(name: str) -> Any:
     return getattr(_thread, name)
 
 
+def lock_maker() -> Callable[[], threading.Lock]:
+    """What makes native locks, for whoever makes many."""
+    maker: Callable[[], threading.Lock] = _native("allocate_lock")
+    return maker
+
+
 def new_lock() -> threading.Lock:
     """A native lock; held for microseconds only, so that it may be taken on any kind of thread."""
-    lock: threading.Lock = _native("allocate_lock")()
-    return lock
+    return lock_maker()()
 
 
 class OwnedLock(Protocol):
@@ -108,11 +114,9 @@ class Worker:
         """Run ``task`` after all that was submitted before; it must not raise."""
         self._tasks.put(task)
         if not self._started:
-            with self._lock:
-                start, self._started = not self._started, True
-            if start and self._cooperative and patched_by():
+            if self._cooperative and patched_by():
                 _thread.start_new_thread(self._look, (self._tasks,))
-            elif start:
+            else:
                 start_thread(partial(self._run, self._tasks), self._name)
 
     async def call(self, function: Callable[[], T]) -> T:
@@ -141,12 +145,20 @@ class Worker:
         self.submit(task)
         return await future
 
+    def _is_first(self) -> bool:
+        """Whether this thread is the one; it says so itself, since whoever starts it may be interrupted."""
+        with self._lock:
+            first, self._started = not self._started, True
+        return first
+
     def _run(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
-        while True:
-            tasks.get()()
+        if self._is_first():
+            while True:
+                tasks.get()()
 
     def _look(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
-        while tasks is self._tasks:  # or this is the copy of a greenlet, in a forked child
+        first = self._is_first()
+        while first and tasks is self._tasks:  # or this is the copy of a greenlet, in a forked child
             if tasks.empty():
                 time.sleep(IDLE_POLL)
             else:

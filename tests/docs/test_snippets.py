@@ -51,6 +51,28 @@ def test_a_python_snippet_runs(code: str, tmp_path: Path) -> None:
     assert out or "print(" not in code
 
 
+TWICE = """
+import asyncio
+
+async def enter() -> None:
+    async with app.router.lifespan_context(app):
+        await asyncio.sleep(0.1)
+
+for _ in range(3):
+    asyncio.run(enter())
+"""
+
+
+@pytest.mark.parametrize("code", [code for code in blocks("python") if "lifespan=" in code.values[0]])  # type: ignore[attr-defined]
+def test_a_lifespan_is_entered_again_in_one_process_as_test_clients_do(code: str, tmp_path: Path) -> None:
+    environment = os.environ | {"SINGLETON_JOBS_STORE": f"sqlite://{tmp_path}/leases.db"}
+    program = [sys.executable, "-W", "error", "-c", code + TWICE]
+    done = subprocess.run(
+        program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
 @pytest.mark.parametrize("code", blocks("py"))
 def test_a_fragment_of_a_program_in_a_framework_that_is_not_installed_here_is_python(code: str) -> None:
     compile(code, "fragment", "exec")

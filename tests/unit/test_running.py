@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from singleton_jobs import ConfigError, running
+from singleton_jobs import ConfigError, SingletonJobsError, running
 from unit.stage import LIMIT, in_thread, seen_by, until
 
 
@@ -130,3 +130,35 @@ def test_bad_arguments_are_refused(replica, bad):
 def test_bad_names_are_refused(replica):
     with pytest.raises(ConfigError):
         running("../x", replica=replica)
+
+
+def test_a_leadership_started_before_it_takes_part_again_after_it(replica, space):
+    for _ in range(2):
+        replica.leadership("nightly").start()
+        with running(replica=replica):
+            with running(replica=replica):
+                assert replica.leadership("nightly").wait(timeout=LIMIT)
+            assert replica.leadership("nightly").is_leader
+        assert space.holder("nightly") == ""
+
+
+def test_a_main_runs_again_after_it(replica):
+    for _ in range(2):
+        with running(replica=replica):
+            pass
+        assert replica.leadership("nightly").run_sync(lambda term: term.is_valid)
+
+
+def test_an_explicit_close_is_for_good(replica):
+    with running("nightly", replica=replica):
+        pass
+    replica.close()
+    with pytest.raises(SingletonJobsError, match="closed"):
+        replica.leadership("nightly").start()
+
+
+def test_one_that_was_left_by_an_exception_before_its_end_began_is_not_counted(replica, job, space):
+    running(replica=replica).__enter__()
+    with running(replica=replica):
+        assert job() == "ran"
+    assert space.holder("nightly") == ""

@@ -28,8 +28,9 @@ from .plan import Plan, clone, is_same
 from .plugins import plugin
 from .presence import Presence
 from .rows import Rows
-from .schedule import Schedule, begin, same_schedule
-from .triggers import is_date, is_plain
+from .schedule import Schedule, begin
+from .starts import Starts
+from .triggers import is_date
 from .underway import Underway
 from .unrun import Unrun
 
@@ -80,6 +81,7 @@ class SingletonJobStore(GuardedStore):
         self._begun: Term | None = None  # the term under which the schedules were taken over
         self._fresh: set[str] = set()  # jobs added here since
         self._notes: defaultdict[str, Note] = defaultdict(Note)
+        self._starts = Starts()
         self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
         self._unrun = Unrun()
         self._underway = Underway()
@@ -175,16 +177,14 @@ class SingletonJobStore(GuardedStore):
         if is_asked and (job.next_run_time is None or self._scheduler.state != STATE_STOPPED):
             self._notes[job.id].asked = job.next_run_time is not None
             return  # somebody wants that now; what is said at each start is for new jobs
+        now = datetime.now(self._scheduler.timezone)
+        mark = self.candidacy.mark(self._key(job.id))
         known = self._inner.lookup_job(job.id) if replace else None
-        if isinstance(known, Job) and same_schedule(known.trigger, job.trigger):
+        if self._starts.add(job, known if isinstance(known, Job) else None, mark, now):
             self._notes[job.id] = Note(replaces=known)
-            trigger = known.trigger if is_plain(job.trigger) else job.trigger  # another's may know more than it stores
-            job._modify(trigger=trigger, next_run_time=known.next_run_time)
             return
         self._notes[job.id].asked = is_asked
-        mark = self.candidacy.mark(self._key(job.id))
         if mark and not is_asked:
-            now = datetime.now(self._scheduler.timezone)
             upcoming = Schedule(job.trigger, mark, now).first(max(now, mark.fire))
             if upcoming:
                 job._modify(next_run_time=upcoming)
@@ -297,6 +297,7 @@ class SingletonJobStore(GuardedStore):
 
     def _forget(self, job_id: str) -> None:
         self._notes.pop(job_id, None)
+        self._starts.forget(job_id)
         self.leadership.jobs.discard(self._key(job_id))
 
     def _know(self, jobs: list[Job]) -> None:
@@ -318,6 +319,7 @@ class SingletonJobStore(GuardedStore):
             self._grace.settle(job, self._scheduler._job_defaults)
             note = self._notes.pop(job.id, Note())
             mark = marks.get(key)
+            self._starts.judge(job, mark, now, self.candidacy.led_until)
             grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
             start = begin(
                 job.trigger,
@@ -329,10 +331,11 @@ class SingletonJobStore(GuardedStore):
                 asked=note.asked,
                 led_until=self.candidacy.led_until,
                 since=self._unrun.since(key, mark, self.candidacy),
+                made=self._starts.made(job.id),
             )
             if start.mark:
                 new_marks[key] = start.mark
-            off_schedule = Schedule(job.trigger, mark, now).nominal(job.next_run_time, asked=True) is None
+            off_schedule = self._schedule(job, mark, now).nominal(job.next_run_time, asked=True) is None
             if start.next_run_time != job.next_run_time:
                 if job.next_run_time <= now and off_schedule:
                     logger.info("job %s: a run off schedule, asked for at %s, is dropped", job.id, job.next_run_time)
@@ -340,6 +343,9 @@ class SingletonJobStore(GuardedStore):
             elif not off_schedule:
                 self._notes[job.id].planned = start.next_run_time
         self.candidacy.introduce(new_marks)
+
+    def _schedule(self, job: Job, mark: Mark | None, now: datetime) -> Schedule:
+        return Schedule(job.trigger, mark, now, self._starts.made(job.id))
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:
@@ -357,7 +363,7 @@ class SingletonJobStore(GuardedStore):
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:
         key = self._key(job.id)
         mark = marks.get(key)
-        schedule = Schedule(job.trigger, mark, now)
+        schedule = self._schedule(job, mark, now)
         note = self._notes[job.id]
         run_now, note.run_now = note.run_now == job.next_run_time, None
         resume_after = job.next_run_time

@@ -15,14 +15,14 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.combining import BaseCombiningTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from singleton_jobs.ledger import AHEAD, FORGOTTEN_AFTER, INSTANT, Mark
 
+from .bounds import put_back
 from .triggers import exact, is_date, is_interval, jitter, jumps, zones
 
-__all__ = ["Schedule", "Start", "begin", "same_schedule"]
+__all__ = ["Schedule", "Start", "begin"]
 
 SECOND = timedelta(seconds=1)
 SHIFT = timedelta(hours=2)  # no zone leaves out more
@@ -32,11 +32,14 @@ LAST_WINDOW = timedelta(days=366)
 
 
 class Schedule:
-    """The nominal times of ``trigger``, seen at ``now``, for a job whose last fire is ``mark``."""
+    """The nominal times of ``trigger``, seen at ``now``, for a job whose last fire is ``mark``.
 
-    def __init__(self, trigger: BaseTrigger, mark: Mark | None, now: datetime) -> None:
+    ``made``: when the trigger was made here, if it may have starts that move with that.
+    """
+
+    def __init__(self, trigger: BaseTrigger, mark: Mark | None, now: datetime, made: datetime | None = None) -> None:
         self.jitter = timedelta(seconds=jitter(trigger))
-        self._trigger = exact(trigger)
+        self._trigger = exact(put_back(trigger, mark, made))
         self._mark = mark
         self._now = now.astimezone(UTC)
         self._local = now  # as the scheduler reckons
@@ -166,6 +169,7 @@ def begin(
     asked: bool,
     since: datetime | None = None,
     led_until: datetime | None = None,
+    made: datetime | None = None,
 ) -> Start:
     """When the job that is ``planned`` for then is to run next, by its ``mark`` in the ledger.
 
@@ -174,9 +178,8 @@ def begin(
     that all replicas see. ``asked``: the program itself named the first run. ``since``: fires after that, up to the
     mark, were claimed here and have not run. ``led_until``: the last write of the leader before. A shared store's job
     whose fires until then are neither claimed nor planned was paused or put off by somebody, and does not make up for
-    them.
+    them. ``made``: when ``trigger`` was made here, as for `Schedule`.
     """
-    schedule = partial(Schedule, trigger, now=now)
     planned, now = planned.astimezone(UTC), now.astimezone(UTC)
     earliest = planned - timedelta(seconds=jitter(trigger)) - INSTANT  # of the fires that it may be planned for
     skipped = min(led_until - AHEAD, earliest) if led_until and shared else None
@@ -184,6 +187,16 @@ def begin(
         done = mark.fire if mark else now - FORGOTTEN_AFTER  # a mark may be forgotten after that
         done = since or done
         return Start(planned if planned > done else None)
+    put = put_back(trigger, mark, made)
+    if put is not trigger:
+        own = _utc(exact(trigger).get_next_fire_time(None, now))
+        if own is not None and planned <= own + timedelta(seconds=jitter(trigger)):
+            planned = min(planned, now)  # by a start that moves, and not put off by somebody
+    elif mark and not mark.nonce and is_interval(trigger) and (shared or made):
+        start = trigger.start_date.astimezone(UTC)
+        if planned == start > mark.fire + trigger.interval:  # it has yet to begin
+            mark = mark._replace(fire=start - trigger.interval)
+    schedule = partial(Schedule, put, now=now)
     if mark is None:
         trusted = asked or (shared and (grace is None or planned >= now - grace))
         mark = Mark(_first_mark(trigger, planned, now, trusted=trusted), "", "d")
@@ -192,19 +205,6 @@ def begin(
         return Start(_go_on(schedule(mark=mark), mark.fire, planned, now, grace, shared=shared), mark.fire)
     done = since or max(mark.fire, skipped or mark.fire)
     return Start(_go_on(schedule(mark=mark), done, planned, now, grace, shared=shared))
-
-
-def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
-    """Whether two triggers mean the same times; an interval's default start, which differs each time, aside."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, IntervalTrigger):
-        return _interval(one) == _interval(other) and _added(one) == _added(other)
-    if isinstance(one, BaseCombiningTrigger):
-        pairs = zip(one.triggers, other.triggers, strict=False)
-        alike = len(one.triggers) == len(other.triggers) and one.jitter == other.jitter
-        return alike and all(same_schedule(*pair) for pair in pairs)
-    return bool(one.__getstate__() == other.__getstate__())
 
 
 def _go_on(
@@ -233,16 +233,6 @@ def _first_mark(trigger: BaseTrigger, planned: datetime, now: datetime, *, trust
     if not trusted and planned <= now:
         before = planned + (now - planned) // step * step
     return min(now, before)
-
-
-def _interval(trigger: IntervalTrigger) -> tuple[object, ...]:
-    return trigger.interval, trigger.end_date, trigger.jitter, trigger.timezone
-
-
-def _added(trigger: IntervalTrigger) -> dict[str, object]:
-    """What a class of somebody's own stores besides."""
-    stored = IntervalTrigger.__getstate__(trigger)
-    return {name: value for name, value in trigger.__getstate__().items() if name not in stored}
 
 
 def _starts(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:

@@ -19,7 +19,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-__all__ = ["exact", "is_date", "is_interval", "is_plain", "jitter", "jumps", "zones"]
+__all__ = ["changed", "exact", "is_date", "is_interval", "is_plain", "jitter", "jumps", "zones"]
 
 
 def is_interval(trigger: BaseTrigger) -> bool:
@@ -54,15 +54,21 @@ def exact(trigger: BaseTrigger) -> BaseTrigger:
     """``trigger`` without jitter."""
     if not jitter(trigger):
         return trigger
-    made = object.__new__(type(trigger))
-    state: Any = object.__getstate__(trigger)  # all of it, whatever the class would store
-    for attributes in state if isinstance(state, tuple) else (state,):
-        for name, value in (attributes or {}).items():
-            object.__setattr__(made, name, value)
+    made = changed(trigger)
     with suppress(AttributeError):  # a class that works it out: its times stay as they are
         object.__setattr__(made, "jitter", 0)
     if isinstance(made, BaseCombiningTrigger):
         made.triggers = [exact(inner) for inner in made.triggers]
+    return made
+
+
+def changed(trigger: BaseTrigger, **changes: object) -> BaseTrigger:
+    """A copy of ``trigger``, of all that it knows, whatever its class would store."""
+    made = object.__new__(type(trigger))
+    state: Any = object.__getstate__(trigger)
+    for attributes in (*(state if isinstance(state, tuple) else (state,)), changes):
+        for name, value in (attributes or {}).items():
+            object.__setattr__(made, name, value)
     return made
 
 

@@ -13,7 +13,8 @@ from apscheduler.triggers.combining import AndTrigger, BaseCombiningTrigger, OrT
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from singleton_jobs_apscheduler.schedule import Schedule, same_schedule
+from singleton_jobs_apscheduler.bounds import same_schedule
+from singleton_jobs_apscheduler.schedule import Schedule
 from unit.aps.moments import (
     DAY,
     HOUR,

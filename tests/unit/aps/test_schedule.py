@@ -9,7 +9,7 @@ from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from singleton_jobs_apscheduler.schedule import same_schedule
+from singleton_jobs_apscheduler.bounds import same_schedule
 from unit.aps.moments import (
     BERLIN,
     DAY,

@@ -2,8 +2,9 @@
 
 Options: control (that file), lease, config, scheduler (background | blocking | asyncio), through (guard | jobstore |
 executor), store (a database's URL; none: memory), connect (arguments of the database driver), executor (threadpool |
-processpool), jobs (list of: id, trigger (an alias, or a class of own_triggers), at (its arguments), function, kwargs, grace, and more for add_job), late
-(add the jobs only after the guard), paused (start it so). Environment: SKEW (seconds).
+ processpool), jobs (list of: id, trigger (an alias, or a class of own_triggers), at (its arguments), made (further
+ ones, in seconds from its making), function, kwargs, grace, and more for add_job), late (add the jobs only after the
+ guard), paused (start it so). Environment: SKEW (seconds).
 """
 
 import skew  # isort: skip  # noqa: F401
@@ -16,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler import events
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -79,7 +80,8 @@ def add_all(scheduler):
         add_job(scheduler, **spec)
 
 
-def add_job(scheduler, id, trigger, at=None, function=None, kwargs=None, **more):
+def add_job(scheduler, id, trigger, at=None, made=None, function=None, kwargs=None, **more):
+    bounds = {name: datetime.now(UTC) + timedelta(seconds=seconds) for name, seconds in (made or {}).items()}
     if "grace" in more:
         more["misfire_grace_time"] = more.pop("grace")
     if hasattr(own_triggers, trigger):
@@ -91,6 +93,7 @@ def add_job(scheduler, id, trigger, at=None, function=None, kwargs=None, **more)
         kwargs={"job": id, **(kwargs or {})},
         **{"replace_existing": True, **more},
         **(at or {}),
+        **bounds,
     )
 
 

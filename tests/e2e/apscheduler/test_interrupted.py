@@ -111,16 +111,18 @@ def test_behaviour_10_a_date_runs_once_and_every_scheduler_lives(schedulers: Sch
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
 def test_a_run_of_a_trigger_of_the_programs_own_is_not_run_again_by_the_next_leader(schedulers: Schedulers) -> None:
-    later = {"id": "later", "trigger": "Later", "at": {"second": "*"}, "coalesce": False, "kwargs": {"seconds": 0.5}}
-    schedulers.several(2, jobs=[later])
+    later = {"id": "later", "trigger": "Later", "at": {"second": "*/2"}, "kwargs": {"seconds": 1.2}, "max_instances": 9}
+    schedulers.several(2, jobs=[later | {"coalesce": False}])
     leader = schedulers.leader()
     struck = leader.process.wait_for("run", job="later")
     leader.process.kill()
     (successor,) = (each for each in schedulers.every if each is not leader)
-    successor.process.wait_for("ended", job="later", count=6)
+    successor.process.wait_for("ended", job="later", count=2)
     fires = schedulers.fires("later")
-    assert struck.nominal == int(struck.nominal) + 0.25
-    assert judge(fires, every=1, begin=struck.nominal, end=fires[-1], phase=0.25, edge=0) == Verdict([], [], [])
+    missed, doubled, strange = judge(fires, every=2, begin=struck.nominal, end=fires[-1], phase=0.25, edge=0)
+    assert not doubled
+    assert not strange
     told = [datetime.fromisoformat(time).timestamp() for time in schedulers.interrupted("later")]
-    assert told == [struck.nominal]
+    assert struck.nominal in told
+    assert set(missed) <= set(told)
     assert all(entry.nominal for entry in schedulers.journal.entries("run", job="later"))

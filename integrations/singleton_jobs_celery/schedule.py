@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from celery.schedules import BaseSchedule, schedule
 
@@ -75,14 +75,16 @@ def _asking(schedule: BaseSchedule) -> Following:
     """What Celery names after a fire, by a copy of ``schedule`` whose clock shows the time of that fire.
 
     So the answer depends on nothing else. Celery's own clock makes a difference before 5.7: a crontab that ran last
-    on another day leaves out the rest of that hour.
+    on another day leaves out the rest of that hour. It shows the zone's time, but as an offset from UTC, or what is
+    subtracted from it would be what clocks show, not what passes.
     """
     frozen: BaseSchedule = object.__new__(type(schedule))
     frozen.__dict__.update(schedule.__dict__)
 
     def ask(last: datetime) -> datetime | None:
         local = last.astimezone(schedule.tz)
-        frozen.nowfun = lambda: local
+        now = last.astimezone(timezone(local.utcoffset() or timedelta(0)))
+        frozen.nowfun = lambda: now
         try:
             left = frozen.remaining_estimate(local)
         except NotImplementedError:  # it says only whether it is due

@@ -41,7 +41,10 @@ def aware(**fields):
 
 
 def rule(**fields):
-    return lambda app, change, hour: rrule(dtstart=change.replace(tzinfo=None) - 12 * HOUR, app=app, **fields)
+    def of(app, change, hour):
+        return rrule(dtstart=(change.astimezone(app.timezone) + 2 * HOUR - DAY).replace(tzinfo=None), app=app, **fields)
+
+    return of
 
 
 def interval(length, **more):

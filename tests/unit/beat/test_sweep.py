@@ -23,7 +23,7 @@ CHANGES = {  # when clocks go on and when they go back, in UTC, and by how much
     "America/Santiago": (datetime(2026, 9, 6, 4), datetime(2026, 4, 5, 3), HOUR),
     "Pacific/Auckland": (datetime(2026, 9, 26, 14), datetime(2026, 4, 4, 14), HOUR),
 }
-OFFSETS = (-90 * MINUTE, -MINUTE, 0 * MINUTE, 10 * MINUTE, 59 * MINUTE, 90 * MINUTE)
+OFFSETS = (-70 * MINUTE, 0 * MINUTE, 10 * MINUTE, 59 * MINUTE, 70 * MINUTE)
 
 
 def app_in(zone):
@@ -53,7 +53,6 @@ def interval(length, **more):
 
 # What it is, and how long it may be silent on such a day besides the hour (or half of one) that clocks repeat.
 PLANS = {
-    "* * * * *": (cron(), MINUTE),
     "*/5 * * * *": (cron(minute="*/5"), 5 * MINUTE),
     "*/15 * * * *": (cron(minute="*/15"), 15 * MINUTE),
     "17 * * * *": (cron(minute=17), HOUR),
@@ -64,7 +63,6 @@ PLANS = {
     "TzAwareCrontab */5": (aware(minute="*/5"), 5 * MINUTE),
     "rrule, 15 min": (rule(freq="MINUTELY", interval=15), 15 * MINUTE),
     "rrule, daily": (rule(freq="DAILY"), DAY),
-    "1 min": (interval(MINUTE), MINUTE),
     "7 min": (interval(7 * MINUTE), 7 * MINUTE),
     "1 h, relative": (interval(HOUR, relative=True), HOUR),
 }
@@ -98,7 +96,7 @@ def test_each_fire_is_claimed_once_and_none_is_waited_for_longer_than_planned(zo
         change = change.replace(tzinfo=UTC)
         hour = (change.astimezone(ZoneInfo(zone)) - (0 if repeats else 1) * shift).hour  # shown twice, or left out
         plan = make(app, change, hour)
-        swept = {offset: sweep(plan, change + offset, change + 3 * HOUR) for offset in OFFSETS}
+        swept = {offset: sweep(plan, change + offset, change + 130 * MINUTE) for offset in OFFSETS}
         for offset, (fires, due) in swept.items():
             times = [change + offset, *fires, due]
             gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]

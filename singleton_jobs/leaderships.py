@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .config import Config, Seconds, seconds
 from .errors import AccessDenied, LeadershipLost, SingletonJobsError
+from .forks import notice_fork
 from .process import default_replica
 from .replica import Replica
 from .signals import on_event_loop, run_blocking
@@ -192,6 +193,7 @@ class Leadership:
 
         The first call may ``wait`` for the first answer: one request timeout, in seconds, at most.
         """
+        notice_fork()
         if self.replica.mode == "never":
             return "mode"
         candidacy = self.candidacy
@@ -313,6 +315,7 @@ class Leadership:
                 candidacy.stops.remove(stop)
 
     async def _leave(self, drain: float, rest: float, *, again: bool, block: bool) -> None:
+        notice_fork()
         candidacy = self.candidacy
         if candidacy is None or not candidacy.started:
             return

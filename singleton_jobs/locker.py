@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .config import Config, Seconds, seconds
 from .entries import Use
 from .errors import AccessDenied, ConfigError, LeaseBusy, LeaseExpired, SingletonJobsError, StoreError
+from .forks import notice_fork
 from .process import default_replica
 from .replica import Replica
 from .signals import run_blocking
@@ -316,6 +317,7 @@ class LeaseLocker:
         return self._blocks[last] if last else None
 
     def _open(self) -> ClaimingCandidacy:
+        notice_fork()
         if self.replica.closed:
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
         with self._mutex:
@@ -415,6 +417,7 @@ class LeaseLocker:
 
     async def _unlock(self, only: Use | None, *, block: bool) -> bool | None:
         """Whether the lease was freed; None if there is nothing of ours (or of ``only``) to free."""
+        notice_fork()
         candidacy, caller = self.candidacy, _caller(block=block)
         with self._mutex:
             use = self._use
@@ -442,6 +445,7 @@ class LeaseLocker:
             self._drop(use)
 
     async def _unlock_with_retry(self, only: Use | None, timeout: Seconds | None, *, block: bool) -> bool:
+        notice_fork()
         candidacy = self.candidacy
         if candidacy is None:
             return False

@@ -7,7 +7,6 @@ so that a lease whose store hangs delays no other.
 import asyncio
 import logging
 import math
-import os
 import select
 import selectors
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 from .candidacy import Candidacy
 from .clock import SYSTEM_CLOCK, Clock
 from .dispatcher import log
+from .forks import at_fork, notice_fork
 from .threads import new_lock, patched_by, start_thread
 
 __all__ = ["Renewer", "RenewerThread", "shared_renewer"]
@@ -192,6 +192,7 @@ _inherited: list[RenewerThread] = []
 
 def shared_renewer() -> RenewerThread:
     """The process's renewer."""
+    notice_fork()
     global _shared
     if _shared is None:
         _shared = RenewerThread()
@@ -206,5 +207,4 @@ def _after_fork_in_child() -> None:
         _shared = None
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+at_fork(_after_fork_in_child)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from weakref import WeakSet
@@ -11,6 +10,7 @@ from weakref import WeakSet
 from .clock import SYSTEM_CLOCK, Clock
 from .config import Config, Seconds, seconds
 from .errors import ConfigError
+from .forks import at_fork, notice_fork
 from .health import Health, LeaseHealth
 from .identity import identity_prefix, new_identity, new_nonce, readable, secure_random
 from .names import lease_name
@@ -316,6 +316,7 @@ class Replica:
 
     def rejoin(self) -> bool:
         """Take part again if the last `running` has ended; whether the replica is open."""
+        notice_fork()
         if self._left:
             self.reopen()
         return not self.closed
@@ -337,6 +338,7 @@ class Replica:
         return [p.candidacy for p in self._participants() if p.candidacy is not None]
 
     def _wire(self) -> Wiring:
+        notice_fork()
         with self._mutex:
             if self._wiring is None:
                 from .wiring import Wiring
@@ -357,6 +359,7 @@ class Replica:
 
     async def leave(self, drain: float, *, block: bool, limit: float = RELEASE_LIMIT) -> None:
         """Drain, up to ``drain`` seconds, and release, up to ``limit`` more, all that was started, side by side."""
+        notice_fork()
         participants = self._participants()
         for participant in participants:
             participant.begin_close()
@@ -394,6 +397,7 @@ def _register_exit() -> None:
 
 def _at_exit() -> None:
     """Release what no work is running under; the rest runs out by itself."""
+    notice_fork()
     for replica in tuple(_replicas):
         if replica._wiring is not None and not replica.closed:
             replica.closed = True
@@ -410,5 +414,4 @@ def _after_fork_in_child() -> None:
         replica._after_fork_in_child()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+at_fork(_after_fork_in_child)

@@ -6,7 +6,6 @@ A native thread never touches a lock of eventlet's that a greenlet may hold: it 
 from __future__ import annotations
 
 import _thread
-import os
 import sys
 import threading
 import time
@@ -17,6 +16,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
+
+from .forks import at_fork, notice_fork
 
 __all__ = [
     "COOPERATIVE_POLL",
@@ -112,6 +113,7 @@ class Worker:
 
     def submit(self, task: Callable[[], None]) -> None:
         """Run ``task`` after all that was submitted before; it must not raise."""
+        notice_fork()
         self._tasks.put(task)
         if not self._started:
             if self._cooperative and patched_by():
@@ -174,5 +176,4 @@ def _after_fork_in_child() -> None:
         worker._start_anew()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+at_fork(_after_fork_in_child)

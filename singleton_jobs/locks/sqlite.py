@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ..clock import SYSTEM_CLOCK
 from ..errors import ConfigError, Conflict, StoreError
+from ..forks import at_fork
 from ..names import lease_name
 from ..threads import Worker, new_lock
 from .processes import is_gone, this_process
@@ -44,7 +45,8 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
+at_fork(_after_fork_in_child)
 
 BUSY_TIMEOUT = 2.0  # seconds that one statement waits for another process's transaction
 COLUMNS = "uid, version, body, written_at, process"

@@ -204,8 +204,8 @@ print("parent", held.unlock())
     [
         ('print(LeaseLocker("own").lock(timeout=15), held.is_held, held.unlock())', "True False False"),
         ("own = replica.leadership('own'); print(own.wait(timeout=15), own.is_leader)", "True True"),
-        ('print(held.unlock_with_retry(), replica.health().ok, replica.identity != parent)', "False True True"),
-        ('replica.close(); print(work().reason)', "draining"),
+        ("print(held.unlock_with_retry(), replica.health().ok, replica.identity != parent)", "False True True"),
+        ("replica.close(); print(work().reason)", "draining"),
     ],
 )
 def test_a_child_that_was_forked_in_c_is_a_replica_of_its_own(tmp_path, store, child, said):

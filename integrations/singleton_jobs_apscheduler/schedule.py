@@ -20,7 +20,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from singleton_jobs.ledger import AHEAD, FORGOTTEN_AFTER, INSTANT, Mark
 
 from .bounds import put_back
-from .triggers import exact, is_date, is_interval, jitter, jumps, zones
+from .triggers import exact, is_and, is_date, is_interval, jitter, jumps, zones
 
 __all__ = ["Schedule", "Start", "begin"]
 
@@ -141,6 +141,8 @@ class Schedule:
     def _next(self, fire: datetime | None, after: datetime) -> datetime | None:
         """The trigger's answer, asked as APScheduler does: now in the scheduler's zone, its last fire in its own."""
         now = (after + INSTANT).astimezone(self._local.tzinfo)
+        if is_and(self._trigger):
+            fire = None  # its parts would go on from there each on its own, and it is a time of all of them
         return _utc(self._trigger.get_next_fire_time(fire and fire.astimezone(self._zone), now))
 
     @cached_property

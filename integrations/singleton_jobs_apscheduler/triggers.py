@@ -19,7 +19,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-__all__ = ["changed", "exact", "is_date", "is_interval", "is_plain", "jitter", "jumps", "zones"]
+__all__ = ["changed", "exact", "is_and", "is_date", "is_interval", "is_plain", "jitter", "jumps", "zones"]
 
 
 def is_interval(trigger: BaseTrigger) -> bool:
@@ -32,6 +32,11 @@ def is_date(trigger: BaseTrigger) -> bool:
     return _tells_as(trigger, DateTrigger)
 
 
+def is_and(trigger: BaseTrigger) -> bool:
+    """Whether its times are those on which all that it combines agree."""
+    return _tells_as(trigger, AndTrigger)
+
+
 def is_plain(trigger: BaseTrigger) -> bool:
     """Whether it is of APScheduler's own making, with all that it combines: these store all that they know."""
     return type(trigger).__module__.startswith("apscheduler.") and all(map(is_plain, _inner(trigger)))
@@ -39,7 +44,7 @@ def is_plain(trigger: BaseTrigger) -> bool:
 
 def jumps(trigger: BaseTrigger) -> bool:
     """Whether it tells its first time after any other at once."""
-    if _tells_as(trigger, AndTrigger) or _tells_as(trigger, OrTrigger):
+    if is_and(trigger) or _tells_as(trigger, OrTrigger):
         return all(map(jumps, trigger.triggers))
     return _tells_as(trigger, CronTrigger)
 

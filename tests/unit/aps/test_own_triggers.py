@@ -393,3 +393,23 @@ def test_a_class_that_stores_less_than_it_knows_is_replaced_by_the_one_that_is_a
     new.delay = 2 * SHIFT
     scheduler.add_job(work, new, id="job", misfire_grace_time=60, replace_existing=True)
     assert scheduler.get_job("job").trigger is new
+
+
+class Asked(CronTrigger):
+    """Notes the last fires that it is told of."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.told = []
+
+    def get_next_fire_time(self, previous, now):
+        self.told.append(previous)
+        return super().get_next_fire_time(None, now)
+
+
+def test_what_an_and_combines_is_asked_from_a_time_on_not_from_a_fire():
+    asked = Asked(minute=0, timezone=UTC)
+    both = schedule(AndTrigger([asked, CronTrigger(hour=15, timezone=UTC)]), claimed(NOON))
+    assert both.first(NOON) == NOON + 3 * HOUR
+    assert both.following(NOON + 3 * HOUR) == NOON + 27 * HOUR
+    assert set(asked.told) == {None}

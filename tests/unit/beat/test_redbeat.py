@@ -22,12 +22,12 @@ def redis():
 
 @pytest.fixture
 def red(make, redis):
-    """`red(entries)`: one more RedBeat on the same Redis, not leading."""
+    """`red(entries, **settings)`: one more RedBeat on the same Redis, not leading."""
 
-    def red(entries=None):
+    def red(entries=None, **more):
         app = make_app(entries, **CONF)
         app.redbeat_redis = FakeStrictRedis(server=redis, decode_responses=True)
-        return make(app=app)
+        return make(app=app, **more)
 
     return red
 
@@ -52,7 +52,7 @@ def test_entries_are_sent_once_in_each_interval(red, frozen):
 
 
 def test_entries_that_are_due_together_are_claimed_with_one_write(red, space, frozen):
-    beat = red({f"report-{n}": every(10) for n in range(20)}).lead()
+    beat = red({f"report-{n}": every(10) for n in range(20)}, retry_period=2).lead()
     frozen.tick(10 * SECOND)
     requests = space.requests
     beat.look()

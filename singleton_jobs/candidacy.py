@@ -225,7 +225,9 @@ class Candidacy:
 
     def reopen(self) -> None:
         """Forget that the candidacy was ended, so that the next guarded call starts it again."""
-        self.draining, self.ending = False, False
+        self.stay()
+        if self._leaving is None:
+            self.draining, self.ending = False, False
 
     def pretend(self) -> None:
         """Lead for ever without asking anybody: for tests and one-off shells."""
@@ -237,6 +239,10 @@ class Candidacy:
     def stop(self, use: Use | None = None) -> None:
         """Compete no longer, and undo what may have landed; unless another use than ``use`` has begun meanwhile."""
         self._change(lambda now: self._unless_used(use, self._candidate.stop, now))
+
+    def end_use(self) -> None:
+        """Give the lease back if its use has ended; nothing is left to do if the driver was faster."""
+        self._change(self._end_use)
 
     def release(self, use: Use | None = None) -> None:
         """End the hold here and free the lease, without regard to running work: the caller knows that it ended.

@@ -119,7 +119,7 @@ class Candidate:
 
     def stop(self, now: float) -> None:
         """Compete no longer; an acquisition under way is handed back as soon as it is seen to have landed."""
-        self._wanted = False
+        self._wanted = self.released = False
         if self.unsettled:
             self.release(now)
 

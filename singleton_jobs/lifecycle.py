@@ -66,6 +66,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
             run_blocking(self._replica.exit_running(self, self._drain, block=True))
         finally:
             self._restore()
+            self._replica.forget_running(self)  # also if that was interrupted before it began
 
     async def __aenter__(self) -> running:
         return self.__enter__()
@@ -78,6 +79,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
             await self._replica.exit_running(self, self._drain, block=False)
         finally:
             self._restore()
+            self._replica.forget_running(self)  # also if that was interrupted before it began
 
     def _leave(self) -> None:
         if self._handler:

@@ -434,7 +434,9 @@ class LeaseLocker:
             use.ended = True  # that is the release: whatever becomes of this thread, the next step sees it
             if term and on:
                 self._unlocked_lost = term.lost
-        if not candidacy.releasing:
+        if on:
+            candidacy.end_use()
+        elif not candidacy.releasing:
             candidacy.release(use)
         until = candidacy.clock.now() + RELEASE * candidacy.config.request_timeout
         candidacy.exit(use)  # a drain waits for that

@@ -314,6 +314,10 @@ class Replica:
             finally:
                 self._left = True
 
+    def forget_running(self, who: object) -> None:
+        """Count it no more."""
+        self._running.discard(who)
+
     def rejoin(self) -> bool:
         """Take part again if the last `running` has ended; whether the replica is open."""
         notice_fork()

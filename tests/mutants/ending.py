@@ -48,6 +48,24 @@ MUTANTS = [
     ),
     Mutant(
         18,
+        "interrupted-release-forgotten",
+        "a release whose thread was taken away is not finished by the renewer",
+        CANDIDACY,
+        "        self._end_use(now)\n        for main",
+        "        for main",
+        ("unit/test_any_line.py",),
+    ),
+    Mutant(
+        18,
+        "interrupted-work-stays",
+        "work that ended without a word counts for ever",
+        "singleton_jobs/entries.py",
+        "    return locked is not None and not locked()\n",
+        "    return False\n",
+        ("unit/test_any_line.py",),
+    ),
+    Mutant(
+        18,
         "release-unchecked",
         "a release frees whatever record it fetched",
         CANDIDATE,
@@ -105,9 +123,9 @@ MUTANTS = [
         "exit-releases-under-work",
         "at exit the lease is given back though work still runs",
         "singleton_jobs/candidacy.py",
-        "        if leaving:\n            self._change(lambda now: self._leave(leaving, now), lost=not",
+        "        if leaving:\n            self._change(lambda now: self._leave(leaving, now))",
         "        if leaving:\n            self.active.clear()\n"
-        "            self._change(lambda now: self._leave(leaving, now), lost=not",
+        "            self._change(lambda now: self._leave(leaving, now))",
         ("unit/test_exit.py::test_an_exit_while_guarded_work_runs_on_a_thread_leaves_the_lease_to_run_out",),
     ),
     Mutant(
@@ -127,6 +145,15 @@ MUTANTS = [
         "        self._pid = os.getpid()\n",
         "        self._pid = os.getpid()\n        os.register_at_fork(after_in_child=lambda: setattr(self, '_pid', os.getpid()))\n",
         ("unit/test_fork.py::test_an_inherited_term_is_invalid",),
+    ),
+    Mutant(
+        21,
+        "forks-in-c-unnoticed",
+        "a child that Python did not fork goes on as its parent",
+        "singleton_jobs/forks.py",
+        "    pid = os.getpid()\n    if pid != _pid:\n        with",
+        "    pid = _pid\n    if pid != _pid:\n        with",
+        ("unit/test_fork.py",),
     ),
     Mutant(
         21,

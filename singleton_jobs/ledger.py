@@ -172,4 +172,4 @@ def _text(marks: Mapping[str, Mark]) -> str:
 
 
 def _iso(fire: datetime) -> str:
-    return fire.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return fire.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

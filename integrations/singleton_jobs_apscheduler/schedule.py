@@ -20,7 +20,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from singleton_jobs.ledger import AHEAD, FORGOTTEN_AFTER, INSTANT, Mark
 
 from .bounds import put_back
-from .triggers import exact, is_and, is_date, is_interval, jitter, jumps, zones
+from .triggers import exact, is_and, is_date, is_interval, is_or, jitter, jumps, zones
 
 __all__ = ["Schedule", "Start", "begin"]
 
@@ -53,8 +53,7 @@ class Schedule:
             only = trigger.run_date.astimezone(UTC)
             return only if only > after else None
         if jumps(trigger):
-            fires = (_utc(trigger.get_next_fire_time(None, start)) for start in _starts(trigger, after))
-            return min((fire for fire in fires if fire is not None and fire > after), default=None)
+            return _first_jump(trigger, after)
         return self._first_of_chain(after)
 
     def latest(self, after: datetime, until: datetime) -> datetime | None:
@@ -235,6 +234,31 @@ def _first_mark(trigger: BaseTrigger, planned: datetime, now: datetime, *, trust
     if not trusted and planned <= now:
         before = planned + (now - planned) // step * step
     return min(now, before)
+
+
+def _first_jump(trigger: BaseTrigger, after: datetime) -> datetime | None:
+    """The first time later than ``after`` of crons and what combines them, as instants.
+
+    APScheduler combines them by what clocks show, which in the hour that they show twice is no order.
+    """
+    if is_or(trigger):
+        fires = [_first_jump(each, after) for each in trigger.triggers]
+    elif is_and(trigger):
+        return _first_agreed(trigger.triggers, after)
+    else:
+        fires = [_utc(trigger.get_next_fire_time(None, start)) for start in _starts(trigger, after)]
+    return min((fire for fire in fires if fire is not None and fire > after), default=None)
+
+
+def _first_agreed(triggers: list[BaseTrigger], after: datetime) -> datetime | None:
+    for _ in range(STEPS):
+        fires = [fire for each in triggers if (fire := _first_jump(each, after))]
+        if len(fires) < len(triggers):
+            return None
+        if min(fires) == max(fires):
+            return fires[0]
+        after = max(fires) - INSTANT
+    return None
 
 
 def _starts(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:

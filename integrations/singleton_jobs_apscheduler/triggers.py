@@ -19,7 +19,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-__all__ = ["changed", "exact", "is_and", "is_date", "is_interval", "is_plain", "jitter", "jumps", "zones"]
+__all__ = ["changed", "exact", "is_and", "is_date", "is_interval", "is_or", "is_plain", "jitter", "jumps", "zones"]
 
 
 def is_interval(trigger: BaseTrigger) -> bool:
@@ -37,6 +37,11 @@ def is_and(trigger: BaseTrigger) -> bool:
     return _tells_as(trigger, AndTrigger)
 
 
+def is_or(trigger: BaseTrigger) -> bool:
+    """Whether its times are those of all that it combines."""
+    return _tells_as(trigger, OrTrigger)
+
+
 def is_plain(trigger: BaseTrigger) -> bool:
     """Whether it is of APScheduler's own making, with all that it combines: these store all that they know."""
     return type(trigger).__module__.startswith("apscheduler.") and all(map(is_plain, _inner(trigger)))
@@ -44,7 +49,7 @@ def is_plain(trigger: BaseTrigger) -> bool:
 
 def jumps(trigger: BaseTrigger) -> bool:
     """Whether it tells its first time after any other at once."""
-    if is_and(trigger) or _tells_as(trigger, OrTrigger):
+    if is_and(trigger) or is_or(trigger):
         return all(map(jumps, trigger.triggers))
     return _tells_as(trigger, CronTrigger)
 

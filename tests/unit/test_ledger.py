@@ -29,6 +29,12 @@ def test_what_is_written_is_read_back():
     assert after(marks=marks, now=NOON) == marks
 
 
+def test_a_time_of_any_zone_is_written_in_utc():
+    tokyo = NOON.astimezone(timezone(9 * HOUR))
+    assert after([claim(fire=tokyo)])["app:report"].fire == NOON
+    assert after(marks={"app:report": Mark(tokyo, "n", "d")}) == {"app:report": Mark(NOON, "n", "d")}
+
+
 def test_a_count_of_runs_is_written_last_and_read_back():
     text = advance({}, [claim(nonce="n", runs=7)], (), (), NOON)
     assert text == '{"v":1,"jobs":{"app:report":["2026-11-22T12:00:00.000000Z","n","c",7]}}'

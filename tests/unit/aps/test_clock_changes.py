@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
+from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from singleton_jobs_apscheduler.schedule import begin
+from singleton_jobs_apscheduler.triggers import zones
 from unit.aps.moments import DAY, HOUR, MINUTE, SECOND, claimed, fires, introduced, schedule
 
 HALF = 30 * MINUTE
@@ -68,6 +70,7 @@ KINDS = {
         start_date=change.wall.date() - 2 * DAY,
         timezone=change.zone,
     ),
+    "or": lambda change: OrTrigger([nightly(change), CronTrigger(minute="20,50", timezone=change.zone)]),
 }
 kinds = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
 
@@ -80,7 +83,7 @@ def test_there_are_two_changes_in_each_zone():
 
 def taken_over(trigger, mark, now, started=None):
     """What a new leader runs next, however old it is, whose program was started then."""
-    planned = trigger.get_next_fire_time(None, (started or now).astimezone(trigger.timezone))
+    planned = trigger.get_next_fire_time(None, (started or now).astimezone(next(zones(trigger))))
     return begin(trigger, mark, planned, now, None, shared=False, asked=False)
 
 
@@ -137,6 +140,16 @@ def test_a_wall_time_that_is_left_out_runs_as_much_later_and_one_that_comes_twic
 def test_a_calendar_interval_leaves_the_night_out_or_runs_at_the_first_of_two(change):
     times = fires(schedule(KINDS["calendar"](change)), change.at - 2 * HOUR, change.at + 2 * HOUR)
     assert times == ([] if change.by > timedelta(0) else [change.at - abs(change.by) / 2])
+
+
+@changes
+def test_what_is_combined_is_compared_as_instants_in_the_hour_that_comes_twice_too(change):
+    parts = [often(change), CronTrigger(minute="*/15", timezone=change.zone)]
+    within = change.at - 2 * HOUR, change.at + 2 * HOUR
+    quarters = fires(schedule(parts[1]), *within)
+    assert fires(schedule(AndTrigger(parts)), *within) == quarters
+    assert fires(schedule(OrTrigger(parts)), *within) == fires(schedule(parts[0]), *within)
+    assert {later - earlier for earlier, later in zip(quarters, quarters[1:], strict=False)} == {15 * MINUTE}
 
 
 @changes

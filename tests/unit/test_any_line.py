@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from singleton_jobs import Config, LeaseBusy, LeadershipLost, current_fire, current_term, running
+from singleton_jobs import Config, LeaseBusy, current_fire, current_term
 from unit.interrupting import interruptions
-from unit.stage import LIMIT, until
+from unit.stage import LIMIT
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -185,26 +185,17 @@ def drains(leadership):
     return leadership.candidacy.clock.now() - before < LIMIT and leadership.candidacy.released
 
 
-@pytest.mark.parametrize("end", ["step_down", "close", "replica", "running"])
+@pytest.mark.parametrize("end", ["step_down", "close", "replica"])
 def test_an_interrupted_end_can_be_had_again(make, end):
     other = make().leadership("lead")
     for interruption in interruptions(2):
         replica = make()
         leadership = replica.leadership("lead")
-        if end == "running":
-            interruption(lambda: enter_and_leave(replica))
-            enter_and_leave(replica)
-        else:
-            assert leadership.wait(timeout=LIMIT), interruption.where
-            interruption(replica.close if end == "replica" else getattr(leadership, end))
-            replica.close()
+        assert leadership.wait(timeout=LIMIT), interruption.where
+        interruption(replica.close if end == "replica" else getattr(leadership, end))
+        replica.close()
         assert other.wait(timeout=LIMIT), interruption.where
         other.close()
-
-
-def enter_and_leave(replica):
-    with running("lead", replica=replica):
-        assert replica.leadership("lead").wait(timeout=LIMIT)
 
 
 def test_an_interrupted_claim_leaves_a_leader_that_claims_and_drains(make):

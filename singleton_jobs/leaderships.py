@@ -268,7 +268,8 @@ class Leadership:
             return False
 
         def decided() -> bool:
-            return self.is_leader or candidacy.draining or isinstance(candidacy.error, AccessDenied)
+            leads = self.is_leader and not candidacy.draining
+            return leads or candidacy.ending or isinstance(candidacy.error, AccessDenied)
 
         await candidacy.changed.wait(decided, candidacy.clock.now() + limit, block=block)
         if not self.is_leader and candidacy.error:

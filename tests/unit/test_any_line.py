@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from singleton_jobs import Config, LeaseBusy, current_fire, current_term
+from singleton_jobs import Config, LeaseBusy, current_fire, current_term, running
 from unit.interrupting import interruptions
 from unit.stage import LIMIT
 
@@ -212,5 +212,20 @@ def test_a_main_that_was_interrupted_on_its_way_in_or_out_has_given_the_lease_ba
     for interruption in interruptions(3):
         leadership = make().leadership("lead")
         interruption(lambda: leadership.run_sync(str))
+        assert other.wait(timeout=LIMIT), interruption.where
+        other.close()
+
+
+def test_an_interrupted_beginning_or_end_of_running_is_made_up_for_by_the_next(make):
+    replica, other = make(), make().leadership("lead")
+
+    def go():
+        with running("lead", replica=replica):
+            assert replica.leadership("lead").wait(timeout=LIMIT)
+
+    for interruption in interruptions(3):
+        interruption(go)
+        with running("lead", replica=replica):
+            assert replica.leadership("lead").wait(timeout=LIMIT), interruption.where
         assert other.wait(timeout=LIMIT), interruption.where
         other.close()

@@ -87,7 +87,8 @@ class Candidate:
     @property
     def asked_to_step_down(self) -> bool:
         """Whether somebody asks the holder that we are to let another lead; our next write drops the request."""
-        return self.hold is not None and self.seen is not None and self.seen.asked_to_step_down == self.hold.identity
+        hold, seen = self.hold, self.seen  # another thread may end the hold in between
+        return hold is not None and seen is not None and seen.asked_to_step_down == hold.identity
 
     @property
     def clock_off(self) -> float:

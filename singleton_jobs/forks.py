@@ -25,16 +25,16 @@ def notice_fork() -> None:
     pid = os.getpid()
     if pid != _pid:
         with _mutexes.setdefault(pid, _thread.allocate_lock()):
-            _begin(pid)
+            if pid != _pid:
+                _begin()
 
 
-def _begin(pid: int) -> None:
+def _begin() -> None:
     global _pid
-    if pid != _pid:
-        for hook in tuple(_hooks):
-            hook()
-        _pid = pid
+    for hook in tuple(_hooks):
+        hook()
+    _pid = os.getpid()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=notice_fork)
+    os.register_at_fork(after_in_child=_begin)  # whatever its number: in a namespace of its own it may be its parent's

@@ -317,8 +317,7 @@ class LeaseLocker:
         return self._blocks[last] if last else None
 
     def _open(self) -> ClaimingCandidacy:
-        notice_fork()
-        if self.replica.closed:
+        if not self.replica.rejoin():
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
         with self._mutex:
             if self.candidacy is None:

@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from .clock import SYSTEM_CLOCK, Clock
 from .config import Config, Seconds, seconds
-from .errors import ConfigError
+from .errors import ConfigError, SingletonJobsError
 from .forks import at_fork, notice_fork
 from .health import Health, LeaseHealth
 from .identity import identity_prefix, new_identity, new_nonce, readable, secure_random
@@ -87,6 +87,7 @@ class Replica:
         self._lockers: WeakSet[LeaseLocker] = WeakSet()
         self.taken: set[LeaseLocker] = set()  # a lock that was taken outlives whoever forgot it
         self.closed = False
+        self._ended = False  # by `close`, for good
         self._left = False  # closed by the end of `running`, which is not for ever
         self._running: WeakSet[object] = WeakSet()  # one whose end was interrupted is gone
         _replicas.add(self)
@@ -300,7 +301,9 @@ class Replica:
         return self._wiring is None
 
     def enter_running(self, who: object) -> None:
-        """One more `running` round the program."""
+        """One more `running` round the program. Raises SingletonJobsError after `close`."""
+        if self._ended:
+            raise SingletonJobsError("the replica is closed: nothing runs on it any more")
         self._running.add(who)
         self.reopen()
 
@@ -321,7 +324,7 @@ class Replica:
     def rejoin(self) -> bool:
         """Take part again if the last `running` has ended; whether the replica is open."""
         notice_fork()
-        if self._left:
+        if self._left and not self._ended:
             self.reopen()
         return not self.closed
 
@@ -356,7 +359,7 @@ class Replica:
             return self._wiring
 
     async def _close(self, drain: float, *, block: bool) -> None:
-        self.closed, self._left = True, False
+        self._ended = self.closed = True
         await self.leave(drain, block=block)
         for participant in self._participants():
             _uses.give_up(participant)

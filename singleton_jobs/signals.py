@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from .clock import SYSTEM_CLOCK, Clock
-from .threads import COOPERATIVE_POLL, patched_by
+from .threads import COOPERATIVE_POLL, new_lock, patched_by
 
 __all__ = ["Signal", "new_event", "on_event_loop", "run_blocking"]
 
@@ -106,12 +106,17 @@ def new_event() -> threading.Event:
 
 
 def _event() -> tuple[Callable[[float], Coroutine[Any, Any, None]], Callable[[], object]]:
-    event = threading.Event()
+    gate = new_lock()  # waited for by one call in C: a handler's exception comes before it or after it
+    gate.acquire()
 
     async def changed(timeout: float) -> None:
-        event.wait(timeout)
+        gate.acquire(timeout=timeout)
 
-    return changed, event.set
+    def wake() -> None:
+        with suppress(RuntimeError):  # it was woken before
+            gate.release()
+
+    return changed, wake
 
 
 def _async_event() -> tuple[Callable[[float], Coroutine[Any, Any, None]], Callable[[], object]]:

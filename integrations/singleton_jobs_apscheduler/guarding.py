@@ -78,7 +78,8 @@ def _refuse_stand_in(scheduler: BaseScheduler) -> None:
     if not issubclass(kind, BaseScheduler):
         raise ConfigError(f"guard() takes a scheduler itself, not a {kind.__name__} that stands for one")
     starts = getattr(scheduler.start, "__self__", scheduler)
-    is_own = "_jobstores" in vars(scheduler) and kind.start.__module__.startswith("apscheduler.")
+    calls_super = "__class__" in getattr(getattr(kind.start, "__code__", None), "co_freevars", ())
+    is_own = "_jobstores" in vars(scheduler) and (calls_super or kind.start.__module__.startswith("apscheduler."))
     if starts is scheduler and not is_own:
         starts = next((each for each in vars(scheduler).values() if isinstance(each, BaseScheduler)), scheduler)
     if starts is not scheduler:

@@ -64,7 +64,7 @@ class DatabaseInner(Inner):
         changed, start = _aware(model.date_changed), _aware(model.start_time)
         if start and changed and start > changed:
             return None
-        if self.is_configured(entry) and mark.runs is None:
+        if self.is_configured(entry):
             return seen  # beat changes these rows at each start
         return max(filter(None, (changed, seen)), default=None)
 

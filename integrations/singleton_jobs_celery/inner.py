@@ -106,7 +106,7 @@ class Inner:
         """From when the state of ``entry`` has it go on: a later time than its ``mark`` is that of a fire that was sent
         without a claim, or of its coming back. None if it does not say.
         """
-        return last_run(entry) if entry.total_run_count else None
+        return last_run(entry) if entry.total_run_count > (mark.runs or 0) else None  # else a refused fire's
 
     def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
         """What is to count as the last fire of an entry that was never claimed: nothing in the past is sent."""

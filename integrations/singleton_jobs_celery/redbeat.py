@@ -40,7 +40,9 @@ class RedBeatInner(Inner):
         return entries
 
     def begun(self, entry: ScheduleEntry, mark: Mark) -> datetime | None:
-        return None if self.is_configured(entry) and not entry.total_run_count else last_run(entry)
+        if self.is_configured(entry) and not entry.total_run_count:
+            return None
+        return None if mark.runs and entry.total_run_count == mark.runs else last_run(entry)  # a refused fire's
 
     def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
         return last_run(entry) or now  # Redis was told of each fire before its message was sent

@@ -27,8 +27,12 @@ class Proxy(NamedTuple):
         parts = urlsplit(url if "://" in url else f"http://{url}")
         login, _, place = parts.netloc.rpartition("@")
         shown = f"{parts.scheme}://{place}"
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":  # part of a password would be taken for the host
+            raise ConfigError(
+                f"the {parts.scheme} proxy from {source} cannot be used: percent-encode the /, ? and # in its login"
+            )
         try:
-            usable = parts.scheme in PORTS and parts.hostname and parts.port != 0
+            usable = parts.scheme in PORTS and parts.hostname and parts.port != 0 and parts.path in ("", "/")
         except ValueError:  # no such port
             usable = False
         if not usable:

@@ -186,8 +186,8 @@ MUTANTS = [
         "generated-ids",
         "a job whose id is made up at each start is accepted",
         "singleton_jobs_apscheduler/adoption.py",
-        "        if self.cover:\n            refuse_bad_id(id, func)\n",
-        "",
+        "                refuse_bad_id(pending[0].id, pending[0].func)\n",
+        "                pass\n",
         ("unit/aps/test_adding.py",),
     ),
     Mutant(

@@ -13,8 +13,8 @@ MUTANTS = [
         "anybody-steps-down",
         "a holder obeys a request that names somebody else",
         "singleton_jobs/candidate.py",
-        "self.seen.asked_to_step_down == self.hold.identity",
-        "self.seen.asked_to_step_down is not None",
+        "seen.asked_to_step_down == hold.identity",
+        "seen.asked_to_step_down is not None",
         (ASKED,),
     ),
     Mutant(

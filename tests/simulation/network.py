@@ -159,6 +159,7 @@ class SimulatedStore(KubernetesStore):
     def __init__(self, key: str, network: Network) -> None:
         self.namespace = "simulation"
         self.address = "simulated"
+        self.proxy = None
         self.key = key
         self.server = network  # type: ignore[assignment]
 

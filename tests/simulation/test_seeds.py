@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_told_is_found(monkeypatch):
     assert "was not told" in broken()
 
 
-def _settle_gains_only(self, *, lost):
+def _settle_gains_only(self):
     hold = self._candidate.hold
     if hold and self.term is None:
         self.term = self.last_term = self._new_term(hold)

@@ -177,9 +177,10 @@ def test_a_fork_during_a_transaction_leaves_the_child_able_to_lock(tmp_path):
 def test_a_child_that_was_forked_in_c_is_a_replica_of_its_own(tmp_path, store):
     out = run(
         f"""
-        import ctypes, os, sys
+        import ctypes, os, sys, time
         from singleton_jobs import Config, LeaseLocker, configure, leader_only, leadership
-        configure(store={store.format(tmp_path)!r}, config=Config(lease_duration=6, retry_period=0.2))
+        # The other threads are at rest, and renewals are rare: a fork in the midst of their work may hang in Python.
+        configure(store={store.format(tmp_path)!r}, config=Config(lease_duration=90))
 
         @leader_only(lease="a")
         def work():
@@ -187,6 +188,7 @@ def test_a_child_that_was_forked_in_c_is_a_replica_of_its_own(tmp_path, store):
 
         held = LeaseLocker("held")
         assert work() == "ran" and held.lock()
+        time.sleep(0.5)
         pid = ctypes.PyDLL(None).fork()  # as a server in C does it: no hook of Python's runs
         if pid == 0:
             try:

@@ -72,7 +72,8 @@ def at_the_desk(answers, work):
         async with await asyncio.start_server(desk.serve, "127.0.0.1", 0) as server:
             desk.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             store = KubernetesStore.__new__(KubernetesStore)
-            store.namespace, store.address, store.server = "default", desk.address, ApiServer(desk)
+            store.namespace, store.address, store.proxy = "default", desk.address, None
+            store.server = ApiServer(desk)
             try:
                 return await work(LeaseLock("nightly", "me_1", store=store))
             finally:

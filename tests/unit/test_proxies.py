@@ -89,3 +89,13 @@ def test_a_proxy_that_cannot_be_used_is_refused_with_what_can(url):
     with pytest.raises(ConfigError, match=r"from the environment, cannot be used: name one like http://") as caught:
         Proxy.named(url, "the environment")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:se/cret@proxy:3128", "http://u:1#secret@proxy:1", "http://u:1?secret@p:1"]
+)
+def test_a_login_that_is_not_encoded_is_refused_and_not_shown(url):
+    with pytest.raises(ConfigError, match="percent-encode") as error:
+        Proxy.named(url, "the environment")
+    assert "cret" not in str(error.value)
+    assert "u:1" not in str(error.value)

@@ -162,3 +162,23 @@ def test_one_that_was_left_by_an_exception_before_its_end_began_is_not_counted(r
     with running(replica=replica):
         assert job() == "ran"
     assert space.holder("nightly") == ""
+
+
+def test_after_close_it_is_refused(replica, job):
+    with running(replica=replica):
+        job()
+        replica.close()
+    for _ in range(2):
+        with pytest.raises(SingletonJobsError, match="closed"), running(replica=replica):
+            pass
+    assert job().reason == "draining"
+    with pytest.raises(SingletonJobsError, match="closed"):
+        replica.leadership("nightly").wait(timeout=0)
+
+
+def test_a_locker_takes_part_again_after_it(replica):
+    locker = replica.locker("job")
+    with running(replica=replica):
+        pass
+    assert locker.try_lock()
+    assert locker.unlock()

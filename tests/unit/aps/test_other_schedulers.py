@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from apscheduler.events import EVENT_JOB_EXECUTED
+from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 from singleton_jobs import ConfigError
 from singleton_jobs_apscheduler import SingletonJobStore, guard
@@ -278,3 +279,18 @@ def test_a_qt_scheduler_with_a_guarded_store_is_refused_at_its_start(replica, qt
     scheduler = qt(timezone="UTC", jobstores={"default": SingletonJobStore("memory", "nightly", replica=replica)})
     with pytest.raises(ConfigError, match="BackgroundScheduler"):
         scheduler.start()
+
+
+class Related(BackgroundScheduler):
+    """Knows of another, and has a start of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.other = BackgroundScheduler()
+
+    def start(self, *arguments, **options):
+        super().start(*arguments, **options)
+
+
+def test_one_that_merely_has_another_is_guarded(replica):
+    assert guard(Related(), lease="nightly", replica=replica).lease == "nightly"

@@ -156,3 +156,26 @@ def test_a_configured_entry_of_redbeat_outlives_the_loss_of_redis(red, space, fr
     frozen.tick(60 * SECOND)
     beat.lead()
     assert fires(beat.app, "report") == [now()]
+
+
+def test_a_row_of_the_configuration_whose_run_was_not_stored_makes_up_for_an_outage(based, space, frozen):
+    entries = {"report": every(3600)}
+    based(entries)  # which makes the row
+    last = now()
+    space.claimed("report", last, runs=1)  # by a beat that was killed before it told the database
+    frozen.tick(2 * HOUR + 10 * MINUTE)
+    assert fires(based(entries).lead().work().app) == [last + 2 * HOUR]
+
+
+def test_a_row_of_the_configuration_runs_though_beats_start_more_often_than_it_is_due(based, space, frozen):
+    entries = {"report": every(3600)}
+    based(entries)
+    last = now()
+    space.claimed("report", last, runs=1)
+    sent = []
+    for _ in range(4):
+        frozen.tick(20 * MINUTE)
+        beat = based(entries).lead().work()
+        sent += fires(beat.app)
+        beat.scheduler.close()
+    assert sent == [last + HOUR]

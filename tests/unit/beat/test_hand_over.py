@@ -8,6 +8,7 @@ import pytest
 from celery.schedules import crontab
 from singleton_jobs.events import FireInterrupted, FireSkipped
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
+from unit.aps.site import leads
 from unit.beat.site import DAY, HOUR, LEASE, MINUTE, SECOND, drained, every, fires, now
 from unit.stage import until
 
@@ -141,6 +142,28 @@ def unreadable(space):
             space.leases[LEASE] = (uid, space.next_version(), json.dumps(whole), at)
 
     return spoil
+
+
+def test_a_refused_fire_may_be_sent_under_the_next_term(make, space, frozen, unreadable):
+    last = now()
+    space.claimed("report", last, runs=3)
+    readable = json.loads(space.leases[LEASE][2])["metadata"]["annotations"][LEDGER_ANNOTATION]
+    beat = make({"report": every(3600)}).lead().work()
+    lead_anew(beat, unreadable)
+    frozen.tick(HOUR)
+    beat.work()
+    assert fires(beat.app) == []
+    frozen.tick(MINUTE)
+    lead_anew(beat, lambda: unreadable(readable))
+    beat.work()
+    assert fires(beat.app) == [last + HOUR]
+
+
+def lead_anew(beat, meanwhile):
+    beat.candidacy.abandon("as after an outage")
+    meanwhile()
+    beat.candidacy.start()
+    leads(beat.leadership)
 
 
 def test_a_refused_fire_is_told_and_the_entry_goes_on(make, space, frozen, heard, unreadable):

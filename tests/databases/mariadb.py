@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -101,13 +102,11 @@ class MariaDB:
                 return cursor.fetchall()
 
     def _wait_ready(self) -> None:
-        import pymysql
-
         deadline = time.monotonic() + READY_TIMEOUT
         while True:
             try:
-                self.execute("SELECT 1")
-            except pymysql.err.OperationalError as error:
+                socket.create_connection(("127.0.0.1", self.port), timeout=5).close()  # it listens once it is ready
+            except OSError as error:
                 if not self.process.running or time.monotonic() > deadline:
                     raise RuntimeError(f"MariaDB does not start: {error}\n{self.process.tail()}") from None
                 time.sleep(0.05)

@@ -90,7 +90,8 @@ def test_behaviour_11_an_outage_is_caught_up_one_by_one_or_at_once(schedulers: S
     assert len(caught_up) <= 1
     first = min(fire for fire in schedulers.fires("last") if fire > killed)
     assert led - 1.5 < first < led + 2  # the latest that was due
-    assert missed == [fire for fire in range(int(killed) + 1, int(first))]
+    # A slow machine may coalesce later ones as well.
+    assert [fire for fire in missed if fire < first] == [fire for fire in range(int(killed) + 1, int(first))]
     assert {run.who for run in schedulers.runs("all") if run.nominal > killed} == {again.who}
 
 

@@ -16,7 +16,7 @@ from singleton_jobs.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-PATIENCE = 4.0  # seconds, after which a snippet that loops is ended as a pod is
+PATIENCE = 7.0  # seconds, after which a snippet that loops, and has begun by then, is ended as a pod is
 
 
 def blocks(language: str) -> list[object]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Config as Config
-    from .decorators import exclusive as exclusive
-    from .decorators import leader_only as leader_only
+    from .default import configure as configure
     from .errors import AccessDenied as AccessDenied
     from .errors import ConfigError as ConfigError
     from .errors import LeadershipLost as LeadershipLost
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
     from .errors import NotLeader as NotLeader
     from .errors import SingletonJobsError as SingletonJobsError
     from .errors import StoreError as StoreError
+    from .guards.decorators import exclusive as exclusive
+    from .guards.decorators import leader_only as leader_only
     from .health import Health as Health
-    from .leaderships import Leadership as Leadership
-    from .leaderships import leadership as leadership
+    from .leading.leadership import Leadership as Leadership
+    from .leading.leadership import leadership as leadership
+    from .leading.locker import LeaseLocker as LeaseLocker
     from .lifecycle import running as running
-    from .locker import LeaseLocker as LeaseLocker
-    from .process import configure as configure
     from .replica import Replica as Replica
     from .skipped import Skipped as Skipped
     from .term import Fire as Fire
@@ -36,23 +36,23 @@ _HOMES = {
     "ConfigError": "errors",
     "Fire": "term",
     "Health": "health",
-    "Leadership": "leaderships",
+    "Leadership": "leading.leadership",
     "LeadershipLost": "errors",
     "LeaseBusy": "errors",
     "LeaseExpired": "errors",
-    "LeaseLocker": "locker",
+    "LeaseLocker": "leading.locker",
     "NotLeader": "errors",
     "Replica": "replica",
     "SingletonJobsError": "errors",
     "Skipped": "skipped",
     "StoreError": "errors",
     "Term": "term",
-    "configure": "process",
+    "configure": "default",
     "current_fire": "term",
     "current_term": "term",
-    "exclusive": "decorators",
-    "leader_only": "decorators",
-    "leadership": "leaderships",
+    "exclusive": "guards.decorators",
+    "leader_only": "guards.decorators",
+    "leadership": "leading.leadership",
     "running": "lifecycle",
 }
 

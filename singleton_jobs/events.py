@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from .actions import Ended
+from .decisions.actions import Ended
 
 __all__ = [
     "ClockOff",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from .concurrency.synchronization import run_blocking
 from .config import Seconds, seconds
+from .default import default_replica
 from .errors import ConfigError
-from .process import default_replica
 from .replica import Replica
-from .signals import run_blocking
 
 if TYPE_CHECKING:
     from types import TracebackType

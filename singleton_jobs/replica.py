@@ -7,29 +7,29 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from weakref import WeakSet
 
-from .clock import SYSTEM_CLOCK, Clock
+from .concurrency.clock import SYSTEM_CLOCK, Clock
+from .concurrency.forks import at_fork, notice_fork
+from .concurrency.synchronization import run_blocking
+from .concurrency.threads import new_lock
 from .config import Config, Seconds, seconds
 from .errors import ConfigError, SingletonJobsError
-from .forks import at_fork, notice_fork
 from .health import Health, LeaseHealth
 from .identity import identity_prefix, new_identity, new_nonce, readable, secure_random
+from .leading.lease_uses import LeaseUses
+from .leading.settings import Mode, Settings
 from .names import lease_name
-from .registry import Registry
-from .settings import Mode, Settings
-from .signals import run_blocking
 from .term import CURRENT_TERMS
-from .threads import new_lock
 
 if TYPE_CHECKING:  # what is needed from the first use on is imported then
     from random import Random
 
-    from .candidacy import Driver
-    from .claiming import ClaimingCandidacy
-    from .decorators import Decorator, StrictDecorator
     from .events import Event, Hook
-    from .leaderships import Leadership
-    from .locker import LeaseLocker
-    from .wiring import Wiring
+    from .guards.decorators import Decorator, StrictDecorator
+    from .leading.leadership import Leadership
+    from .leading.locker import LeaseLocker
+    from .leading.wiring import Wiring
+    from .renewal.candidacy import Driver
+    from .renewal.fire_claims import ClaimingCandidacy
 
 __all__ = ["Participant", "Replica"]
 
@@ -82,7 +82,7 @@ class Replica:
         self._rng = rng or secure_random()
         self._phase = self._rng.random()
         self._start_anew()
-        self._declared = Registry()
+        self._declared = LeaseUses()
         self._leaderships: dict[str, Leadership] = {}
         self._lockers: WeakSet[LeaseLocker] = WeakSet()
         self.taken: set[LeaseLocker] = set()  # a lock that was taken outlives whoever forgot it
@@ -105,7 +105,7 @@ class Replica:
 
     def leadership(self, lease: str, config: Config | None = None) -> Leadership:
         """The candidacy of this replica for ``lease``; inert until started. Same lease, same object."""
-        from .leaderships import Leadership
+        from .leading.leadership import Leadership
 
         self.full_name(lease)
         known = self._leaderships.get(lease.lower()) or Leadership(self, lease, config)
@@ -116,7 +116,7 @@ class Replica:
 
     def locker(self, lease: str, config: Config | None = None) -> LeaseLocker:
         """A new lock on ``lease``, with an identity of its own."""
-        from .locker import LeaseLocker
+        from .leading.locker import LeaseLocker
 
         return LeaseLocker(lease, config=config, replica=self)
 
@@ -142,7 +142,7 @@ class Replica:
     ) -> StrictDecorator: ...
     def leader_only(self, lease: str, *arguments: Any, **options: Any) -> Any:
         """`singleton_jobs.leader_only` through this replica."""
-        from .decorators import leader_only
+        from .guards.decorators import leader_only
 
         return leader_only(lease, *arguments, replica=self, **options)
 
@@ -182,7 +182,7 @@ class Replica:
     ) -> Decorator: ...
     def exclusive(self, lease: str, *arguments: Any, **options: Any) -> Any:
         """`singleton_jobs.exclusive` through this replica."""
-        from .decorators import exclusive
+        from .guards.decorators import exclusive
 
         return exclusive(lease, *arguments, replica=self, **options)
 
@@ -253,7 +253,7 @@ class Replica:
         if sticky and self.mode != "auto":  # no store is asked, so none has to be there
             return wiring.storeless(name, timing)
         with self._mutex:
-            _uses.claim((wiring.store_key(), name), name, role, timing, owner)
+            _uses.use((wiring.store_key(), name), name, role, timing, owner)
         identity = wiring.identity if sticky else self.locker_identity(None)
         return wiring.candidacy(name, identity, timing, owner.callbacks, owner.jobs, sticky=sticky)
 
@@ -270,7 +270,7 @@ class Replica:
         """Refuse a bad name or timing, and a second role or timing for one lease."""
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config must be a Config, not {config!r}")
-        self._declared.claim(lease.lower(), self.full_name(lease), role, config, owner)
+        self._declared.use(lease.lower(), self.full_name(lease), role, config, owner)
 
     def add_locker(self, locker: LeaseLocker, lease: str, config: Config | None) -> None:
         """Note a locker, so that it is closed with the replica."""
@@ -348,7 +348,7 @@ class Replica:
         notice_fork()
         with self._mutex:
             if self._wiring is None:
-                from .wiring import Wiring
+                from .leading.wiring import Wiring
 
                 pod = identity_prefix(self._settings.identity)
                 identity = new_identity(pod, self._rng)
@@ -390,7 +390,7 @@ class Replica:
 
 
 _replicas: WeakSet[Replica] = WeakSet()
-_uses = Registry()
+_uses = LeaseUses()
 _inherited: list[object] = []  # kept referenced for ever: closing an inherited socket would close the parent's
 _exit_registered = False
 
@@ -409,14 +409,14 @@ def _at_exit() -> None:
         if replica._wiring is not None and not replica.closed:
             replica.closed = True
             run_blocking(replica.leave(0, block=True, limit=EXIT_LIMIT))
-    from .dispatcher import flush
+    from .hooks.dispatcher import flush
 
     flush(FLUSH_LIMIT)
 
 
 def _after_fork_in_child() -> None:
     global _uses
-    _uses = Registry()
+    _uses = LeaseUses()
     for replica in tuple(_replicas):
         replica._after_fork_in_child()
 

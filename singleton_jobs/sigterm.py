@@ -9,8 +9,8 @@ import time
 from types import FrameType
 from typing import Any, NoReturn
 
+from .concurrency.threads import start_thread
 from .errors import ConfigError
-from .threads import start_thread
 
 __all__ = ["ExitOnSigterm"]
 

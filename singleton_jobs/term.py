@@ -8,14 +8,14 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from .clock import SYSTEM_CLOCK
+from .concurrency.clock import SYSTEM_CLOCK
+from .concurrency.synchronization import new_event
 from .errors import LeadershipLost
-from .signals import new_event
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .actions import Ended, Hold
+    from .decisions.actions import Ended, Hold
 
 __all__ = ["CURRENT_TERMS", "Fire", "Term", "TermOwner", "current_fire", "current_term"]
 
@@ -153,7 +153,7 @@ class _Nobody:
 
 
 def _copied(lease: str, identity: str, token: int, uid: str, acquired_at: datetime | None, until: float) -> Term:
-    from .actions import Hold
+    from .decisions.actions import Hold
 
     hold = Hold(until, token, uid, acquired_at, 0, ending="this process has a copy, which no renewal reaches")
     return Term(lease, identity, hold, SYSTEM_CLOCK.now, _Nobody())

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from singleton_jobs import Replica
-from singleton_jobs.locks import credentials
+from singleton_jobs.locks.kubernetes import credentials
 
 from protocol import SERVICE_ACCOUNT, serve  # pyright: ignore[reportImplicitRelativeImport]
 

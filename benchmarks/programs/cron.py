@@ -18,7 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from singleton_jobs import Config, Replica, current_fire
 from singleton_jobs.events import Event, FireInterrupted, FireSkipped, TermEnded, TermStarted
-from singleton_jobs.locks import credentials
+from singleton_jobs.locks.kubernetes import credentials
 from singleton_jobs_apscheduler import guard
 
 from protocol import SERVICE_ACCOUNT, serve  # pyright: ignore[reportImplicitRelativeImport]

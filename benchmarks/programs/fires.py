@@ -14,7 +14,7 @@ from functools import partial
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from singleton_jobs import Replica, current_fire
-from singleton_jobs.locks import credentials
+from singleton_jobs.locks.kubernetes import credentials
 from singleton_jobs_apscheduler import guard
 
 from protocol import SERVICE_ACCOUNT, serve  # pyright: ignore[reportImplicitRelativeImport]

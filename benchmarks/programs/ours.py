@@ -8,7 +8,7 @@ import time
 
 from singleton_jobs import Replica
 from singleton_jobs.events import Event, TermEnded, TermStarted
-from singleton_jobs.locks import credentials
+from singleton_jobs.locks.kubernetes import credentials
 
 from protocol import SERVICE_ACCOUNT, boot_time, serve  # pyright: ignore[reportImplicitRelativeImport]
 

@@ -10,7 +10,7 @@ from datetime import UTC
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from singleton_jobs import Replica
-from singleton_jobs.locks import credentials
+from singleton_jobs.locks.kubernetes import credentials
 from singleton_jobs_apscheduler import guard
 
 from protocol import SERVICE_ACCOUNT, serve  # pyright: ignore[reportImplicitRelativeImport]

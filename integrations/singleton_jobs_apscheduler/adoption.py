@@ -16,7 +16,7 @@ from apscheduler.jobstores.base import BaseJobStore, JobLookupError
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import ConfigError, Leadership
-from singleton_jobs.runs import app_key
+from singleton_jobs.decisions.ledger import app_key
 
 from .executor import SingletonExecutor
 from .unstarted import Unstarted

@@ -16,7 +16,7 @@ from apscheduler.triggers.combining import BaseCombiningTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from singleton_jobs.ledger import Mark
+from singleton_jobs.decisions.ledger import Mark
 
 from .triggers import changed
 

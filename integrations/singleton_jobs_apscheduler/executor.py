@@ -20,8 +20,8 @@ from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.util import iscoroutinefunction_partial
 
 from singleton_jobs import Config, ConfigError, Replica
-from singleton_jobs.process import default_replica
-from singleton_jobs.threads import patched_by
+from singleton_jobs.concurrency.threads import patched_by
+from singleton_jobs.default import default_replica
 
 from .plan import Plan, clone
 from .plugins import plugin

@@ -7,7 +7,7 @@ from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica
 from singleton_jobs.config import Seconds, seconds
-from singleton_jobs.process import default_replica
+from singleton_jobs.default import default_replica
 
 from .adoption import Guarded, adopt, refuse_bad_id
 from .jobstore import SingletonJobStore

@@ -16,9 +16,9 @@ from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
+from singleton_jobs.decisions.ledger import Claim, Mark
+from singleton_jobs.default import default_replica
 from singleton_jobs.events import FireMissed, FireSkipped
-from singleton_jobs.ledger import Claim, Mark
-from singleton_jobs.process import default_replica
 
 from .adoption import GuardedStore, adopt, refuse_bad_id
 from .grace import Grace

@@ -11,7 +11,7 @@ from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED,
 from apscheduler.schedulers.base import STATE_RUNNING, BaseScheduler
 
 from singleton_jobs import Leadership, Term
-from singleton_jobs.signals import run_blocking
+from singleton_jobs.concurrency.synchronization import run_blocking
 
 __all__ = ["Presence"]
 

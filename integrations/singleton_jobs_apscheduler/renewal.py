@@ -11,7 +11,7 @@ from apscheduler.triggers.combining import BaseCombiningTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from singleton_jobs.ledger import Mark
+from singleton_jobs.decisions.ledger import Mark
 
 from .bounds import SOON, first_day, is_day_of, is_near, put_back, same_schedule, unbound
 from .schedule import Schedule

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from apscheduler.util import iscoroutinefunction_partial, ref_to_obj
 
-from singleton_jobs.cancellation import Cancellation
+from singleton_jobs.leading.cancellation import Cancellation
 from singleton_jobs.term import CURRENT_FIRE, CURRENT_TERMS, Fire, Term
 
 __all__ = ["NOT_RUN", "Run", "Runs", "guarded", "run_in_process"]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from singleton_jobs.ledger import AHEAD, FORGOTTEN_AFTER, INSTANT, Mark
+from singleton_jobs.decisions.ledger import AHEAD, FORGOTTEN_AFTER, INSTANT, Mark
 
 from .bounds import put_back
 from .triggers import exact, is_and, is_date, is_interval, is_or, jitter, jumps, zones

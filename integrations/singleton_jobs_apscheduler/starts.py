@@ -8,7 +8,7 @@ from datetime import datetime
 from apscheduler.job import Job
 from apscheduler.triggers.interval import IntervalTrigger
 
-from singleton_jobs.ledger import Mark
+from singleton_jobs.decisions.ledger import Mark
 
 from .bounds import moves
 from .renewal import judge_start, renewed

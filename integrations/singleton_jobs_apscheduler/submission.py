@@ -11,8 +11,8 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEv
 from apscheduler.job import Job
 
 from singleton_jobs import Fire, LeadershipLost, Term
-from singleton_jobs.ledger import Claim
-from singleton_jobs.signals import run_blocking
+from singleton_jobs.concurrency.synchronization import run_blocking
+from singleton_jobs.decisions.ledger import Claim
 
 from .plan import Plan
 from .runs import NOT_RUN, Run

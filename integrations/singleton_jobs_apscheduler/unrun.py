@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from singleton_jobs.claiming import ClaimingCandidacy
-from singleton_jobs.ledger import INSTANT, Claim, Mark, aftermath
+from singleton_jobs.decisions.ledger import INSTANT, Claim, Mark, aftermath
+from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
 
 __all__ = ["Unrun"]
 

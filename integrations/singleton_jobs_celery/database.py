@@ -13,7 +13,7 @@ from typing import Any
 
 from celery.beat import ScheduleEntry
 
-from singleton_jobs.ledger import INSTANT, Mark
+from singleton_jobs.decisions.ledger import INSTANT, Mark
 
 from .inner import Inner, last_run, utc
 

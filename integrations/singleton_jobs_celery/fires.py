@@ -9,10 +9,10 @@ from typing import NamedTuple
 from celery.beat import ScheduleEntry
 
 from singleton_jobs import ConfigError, Leadership, LeadershipLost, Term
-from singleton_jobs.claiming import ClaimingCandidacy
+from singleton_jobs.concurrency.synchronization import run_blocking
+from singleton_jobs.decisions.ledger import AHEAD, LIMIT, Claim, Mark, advance, aftermath, size
 from singleton_jobs.events import FireSkipped
-from singleton_jobs.ledger import AHEAD, LIMIT, Claim, Mark, advance, aftermath, size
-from singleton_jobs.signals import run_blocking
+from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
 
 from .inner import EQUAL, Inner, last_run
 from .schedule import next_due

@@ -10,7 +10,7 @@ from typing import Any
 
 from celery.beat import ScheduleEntry
 
-from singleton_jobs.ledger import Mark
+from singleton_jobs.decisions.ledger import Mark
 
 from .schedule import is_plain, latest_due, next_due, resumed
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from singleton_jobs import Leadership, Term
+from singleton_jobs.concurrency.synchronization import run_blocking
 from singleton_jobs.replica import EXIT_LIMIT
-from singleton_jobs.signals import run_blocking
 
 __all__ = ["Post"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.beat import ScheduleEntry
 
-from singleton_jobs.ledger import Mark
+from singleton_jobs.decisions.ledger import Mark
 
 from .inner import EQUAL, HandOver, Inner, last_run
 from .schedule import resumed

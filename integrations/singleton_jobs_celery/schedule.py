@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 
 from celery.schedules import BaseSchedule, schedule
 
-from singleton_jobs.ledger import INSTANT
+from singleton_jobs.decisions.ledger import INSTANT
 
 __all__ = ["is_plain", "latest_due", "next_due", "resumed"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from celery import Celery
 
 from singleton_jobs import Config, ConfigError, Leadership
-from singleton_jobs.process import default_replica
+from singleton_jobs.default import default_replica
 
 __all__ = ["Settings"]
 

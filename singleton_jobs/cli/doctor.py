@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ..actions import Read, Write
-from ..candidate import Candidate
-from ..clock import SYSTEM_CLOCK
+from ..concurrency.clock import SYSTEM_CLOCK
 from ..config import Config
+from ..decisions.actions import Read, Write
+from ..decisions.candidate import Candidate
+from ..decisions.ledger import AHEAD
 from ..errors import AccessDenied, ConfigError, Conflict, StoreError
 from ..hooks.log import printable
 from ..identity import identity_and_source, new_identity, secure_random
-from ..ledger import AHEAD
+from ..leading.settings import Settings
 from ..locks import LockRecord, Stored
 from ..names import lease_name
-from ..settings import Settings
 from .status import lease_status
 from .target import Inspectable
 

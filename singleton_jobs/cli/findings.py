@@ -10,7 +10,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.text import Text
 
-from ..settings import Settings
+from ..leading.settings import Settings
 from .doctor import Finding, examine
 from .target import print_json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ConfigError
-from ..locks.roles import admission_policy, manifests
+from ..locks.kubernetes.roles import admission_policy, manifests
 from ..names import lease_name, namespace_name, store_url
 
 __all__ = ["documents"]

@@ -14,9 +14,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from ..decisions.ledger import UnreadableLedger, read_ledger
 from ..errors import StoreError
 from ..hooks.log import printable
-from ..ledger import UnreadableLedger, read_ledger
 from ..locks import Stored
 from .columns import columns
 from .target import Inspectable, print_json

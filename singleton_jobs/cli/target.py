@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from ..errors import ConfigError, StoreError
-from ..settings import Settings
+from ..leading.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,1 +1,1 @@
-"""Hooks that ship with the library."""
+"""Who is told what happened: the dispatcher, and the hooks that ship with the library."""

@@ -10,12 +10,12 @@ import logging
 from functools import partial
 from typing import NamedTuple
 
-from ..clock import SYSTEM_CLOCK, Clock
+from ..concurrency.clock import SYSTEM_CLOCK, Clock
+from ..concurrency.synchronization import new_event
+from ..concurrency.threads import Worker
 from ..errors import ConfigError, StoreError
 from ..events import Event, FireInterrupted, StepDownRequested, TermEnded, TermStarted
 from ..locks import KubernetesStore
-from ..signals import new_event
-from ..threads import Worker
 from .log import printable
 
 __all__ = ["KubernetesEvents", "Limit", "Note", "note"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from ..clock import SYSTEM_CLOCK, Clock
+from ..concurrency.clock import SYSTEM_CLOCK, Clock
 from ..events import (
     Event,
     FireEnded,

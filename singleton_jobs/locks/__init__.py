@@ -10,7 +10,7 @@ from ..names import store_url
 from .record import LockRecord, ResourceLock, Stored, lease_spec_to_lock_record, lock_record_to_lease_spec
 
 if TYPE_CHECKING:
-    from .lease import KubernetesStore, LeaseLock
+    from .kubernetes.lease import KubernetesStore, LeaseLock
     from .memory import MemoryLock, MemorySpace
     from .sqlite import SQLiteLock, SQLiteStore
 
@@ -31,8 +31,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "KubernetesStore": "lease",
-    "LeaseLock": "lease",
+    "KubernetesStore": "kubernetes.lease",
+    "LeaseLock": "kubernetes.lease",
     "MemoryLock": "memory",
     "MemorySpace": "memory",
     "SQLiteLock": "sqlite",
@@ -58,7 +58,7 @@ def open_store(url: str, namespace: str | None = None) -> Store:
         from .sqlite import SQLiteStore
 
         return SQLiteStore(detail or "")
-    from .lease import KubernetesStore
+    from .kubernetes.lease import KubernetesStore
 
     return KubernetesStore(namespace=namespace, context=detail)
 

@@ -4,10 +4,10 @@ import json
 import uuid
 from datetime import UTC, datetime
 
-from ..clock import SYSTEM_CLOCK, Clock
+from ..concurrency.clock import SYSTEM_CLOCK, Clock
+from ..concurrency.threads import new_lock
 from ..errors import Conflict, StoreError
 from ..names import lease_name
-from ..threads import new_lock
 from .record import STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
 
 __all__ = ["MemoryLock", "MemorySpace"]

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..clock import SYSTEM_CLOCK
+from ..concurrency.clock import SYSTEM_CLOCK
+from ..concurrency.forks import at_fork
+from ..concurrency.threads import Worker, new_lock
 from ..errors import ConfigError, Conflict, StoreError
-from ..forks import at_fork
 from ..names import lease_name
-from ..threads import Worker, new_lock
 from .processes import is_gone, this_process
 from .record import STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
 

@@ -25,7 +25,8 @@ from kubernetes.config import new_client_from_config
 
 from singleton_jobs import ConfigError
 from singleton_jobs.errors import AccessDenied, StoreError
-from singleton_jobs.locks import KubernetesStore, credentials
+from singleton_jobs.locks import KubernetesStore
+from singleton_jobs.locks.kubernetes import credentials
 
 pytestmark = pytest.mark.e2e
 

@@ -2,11 +2,11 @@
 
 from mutants.mutant import Mutant
 
-CLAIMS = "singleton_jobs/claims.py"
-CLAIMING = "singleton_jobs/claiming.py"
-LEDGER = "singleton_jobs/ledger.py"
-CANDIDATE = "singleton_jobs/candidate.py"
-LEASES = ("unit/test_claims.py", "unit/test_claims_ledger.py")
+CLAIMS = "singleton_jobs/decisions/open_claims.py"
+CLAIMING = "singleton_jobs/renewal/fire_claims.py"
+LEDGER = "singleton_jobs/decisions/ledger.py"
+CANDIDATE = "singleton_jobs/decisions/candidate.py"
+LEASES = ("unit/decisions/test_open_claims.py", "unit/decisions/test_claims_ledger.py")
 SEEDS = "simulation/test_seeds.py"
 
 MUTANTS = [
@@ -17,7 +17,7 @@ MUTANTS = [
         LEDGER,
         '    if mark.nonce in claim.carried:\n        return "granted"\n',
         "",
-        ("unit/test_ledger.py", *LEASES),
+        ("unit/decisions/test_ledger.py", *LEASES),
     ),
     Mutant(
         23,
@@ -26,7 +26,7 @@ MUTANTS = [
         LEDGER,
         'return "refused" if mark.fire >= limit else None',
         "return None",
-        ("unit/test_ledger.py", *LEASES),
+        ("unit/decisions/test_ledger.py", *LEASES),
     ),
     Mutant(
         23,
@@ -35,7 +35,7 @@ MUTANTS = [
         CLAIMING,
         'if claim.outcome != "refused":',
         'if claim.outcome == "granted":',
-        ("unit/test_asking.py",),
+        ("unit/renewal/test_asking.py",),
     ),
     Mutant(
         23,
@@ -53,7 +53,7 @@ MUTANTS = [
         CLAIMING,
         'if claim.outcome != "refused":',
         "if claim.outcome is None:",
-        ("unit/test_asking.py",),
+        ("unit/renewal/test_asking.py",),
     ),
     Mutant(
         24,
@@ -62,7 +62,7 @@ MUTANTS = [
         "singleton_jobs_celery/sending.py",
         "if not self.fire.term.is_valid:",
         "if False:",
-        ("unit/beat/test_shapes.py",),
+        ("unit/celery/beat/test_shapes.py",),
     ),
     Mutant(
         24,
@@ -71,7 +71,7 @@ MUTANTS = [
         "singleton_jobs_celery/message.py",
         "None if retries or parent or redelivered or bound_id != id",
         "None if bound_id != id",
-        ("unit/beat/test_message.py",),
+        ("unit/celery/beat/test_message.py",),
     ),
     Mutant(
         25,
@@ -80,7 +80,7 @@ MUTANTS = [
         CLAIMS,
         "        self._open, self._from, self.introduced = [], math.inf, {}\n",
         "        self._from, self.introduced = math.inf, {}\n",
-        (*LEASES, "unit/test_asking.py"),
+        (*LEASES, "unit/renewal/test_asking.py"),
     ),
     Mutant(
         25,
@@ -89,7 +89,7 @@ MUTANTS = [
         LEDGER,
         "latest = max(wishes, key=lambda claim: claim.fire)",
         "latest = min(wishes, key=lambda claim: claim.fire)",
-        ("unit/test_ledger.py", *LEASES),
+        ("unit/decisions/test_ledger.py", *LEASES),
     ),
     Mutant(
         26,
@@ -98,7 +98,7 @@ MUTANTS = [
         CLAIMS,
         '        self.introduced |= {job: Mark(time, "", "d") for job, time in marks.items() if job not in self._marks}\n',
         "",
-        ("unit/test_introduced.py",),
+        ("unit/decisions/test_introduced.py",),
     ),
     Mutant(
         27,
@@ -116,7 +116,7 @@ MUTANTS = [
         LEDGER,
         "for job, mark in marks.items() if mark.fire > now + AHEAD}",
         "for job, mark in marks.items() if mark.fire > now + 1000 * AHEAD}",
-        ("unit/test_ledger.py", *LEASES),
+        ("unit/decisions/test_ledger.py", *LEASES),
     ),
     Mutant(
         27,
@@ -125,7 +125,7 @@ MUTANTS = [
         CLAIMING,
         "        if off and self.term and self._sticky and not self.draining:\n            self.drain(again=True)\n",
         "",
-        ("unit/test_clock_off.py",),
+        ("unit/decisions/test_clock_off.py",),
     ),
     Mutant(
         27,
@@ -134,7 +134,7 @@ MUTANTS = [
         CANDIDATE,
         "        if self.clock_off:\n            free_at = math.inf\n",
         "",
-        ("unit/test_clock_off.py",),
+        ("unit/decisions/test_clock_off.py",),
     ),
     Mutant(
         28,
@@ -143,7 +143,7 @@ MUTANTS = [
         LEDGER,
         "if job in known or now - mark.fire <= FORGOTTEN_AFTER",
         "if now - mark.fire <= FORGOTTEN_AFTER",
-        ("unit/test_ledger.py", "unit/test_old_marks.py"),
+        ("unit/decisions/test_ledger.py", "unit/decisions/test_old_marks.py"),
     ),
     Mutant(
         28,
@@ -152,7 +152,7 @@ MUTANTS = [
         LEDGER,
         "if job in known or now - mark.fire <= FORGOTTEN_AFTER",
         "if job in known",
-        ("unit/test_ledger.py", "unit/test_old_marks.py"),
+        ("unit/decisions/test_ledger.py", "unit/decisions/test_old_marks.py"),
     ),
     Mutant(
         28,
@@ -161,7 +161,7 @@ MUTANTS = [
         CLAIMS,
         "        if self.unreadable:\n            return None\n",
         "",
-        (*LEASES, "unit/test_introduced.py"),
+        (*LEASES, "unit/decisions/test_introduced.py"),
     ),
     Mutant(
         28,
@@ -170,7 +170,7 @@ MUTANTS = [
         LEDGER,
         "if version == VERSION:",
         "if version >= VERSION:",
-        ("unit/test_ledger.py",),
+        ("unit/decisions/test_ledger.py",),
     ),
     Mutant(
         28,
@@ -179,7 +179,7 @@ MUTANTS = [
         CLAIMS,
         "room = min(LIMIT, ANNOTATIONS - _others(seen))",
         "room = 10 * LIMIT",
-        (*LEASES, "unit/test_introduced.py"),
+        (*LEASES, "unit/decisions/test_introduced.py"),
     ),
     Mutant(
         28,
@@ -188,16 +188,16 @@ MUTANTS = [
         "singleton_jobs_apscheduler/adoption.py",
         "                refuse_bad_id(pending[0].id, pending[0].func)\n",
         "                pass\n",
-        ("unit/aps/test_adding.py",),
+        ("unit/apscheduler/test_adding.py",),
     ),
     Mutant(
         29,
         "no-jitter-allowed",
         "a run a moment before its interval is over is refused",
-        "singleton_jobs/runs.py",
+        "singleton_jobs/guards/at_most_every.py",
         "ENOUGH = 0.95",
         "ENOUGH = 1.0",
-        ("unit/test_at_most_every.py",),
+        ("unit/guards/test_at_most_every.py",),
     ),
     Mutant(
         29,
@@ -206,6 +206,6 @@ MUTANTS = [
         LEDGER,
         "limit = claim.fire if claim.unless_since is None else min(claim.fire, claim.unless_since + INSTANT)",
         "limit = claim.fire",
-        ("unit/test_at_most_every.py", "unit/test_ledger.py"),
+        ("unit/guards/test_at_most_every.py", "unit/decisions/test_ledger.py"),
     ),
 ]

@@ -2,10 +2,10 @@
 
 from mutants.mutant import Mutant
 
-CANDIDATE = "singleton_jobs/candidate.py"
-CANDIDACY = "singleton_jobs/candidacy.py"
+CANDIDATE = "singleton_jobs/decisions/candidate.py"
+CANDIDACY = "singleton_jobs/renewal/candidacy.py"
 TERM = "singleton_jobs/term.py"
-ENDING = "unit/test_candidate_ending.py"
+ENDING = "unit/decisions/test_candidate_ending.py"
 
 MUTANTS = [
     Mutant(
@@ -15,7 +15,7 @@ MUTANTS = [
         CANDIDACY,
         "if (not self.draining or term in CURRENT_TERMS.get()) and term.is_valid:",
         "if term.is_valid:",
-        ("unit/test_candidacy.py",),
+        ("unit/renewal/test_candidacy.py",),
     ),
     Mutant(
         18,
@@ -26,7 +26,7 @@ MUTANTS = [
         "            action = self._candidate.decide(now, self.clock.wall())\n"
         "            if self._leaving and self.active:\n"
         "                action = Wait(self.held_until)\n",
-        ("unit/test_candidacy.py",),
+        ("unit/renewal/test_candidacy.py",),
     ),
     Mutant(
         18,
@@ -35,7 +35,7 @@ MUTANTS = [
         CANDIDACY,
         "if self._leaving is not leaving or self.active:",
         "if self._leaving is not leaving:",
-        ("unit/test_candidacy.py",),
+        ("unit/renewal/test_candidacy.py",),
     ),
     Mutant(
         18,
@@ -44,7 +44,7 @@ MUTANTS = [
         CANDIDACY,
         '            self._candidate.abandon(now, "its work did not end within the drain limit")\n',
         "            self._candidate.release(now)\n",
-        ("unit/test_candidacy.py",),
+        ("unit/renewal/test_candidacy.py",),
     ),
     Mutant(
         18,
@@ -59,7 +59,7 @@ MUTANTS = [
         18,
         "interrupted-work-stays",
         "work that ended without a word counts for ever",
-        "singleton_jobs/entries.py",
+        "singleton_jobs/renewal/entries.py",
         "    return locked is not None and not locked()\n",
         "    return False\n",
         ("unit/test_any_line.py",),
@@ -122,7 +122,7 @@ MUTANTS = [
         20,
         "exit-releases-under-work",
         "at exit the lease is given back though work still runs",
-        "singleton_jobs/candidacy.py",
+        "singleton_jobs/renewal/candidacy.py",
         "        if leaving:\n            self._change(lambda now: self._leave(leaving, now))",
         "        if leaving:\n            self.active.clear()\n"
         "            self._change(lambda now: self._leave(leaving, now))",
@@ -144,16 +144,16 @@ MUTANTS = [
         TERM,
         "        self._pid = os.getpid()\n",
         "        self._pid = os.getpid()\n        os.register_at_fork(after_in_child=lambda: setattr(self, '_pid', os.getpid()))\n",
-        ("unit/test_fork.py::test_an_inherited_term_is_invalid",),
+        ("unit/concurrency/test_fork.py::test_an_inherited_term_is_invalid",),
     ),
     Mutant(
         21,
         "forks-in-c-unnoticed",
         "a child that Python did not fork goes on as its parent",
-        "singleton_jobs/forks.py",
+        "singleton_jobs/concurrency/forks.py",
         "    pid = os.getpid()\n    if pid != _pid:\n        with",
         "    pid = _pid\n    if pid != _pid:\n        with",
-        ("unit/test_fork.py",),
+        ("unit/concurrency/test_fork.py",),
     ),
     Mutant(
         21,
@@ -163,24 +163,24 @@ MUTANTS = [
         "        _inherited.append((self._wiring, self._candidacies()))\n        self._start_anew()\n",
         "        _inherited.append((self._wiring, self._candidacies()))\n"
         "        wiring = self._wiring\n        self._start_anew()\n        self._wiring = wiring\n",
-        ("unit/test_fork.py::test_the_child_has_an_identity_of_its_own",),
+        ("unit/concurrency/test_fork.py::test_the_child_has_an_identity_of_its_own",),
     ),
     Mutant(
         21,
         "child-without-a-thread",
         "a forked child waits for the thread that stayed with its parent",
-        "singleton_jobs/renewer.py",
+        "singleton_jobs/renewal/renewer.py",
         "        _inherited.append(_shared)\n        _shared = None\n",
         "        _inherited.append(_shared)\n",
-        ("unit/test_fork.py::test_the_child_competes_with_its_parent",),
+        ("unit/concurrency/test_fork.py::test_the_child_competes_with_its_parent",),
     ),
     Mutant(
         22,
         "greenlet-renews",
         "under gevent the renewals are on a greenlet",
-        "singleton_jobs/threads.py",
+        "singleton_jobs/concurrency/threads.py",
         '    if patch:\n        _native("start_new_thread")(target, ())\n    else:\n',
         "    if True:\n",
-        ("unit/test_cooperative.py::test_a_greenlet_that_never_yields_does_not_starve_the_renewals",),
+        ("unit/concurrency/test_cooperative.py::test_a_greenlet_that_never_yields_does_not_starve_the_renewals",),
     ),
 ]

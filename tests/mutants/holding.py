@@ -2,12 +2,12 @@
 
 from mutants.mutant import Mutant
 
-CANDIDATE = "singleton_jobs/candidate.py"
-CANDIDACY = "singleton_jobs/candidacy.py"
+CANDIDATE = "singleton_jobs/decisions/candidate.py"
+CANDIDACY = "singleton_jobs/renewal/candidacy.py"
 CONFIG = "singleton_jobs/config.py"
-WRITER = "singleton_jobs/writer.py"
-HOLDING = "unit/test_candidate_holding.py"
-WRITING = "unit/test_candidate_writing.py"
+WRITER = "singleton_jobs/decisions/own_writes.py"
+HOLDING = "unit/decisions/test_candidate_holding.py"
+WRITING = "unit/decisions/test_candidate_writing.py"
 
 MUTANTS = [
     Mutant(
@@ -45,7 +45,7 @@ MUTANTS = [
         CANDIDACY,
         "            self._change(lambda _: None, wake=False)\n",
         "            self.changed.notify()\n",
-        ("unit/test_candidacy.py", "unit/test_locker_loss.py"),
+        ("unit/renewal/test_candidacy.py", "unit/leading/test_locker_loss.py"),
     ),
     Mutant(
         3,
@@ -114,7 +114,7 @@ MUTANTS = [
         5,
         "another-acquire-time",
         "a term goes on in a record that was acquired anew",
-        "singleton_jobs/actions.py",
+        "singleton_jobs/decisions/actions.py",
         "and record.acquire_time == self.acquire_time",
         "",
         (HOLDING,),
@@ -123,7 +123,7 @@ MUTANTS = [
         5,
         "other-transitions",
         "a term goes on in a record with other transitions",
-        "singleton_jobs/actions.py",
+        "singleton_jobs/decisions/actions.py",
         "and record.lease_transitions == self.transitions",
         "",
         (HOLDING,),

@@ -2,9 +2,9 @@
 
 from mutants.mutant import Mutant
 
-CLAIMING = "singleton_jobs/claiming.py"
+CLAIMING = "singleton_jobs/renewal/fire_claims.py"
 SUPERVISOR = "singleton_jobs/cli/run/supervisor.py"
-ASKED = "unit/test_asked_to_step_down.py"
+ASKED = "unit/decisions/test_asked_to_step_down.py"
 RUN = "cli/test_run.py"
 
 MUTANTS = [
@@ -12,7 +12,7 @@ MUTANTS = [
         19,
         "anybody-steps-down",
         "a holder obeys a request that names somebody else",
-        "singleton_jobs/candidate.py",
+        "singleton_jobs/decisions/candidate.py",
         "seen.asked_to_step_down == hold.identity",
         "seen.asked_to_step_down is not None",
         (ASKED,),

@@ -2,7 +2,7 @@
 
 from mutants.mutant import Mutant
 
-RENEWER = "singleton_jobs/renewer.py"
+RENEWER = "singleton_jobs/renewal/renewer.py"
 
 MUTANTS = [
     Mutant(
@@ -36,7 +36,7 @@ MUTANTS = [
         1,
         "dated-by-the-answer",
         "a send is dated when its answer comes",
-        "singleton_jobs/candidacy.py",
+        "singleton_jobs/renewal/candidacy.py",
         "        sent_at = self.clock.now()\n        request = self._candidate.doing\n"
         "        outcome = await send(action, self._lock, self._candidate.patience(sent_at))\n",
         "        request = self._candidate.doing\n"

@@ -2,12 +2,12 @@
 
 from mutants.mutant import Mutant
 
-CANDIDATE = "singleton_jobs/candidate.py"
-OBSERVER = "singleton_jobs/observer.py"
-WRITER = "singleton_jobs/writer.py"
-TAKING = "unit/test_candidate_taking.py"
-LOOKING = "unit/test_candidate_looking.py"
-WRITING = "unit/test_candidate_writing.py"
+CANDIDATE = "singleton_jobs/decisions/candidate.py"
+OBSERVER = "singleton_jobs/decisions/observer.py"
+WRITER = "singleton_jobs/decisions/own_writes.py"
+TAKING = "unit/decisions/test_candidate_taking.py"
+LOOKING = "unit/decisions/test_candidate_looking.py"
+WRITING = "unit/decisions/test_candidate_writing.py"
 
 MUTANTS = [
     Mutant(
@@ -97,7 +97,7 @@ MUTANTS = [
         "our-name-is-enough",
         "a record with our name is taken at once, whoever wrote it",
         CANDIDATE,
-        "        return self._writer.wrote(stored) or (last is not None",
+        "        return self._own_writes.is_ours(stored) or (last is not None",
         "        return stored.record.holder_identity == self.identity or (last is not None",
         (TAKING,),
     ),
@@ -114,10 +114,10 @@ MUTANTS = [
         9,
         "never-barred",
         "running work of an ended term is not noticed",
-        "singleton_jobs/candidacy.py",
+        "singleton_jobs/renewal/candidacy.py",
         "busy = self._sticky and (self.unfit or bool(self.active))",
         "busy = self._sticky and self.unfit",
-        ("unit/test_leader_only.py::test_a_replica_does_not_compete_while_work_of_its_lost_term_runs",),
+        ("unit/guards/test_leader_only.py::test_a_replica_does_not_compete_while_work_of_its_lost_term_runs",),
     ),
     Mutant(
         9,
@@ -144,7 +144,7 @@ MUTANTS = [
         CANDIDATE,
         '                self._end("deleted", "the lease was deleted", received_at)',
         "                self._next = received_at",
-        ("unit/test_candidate_holding.py",),
+        ("unit/decisions/test_candidate_holding.py",),
     ),
     Mutant(
         11,
@@ -216,6 +216,6 @@ MUTANTS = [
         CANDIDATE,
         "token=stored.version,",
         "token=before.version if before else stored.version,",
-        ("unit/test_candidate_taking.py",),
+        ("unit/decisions/test_candidate_taking.py",),
     ),
 ]

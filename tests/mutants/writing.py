@@ -2,13 +2,13 @@
 
 from mutants.mutant import Mutant
 
-CANDIDATE = "singleton_jobs/candidate.py"
-LEASE = "singleton_jobs/locks/lease.py"
-KUBE = "singleton_jobs/locks/kube.py"
+CANDIDATE = "singleton_jobs/decisions/candidate.py"
+LEASE = "singleton_jobs/locks/kubernetes/lease.py"
+KUBE = "singleton_jobs/locks/kubernetes/api.py"
 RECORD = "singleton_jobs/locks/record.py"
-REQUESTS = "unit/test_lease_requests.py"
-LOOKING = "unit/test_candidate_looking.py"
-HOLDING = "unit/test_candidate_holding.py"
+REQUESTS = "unit/locks/kubernetes/test_lease_requests.py"
+LOOKING = "unit/decisions/test_candidate_looking.py"
+HOLDING = "unit/decisions/test_candidate_holding.py"
 
 MUTANTS = [
     Mutant(

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any
 
-import singleton_jobs.dispatcher
+import singleton_jobs.hooks.dispatcher
 import singleton_jobs.replica
 from singleton_jobs import Config
-from singleton_jobs.registry import Registry
+from singleton_jobs.leading.lease_uses import LeaseUses
 
 from simulation.apiserver import Server
 from simulation.process import Process
@@ -140,18 +140,18 @@ _dispatcher = _Dispatcher()
 @contextmanager
 def simulated() -> Iterator[None]:
     """Inside, the process-wide parts of the library belong to the simulation: the dispatcher, the registry, the log."""
-    worker, uses = singleton_jobs.dispatcher._worker, singleton_jobs.replica._uses
-    logger, handler = singleton_jobs.dispatcher.logger, _Faults(logging.ERROR)
+    worker, uses = singleton_jobs.hooks.dispatcher._worker, singleton_jobs.replica._uses
+    logger, handler = singleton_jobs.hooks.dispatcher.logger, _Faults(logging.ERROR)
     level, propagate = logger.level, logger.propagate
-    singleton_jobs.dispatcher._worker = _dispatcher  # type: ignore[assignment]
-    singleton_jobs.replica._uses = Registry()
+    singleton_jobs.hooks.dispatcher._worker = _dispatcher  # type: ignore[assignment]
+    singleton_jobs.replica._uses = LeaseUses()
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR)
     logger.propagate = False
     try:
         yield
     finally:
-        singleton_jobs.dispatcher._worker = worker
+        singleton_jobs.hooks.dispatcher._worker = worker
         singleton_jobs.replica._uses = uses
         logger.removeHandler(handler)
         logger.setLevel(level)

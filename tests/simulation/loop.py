@@ -5,14 +5,14 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from singleton_jobs.candidacy import Candidacy
-from singleton_jobs.candidate import Candidate
-from singleton_jobs.clock import Clock
+from singleton_jobs.renewal.candidacy import Candidacy
+from singleton_jobs.decisions.candidate import Candidate
+from singleton_jobs.concurrency.clock import Clock
 from singleton_jobs.config import Config
 from singleton_jobs.errors import Conflict
 from singleton_jobs.events import Event
 from singleton_jobs.locks.record import LockRecord, Stored
-from singleton_jobs.renewer import Renewer
+from singleton_jobs.renewal.renewer import Renewer
 
 START = 1_800_000_000.0
 

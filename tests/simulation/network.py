@@ -9,8 +9,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from singleton_jobs.errors import StoreError
-from singleton_jobs.locks.kube import Answer
-from singleton_jobs.locks.lease import KubernetesStore
+from singleton_jobs.locks.kubernetes.api import Answer
+from singleton_jobs.locks.kubernetes.lease import KubernetesStore
 
 if TYPE_CHECKING:
     from simulation.cluster import Cluster
@@ -39,7 +39,7 @@ CALM = Weather()
 
 
 class Network:
-    """Between one process and the API server: stands where `singleton_jobs.locks.kube.ApiServer` does."""
+    """Between one process and the API server: stands where `singleton_jobs.locks.kubernetes.api.ApiServer` does."""
 
     def __init__(self, cluster: Cluster, process: Process, rng: Random) -> None:
         self.weather = CALM

@@ -11,8 +11,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from singleton_jobs import Config, LeadershipLost, Replica, StoreError, current_term
-from singleton_jobs.clock import Clock
-from singleton_jobs.renewer import Renewer
+from singleton_jobs.concurrency.clock import Clock
+from singleton_jobs.renewal.renewer import Renewer
 from singleton_jobs.term import Term
 
 from simulation.network import Network, SimulatedStore

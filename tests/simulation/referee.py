@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from singleton_jobs.ledger import UnreadableLedger, read_ledger
+from singleton_jobs.decisions.ledger import UnreadableLedger, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs.term import Term
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from simulation.world import START, World
-from singleton_jobs.ledger import read_ledger
+from singleton_jobs.decisions.ledger import read_ledger
 
 actors = st.integers(0, 2)
 rates = st.sampled_from([0.3, 0.9, 1.0, 1.1, 3.0])

@@ -6,7 +6,7 @@ import pytest
 
 from simulation.loop import Cell, Simulation
 from singleton_jobs.config import Config
-from singleton_jobs.dispatcher import flush
+from singleton_jobs.hooks.dispatcher import flush
 from singleton_jobs.events import StoreFailed, StoreRecovered, TermEnded, TermStarted
 from unit.stage import LIMIT
 

@@ -14,11 +14,11 @@ from simulation.figures import figures
 from simulation.referee import Tally
 from simulation.shrink import describe, shrink
 from simulation.storm import Outcome, draw, storm
-from singleton_jobs.candidate import Candidate
-from singleton_jobs.dispatcher import _worker
-from singleton_jobs.ledger import judge
-from singleton_jobs.observer import Observer
-from singleton_jobs.renewer import Renewer
+from singleton_jobs.decisions.candidate import Candidate
+from singleton_jobs.hooks.dispatcher import _worker
+from singleton_jobs.decisions.ledger import judge
+from singleton_jobs.decisions.observer import Observer
+from singleton_jobs.renewal.renewer import Renewer
 
 TESTS = Path(__file__).resolve().parents[1]
 FIXED = range(12)
@@ -75,10 +75,10 @@ def test_the_command_prints_the_scoreboard_and_its_seed():
 
 
 def test_the_process_has_its_own_dispatcher_back_after_a_run():
-    import singleton_jobs.dispatcher
+    import singleton_jobs.hooks.dispatcher
 
     storm(0, only=())
-    assert singleton_jobs.dispatcher._worker is _worker
+    assert singleton_jobs.hooks.dispatcher._worker is _worker
 
 
 # Guards: a library that breaks a promise is found out.
@@ -113,14 +113,16 @@ def test_a_token_that_does_not_grow_is_found(monkeypatch):
 
 def test_a_fire_that_is_granted_twice_is_found(monkeypatch):
     monkeypatch.setattr(
-        "singleton_jobs.claims.judge",
+        "singleton_jobs.decisions.open_claims.judge",
         lambda claim, marks: None if judge(claim, marks) == "refused" else judge(claim, marks),
     )
     assert "promise 5" in broken()
 
 
 def test_a_fire_that_is_lost_is_found(monkeypatch):
-    monkeypatch.setattr("singleton_jobs.claims.judge", lambda claim, marks: judge(claim, marks) and "refused")
+    monkeypatch.setattr(
+        "singleton_jobs.decisions.open_claims.judge", lambda claim, marks: judge(claim, marks) and "refused"
+    )
     assert "was lost" in broken()
 
 
@@ -137,7 +139,7 @@ def test_a_renewer_that_gives_up_is_found(monkeypatch):
 
 
 def test_a_loss_that_is_not_told_is_found(monkeypatch):
-    monkeypatch.setattr("singleton_jobs.candidacy.Candidacy._settle", _settle_gains_only)
+    monkeypatch.setattr("singleton_jobs.renewal.candidacy.Candidacy._settle", _settle_gains_only)
     assert "was not told" in broken()
 
 

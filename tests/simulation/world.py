@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from singleton_jobs.candidate import Candidate, Hold, Read, Wait, Write
+from singleton_jobs.decisions.candidate import Candidate, Hold, Read, Wait, Write
 from singleton_jobs.config import Config
 from singleton_jobs.errors import Conflict, StoreError
-from singleton_jobs.ledger import Claim, Mark
+from singleton_jobs.decisions.ledger import Claim, Mark
 from singleton_jobs.locks.record import Stored
 
 CONFIG = Config()

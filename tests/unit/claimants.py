@@ -2,7 +2,7 @@
 
 import json
 
-from singleton_jobs.ledger import Claim
+from singleton_jobs.decisions.ledger import Claim
 from unit.harness import acknowledged, follower, moment, stored, writes
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from singleton_jobs.actions import Action, Read, Wait, Write
-from singleton_jobs.candidate import Candidate
+from singleton_jobs.decisions.actions import Action, Read, Wait, Write
+from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.config import Config
 from singleton_jobs.errors import StoreError
 from singleton_jobs.locks.record import LockRecord, Stored

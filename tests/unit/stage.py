@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from singleton_jobs import Config
-from singleton_jobs.clock import SYSTEM_CLOCK, Clock
+from singleton_jobs.concurrency.clock import SYSTEM_CLOCK, Clock
 from singleton_jobs.errors import AccessDenied, StoreError
 from singleton_jobs.locks import LockRecord, MemoryLock, MemorySpace, Stored
 from singleton_jobs.locks.record import merge_lease
-from singleton_jobs.renewer import RenewerThread
+from singleton_jobs.renewal.renewer import RenewerThread
 
 QUICK = Config(lease_duration=6, retry_period=0.2)
 LIMIT = 5.0
@@ -167,7 +167,7 @@ def until(condition: Callable[[], Any]) -> None:
 
 def seen_by(candidacy: Any, condition: Callable[[], bool]) -> None:
     """Wait until a change of a candidacy has made the condition true."""
-    from singleton_jobs.signals import run_blocking
+    from singleton_jobs.concurrency.synchronization import run_blocking
 
     assert run_blocking(candidacy.changed.wait(condition, candidacy.clock.now() + LIMIT, block=True))
 

@@ -12,7 +12,7 @@ from unit.stage import LIMIT, QUICK, Heard, Space
 @pytest.fixture
 def fresh(monkeypatch, space):
     """No default replica yet; a store for it."""
-    monkeypatch.setattr("singleton_jobs.process._default", None)
+    monkeypatch.setattr("singleton_jobs.default._default", None)
     return space
 
 

@@ -19,7 +19,7 @@ from singleton_jobs import (
     SingletonJobsError,
     StoreError,
 )
-from singleton_jobs.threads import Worker
+from singleton_jobs.concurrency.threads import Worker
 from unit.stage import LIMIT, in_thread
 
 

@@ -11,7 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from celery import Celery
 from singleton_jobs import Replica, running
 from singleton_jobs_apscheduler import guard
-from unit.beat.database import set_up
+from unit.celery.beat.database import set_up
 from unit.stage import DRIVER, LIMIT, PUSHED, QUICK, Space
 
 set_up()

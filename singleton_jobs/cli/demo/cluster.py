@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ...errors import ConfigError, StoreError
-from ...locks.lease import KubernetesStore
+from ...locks.kubernetes.lease import KubernetesStore
 
 __all__ = ["Cluster", "find_cluster"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...clock import SYSTEM_CLOCK
+from ...concurrency.clock import SYSTEM_CLOCK
 
 __all__ = ["Ticks"]
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from ...clock import SYSTEM_CLOCK
+from ...concurrency.clock import SYSTEM_CLOCK
 
 __all__ = ["FORWARDED", "Keeper", "messages", "send"]
 

@@ -11,10 +11,10 @@ import socket
 import threading
 from typing import Literal
 
-from ...actions import Ended
-from ...clock import SYSTEM_CLOCK
+from ...concurrency.clock import SYSTEM_CLOCK
 from ...config import Config
-from ...leaderships import Leadership
+from ...decisions.actions import Ended
+from ...leading.leadership import Leadership
 from ...replica import Replica
 from ...term import Term
 from .keeper import FORWARDED, Keeper, messages, send

@@ -57,7 +57,7 @@ def config():
 
 def mount(folder):
     """Have `folder` be the service account's, as a kubelet would: its real place belongs to root."""
-    from singleton_jobs.locks import credentials
+    from singleton_jobs.locks.kubernetes import credentials
 
     credentials.SERVICE_ACCOUNT = Path(folder)
 

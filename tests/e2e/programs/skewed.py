@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from program import boot_time, config, log, log_event, options
 
 from singleton_jobs import LeadershipLost, Replica
-from singleton_jobs.clock import SYSTEM_CLOCK, Clock
+from singleton_jobs.concurrency.clock import SYSTEM_CLOCK, Clock
 
 started = boot_time()
 

@@ -26,7 +26,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 import own_triggers
 from program import boot_time, configure, log, option, options
 
-from singleton_jobs.claiming import ClaimingCandidacy
+from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
 from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, guard
 
 EVENTS = {

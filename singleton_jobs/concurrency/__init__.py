@@ -1,0 +1,1 @@
+"""Time, native threads and locks, waiting, and what a fork changes: whatever blocks or wakes."""

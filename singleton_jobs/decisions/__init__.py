@@ -1,0 +1,1 @@
+"""What to do about a lease, decided from what was seen and the time passed in: no clock, thread, chance or I/O."""

@@ -1,0 +1,194 @@
+"""Marks and claims: which fire of each job was claimed last. No I/O, no clock, no chance.
+
+The ledger is one annotation of the lease, such as
+``{"v":1,"jobs":{"app:report":["2026-11-22T12:00:00.000000Z","<nonce>","c"]}}``, and is advanced by the same
+compare-and-swap that renews the hold. Of two processes that both believe they lead, one is refused by the store,
+whatever their clocks say; so a fire is granted at most once.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from ..errors import ConfigError
+
+__all__ = [
+    "AHEAD",
+    "FORGOTTEN_AFTER",
+    "INSTANT",
+    "LIMIT",
+    "PEOPLES",
+    "WARN_AT",
+    "Claim",
+    "Mark",
+    "UnreadableLedger",
+    "advance",
+    "aftermath",
+    "app_key",
+    "instant",
+    "judge",
+    "lower",
+    "read_ledger",
+    "size",
+]
+
+VERSION = 1
+WARN_AT = 16 * 1024  # bytes of ledger after which its lease is named in a warning
+LIMIT = 200 * 1024  # bytes past which claims are refused before any request; annotations end at 256 KiB in all
+INSTANT = timedelta(microseconds=1)  # what marks can tell apart
+AHEAD = timedelta(seconds=60)  # how far a fire may lie ahead of the store's time
+MAX_KEY = 253  # characters of a job's name
+PEOPLES = "app:"  # jobs that people claim themselves: nobody tells when a run of theirs ends
+FORGOTTEN_AFTER = timedelta(days=30)  # when the mark of a job that nobody here knows is dropped
+
+Verdict = Literal["granted", "refused"]
+
+
+class UnreadableLedger(ValueError):
+    """The annotation is not a ledger of a known version; it is kept as it is, and claims are refused."""
+
+
+class Mark(NamedTuple):
+    """The last claimed fire of a job, by whom, and whether its run is done (``d``) or was only claimed (``c``).
+
+    ``runs``: how many that makes, for schedulers that count; written after the others if it is known.
+    """
+
+    fire: datetime
+    nonce: str
+    state: Literal["c", "d"] = "c"
+    runs: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Claim:
+    """One wish to run ``job`` for its nominal time ``fire`` (aware, UTC).
+
+    ``unless_since``: refuse if the mark is later than this, for jobs that run at most every so often. ``runs``: how
+    many that makes, for schedulers that count. ``carried``: the nonces under which it was sent; a mark with one
+    of them proves that it landed.
+    """
+
+    job: str
+    fire: datetime
+    nonce: str
+    unless_since: datetime | None = None
+    runs: int | None = None
+    carried: set[str] = field(default_factory=set)
+    outcome: Verdict | None = None
+    asked_at: float | None = None
+
+
+def app_key(job: str) -> str:
+    """The ledger's key for a job that people name themselves."""
+    if not isinstance(job, str) or not 0 < len(job) <= MAX_KEY or not job.isprintable():
+        raise ConfigError(f"a job's name must be 1 to {MAX_KEY} printable characters, not {job!r:.80}")
+    return f"{PEOPLES}{job}"
+
+
+def instant(time: datetime) -> datetime:
+    """``time`` in UTC; ConfigError unless it says which instant it means."""
+    if not isinstance(time, datetime) or time.utcoffset() is None:
+        raise ConfigError(f"a fire needs an aware datetime, such as datetime.now(UTC), not {time!r}")
+    return time.astimezone(UTC)
+
+
+def read_ledger(text: str | None) -> dict[str, Mark]:
+    """The marks in ``text`` (None: none). Raises UnreadableLedger."""
+    if text is None:
+        return {}
+    try:
+        whole = json.loads(text)
+        version = whole["v"]
+        if version == VERSION:
+            return {job: _mark(*parts) for job, parts in whole["jobs"].items()}
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise UnreadableLedger(f"{error!r:.200}") from error
+    raise UnreadableLedger(f"its version is {version!r:.20}, not {VERSION}")
+
+
+def size(text: str) -> int:
+    """How much of an annotation's room ``text`` takes."""
+    return len(text.encode(errors="surrogatepass"))
+
+
+def judge(claim: Claim, marks: Mapping[str, Mark]) -> Verdict | None:
+    """What the stored marks say of ``claim``; None if they leave it open."""
+    mark = marks.get(claim.job)
+    if mark is None:
+        return None
+    if mark.nonce in claim.carried:
+        return "granted"
+    limit = claim.fire if claim.unless_since is None else min(claim.fire, claim.unless_since + INSTANT)
+    return "refused" if mark.fire >= limit else None
+
+
+def advance(
+    marks: Mapping[str, Mark],
+    claims: Iterable[Claim],
+    done: Collection[tuple[str, str]],
+    known: Collection[str],
+    now: datetime,
+) -> str:
+    """The ledger after ``claims``, all open by `judge`; each is marked as carried.
+
+    The latest fire of a job becomes its mark, and its nonce stands for the earlier ones in the same batch; of two
+    claims for one fire, or of a job that runs at most every so often, only the first is carried. ``done``:
+    jobs and nonces of finished runs. Marks of jobs not in ``known`` are dropped when they are old.
+    """
+    new = {
+        job: mark._replace(state="d") if (job, mark.nonce) in done else mark
+        for job, mark in marks.items()
+        if job in known or now - mark.fire <= FORGOTTEN_AFTER
+    }
+    for job, wishes in _by_job(claims).items():
+        latest = max(wishes, key=lambda claim: claim.fire)
+        new[job] = Mark(latest.fire, latest.nonce, runs=latest.runs)
+        for claim in wishes:
+            claim.carried.add(latest.nonce)
+    return _text(new)
+
+
+def aftermath(claim: Claim, mark: Mark | None) -> Literal["open", "cut", "none"]:
+    """What the ended term of ``claim`` has left of it, by its job's present ``mark``.
+
+    ``open``: its fire may still run in this process. ``cut``: it was claimed, and no process will run it. ``none``: it
+    never landed, or another process claimed the same fire.
+    """
+    if mark and mark.state == "c" and mark.nonce in claim.carried:
+        return "open"
+    overtaken = claim.carried and mark is not None and mark.fire > claim.fire
+    return "cut" if claim.outcome == "granted" or overtaken else "none"
+
+
+def lower(marks: Mapping[str, Mark], now: datetime) -> dict[str, Mark]:
+    """Marks that lie in the future, as they should be: a broken clock must not silence a job for a month."""
+    return {job: mark._replace(fire=now) for job, mark in marks.items() if mark.fire > now + AHEAD}
+
+
+def _by_job(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
+    chosen: dict[str, list[Claim]] = {}
+    for claim in claims:
+        others = chosen.setdefault(claim.job, [])
+        alone = claim.unless_since is None and all(other.unless_since is None for other in others)
+        if not others or (alone and all(other.fire != claim.fire for other in others)):
+            others.append(claim)
+    return chosen
+
+
+def _mark(fire: str, nonce: str, state: Literal["c", "d"], runs: object = None, *_: object) -> Mark:
+    time = datetime.fromisoformat(fire)
+    if time.tzinfo is None or not isinstance(nonce, str) or state not in ("c", "d"):
+        raise ValueError(f"not a mark: {fire!r}, {nonce!r}, {state!r}")
+    return Mark(time.astimezone(UTC), nonce, state, runs if isinstance(runs, int) else None)
+
+
+def _text(marks: Mapping[str, Mark]) -> str:
+    jobs = {job: [_iso(mark.fire), *mark[1 : 4 if mark.runs is not None else 3]] for job, mark in marks.items()}
+    return json.dumps({"v": VERSION, "jobs": jobs}, separators=(",", ":"), ensure_ascii=False)
+
+
+def _iso(fire: datetime) -> str:
+    return fire.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

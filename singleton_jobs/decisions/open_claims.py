@@ -1,0 +1,174 @@
+"""The claims of one term: which are open, and what became of them."""
+
+import math
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from ..locks.record import LEDGER_ANNOTATION, Stored
+from .ledger import AHEAD, LIMIT, PEOPLES, Claim, Mark, UnreadableLedger, advance, judge, lower, read_ledger, size
+
+__all__ = ["OpenClaims"]
+
+ANNOTATIONS = 255 * 1024  # bytes of all annotations with their names; a store that has 256 KiB refuses whole renewals
+
+
+class OpenClaims:
+    """Open claims of a holder, oldest first; told what is seen and written, it settles them one by one."""
+
+    def __init__(self) -> None:
+        self.unreadable: str | None = None  # why the stored ledger cannot be read
+        self.size = 0  # bytes of the ledger last written
+        self.lowered: dict[str, Mark] = {}  # marks found in the future, as they were
+        self.interrupted: dict[str, Mark] = {}  # fires whose runs were cut short, not told of yet
+        self._open: list[Claim] = []
+        self._leading = False
+        self._running: set[tuple[str, str]] = set()  # jobs and nonces asked for here, whose runs may be yet to end
+        self._done: set[tuple[str, str]] = set()
+        self.introduced: dict[str, Mark] = {}  # jobs that were seen for the first time, and are not yet in the ledger
+        self.known: set[str] = set()  # jobs of this program: their marks are kept however old they get
+        self._telling: set[tuple[str, str]] = set()  # what is done and rides in the write under way
+        self._lowering: dict[str, Mark] = {}
+        self._from = math.inf
+        self._not_before = -math.inf  # whatever is added meanwhile: the store failed
+        self._marks: dict[str, Mark] = {}
+
+    @property
+    def marks(self) -> dict[str, Mark]:
+        """The marks last seen."""
+        return self._marks
+
+    @property
+    def wanted(self) -> bool:
+        """Whether this program has jobs whose fires are claimed."""
+        return bool(self.known or self.introduced)
+
+    def add(self, claim: Claim, now: float) -> None:
+        """Have ``claim`` written as soon as possible."""
+        self.known.add(claim.job)
+        if not claim.job.startswith(PEOPLES):
+            self._running.add((claim.job, claim.nonce))
+        self._open.append(claim)
+        self._from = min(self._from, now)
+
+    def introduce(self, marks: dict[str, datetime]) -> None:
+        """Have jobs that have no mark get one with the next write; none is sent for that alone."""
+        self.introduced |= {job: Mark(time, "", "d") for job, time in marks.items() if job not in self._marks}
+
+    def withdraw(self, claim: Claim) -> None:
+        """Nobody waits for ``claim`` any more."""
+        if claim in self._open:
+            self._open.remove(claim)
+
+    def give_up(self, claim: Claim) -> None:
+        """``claim`` does not run here, not even if it has landed."""
+        self._running.discard((claim.job, claim.nonce))
+        if self._leading:
+            self._find_interrupted()
+
+    def done(self, job: str, nonce: str) -> None:
+        """The run claimed under ``nonce`` has ended; told to the ledger with the next write."""
+        self._running.discard((job, nonce))
+        self._done.add((job, nonce))
+
+    def due(self) -> float:
+        """When a write is wanted for the claims' sake."""
+        return max(self._from, self._not_before) if self._open else math.inf
+
+    def delay(self, until: float) -> None:
+        """A write failed: claims wait for the next."""
+        self._not_before = until
+
+    def ledger(self, seen: Stored | None, time: datetime) -> str | None:
+        """The ledger to write at ``time``, the store's; None to leave it as it is. Settles what needs no write."""
+        self.see(seen)
+        self._telling, self._lowering = set(), {}
+        if self.unreadable:
+            return None
+        future = lower(self._marks, time)
+        marks = {**self.introduced, **self._marks, **future}
+        for claim in self._open:
+            claim.outcome = judge(claim, marks)
+        fresh = [claim for claim in self._open if not claim.carried]
+        self._refuse(fresh, lambda claim: claim.fire > time + AHEAD)
+        if not (self._open or self._done or self.introduced or future):
+            return None
+        text = self._advance(marks, time)
+        room = min(LIMIT, ANNOTATIONS - _others(seen))
+        if size(text) > room:
+            for job in self.introduced:
+                del marks[job]
+            self.introduced = {}
+            self._refuse(fresh, lambda claim: claim.job not in marks)  # the ones that would make it grow
+            text = self._advance(marks, time)
+        if size(text) > room:
+            self._refuse(fresh, lambda _: True)
+            return None
+        self.size = size(text)
+        self._telling = set(self._done)
+        self._lowering = {job: self._marks[job] for job in future}
+        return text
+
+    def begin(self, stored: Stored) -> None:
+        """A term starts with ``stored``."""
+        self.see(stored)
+        self._leading = True
+        self._find_interrupted()
+
+    def see(self, stored: Stored | None) -> None:
+        """Settle what the stored ledger grants; what it refuses depends on the time, and is settled by `ledger`."""
+        try:
+            self._marks = read_ledger(stored.ledger if stored else None)
+            self.unreadable = None
+        except UnreadableLedger as error:
+            self._marks, self.unreadable = {}, str(error)
+        self.introduced = {job: mark for job, mark in self.introduced.items() if job not in self._marks}
+        for claim in self._open:
+            if self.unreadable:
+                claim.outcome = "refused"
+            elif judge(claim, self._marks) == "granted":
+                claim.outcome = "granted"
+        self._drop_settled()
+
+    def wrote(self, stored: Stored, now: float) -> None:
+        """A write was acknowledged in time: what rode in it is granted."""
+        self._done -= self._telling
+        self.lowered = self._lowering
+        self._telling, self._lowering = set(), {}
+        self._from, self._not_before = now, -math.inf
+        self.see(stored)
+
+    def end(self) -> None:
+        """The term has ended: claims without an outcome stay without one."""
+        self._leading = False
+        self._open, self._from, self.introduced = [], math.inf, {}
+
+    def _find_interrupted(self) -> None:
+        """What was claimed and is neither done nor of this process will never be: tell of it, and the ledger."""
+        ours = self._running | self._done
+        found = {
+            job: mark
+            for job, mark in self._marks.items()
+            if mark.state == "c" and (job, mark.nonce) not in ours and not job.startswith(PEOPLES)
+        }
+        self.interrupted |= found
+        self._done |= {(job, mark.nonce) for job, mark in found.items()}  # later leaders need not tell again
+
+    def _advance(self, marks: dict[str, Mark], time: datetime) -> str:
+        return advance(marks, self._open, self._done, self.known, time)
+
+    def _refuse(self, fresh: Iterable[Claim], which: Callable[[Claim], bool]) -> None:
+        """Refuse such of the claims that were never sent; any other may have been granted already."""
+        for claim in fresh:
+            if which(claim):
+                claim.outcome = "refused"
+        self._drop_settled()
+
+    def _drop_settled(self) -> None:
+        self._running -= {(claim.job, claim.nonce) for claim in self._open if claim.outcome == "refused"}
+        self._open = [claim for claim in self._open if claim.outcome is None]
+
+
+def _others(seen: Stored | None) -> int:
+    """The room that others' annotations take."""
+    annotations = ((seen.raw if seen else None) or {}).get("metadata", {}).get("annotations") or {}
+    return sum(size(f"{name}{value}") for name, value in annotations.items() if name != LEDGER_ANNOTATION)

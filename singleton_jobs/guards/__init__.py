@@ -1,0 +1,1 @@
+"""Functions that run only where and when they may."""

@@ -1,0 +1,178 @@
+"""Guards: they let a call in, under a term, or say why not."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from ..concurrency.synchronization import on_event_loop, run_blocking
+from ..config import JITTER
+from ..errors import LeadershipLost, LeaseBusy, NotLeader, StoreError
+from ..events import RunSkipped
+from ..identity import readable
+from ..leading.leadership import Leadership
+from ..leading.locker import LeaseLocker
+from ..skipped import OnBusy, Reason, Skipped
+from ..term import Term
+from .at_most_every import Every, Run, claim_run
+from .task_queue import RunningTask, running_task
+
+__all__ = ["ExclusiveGuard", "Guard", "HeldGuard", "LeaderGuard"]
+
+
+class Guard(ABC):
+    """Lets calls in, or says why not; every call let in is to be let out."""
+
+    def __init__(self, subject: Leadership | LeaseLocker, *, strict: bool, every: Every | None = None) -> None:
+        self.subject = subject
+        self.strict = strict
+        self.every = every
+        if every:
+            subject.jobs.add(every.key)
+
+    @abstractmethod
+    def enter(self, entry: Lock) -> Term | None:
+        """The term to run under, if that is known without waiting; ``entry`` is locked as long as the call lasts."""
+
+    @abstractmethod
+    async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
+        """The term to run under, or why not."""
+
+    def exit(self, entry: Lock) -> None:
+        """The call has ended, or was interrupted while it entered."""
+        candidacy = self.subject.candidacy
+        if candidacy is not None:
+            candidacy.exit(entry)
+
+    async def aexit(self, entry: Lock) -> None:
+        """The coroutine has ended."""
+        self.exit(entry)
+
+    async def claim(self, term: Term, every: Every, *, block: bool) -> Run | Reason:
+        """The run to do under ``term``, of a function that runs at most every so often; or why not."""
+        candidacy = self.subject.candidacy or self.subject.replica.pretended(self.subject.name)
+        try:
+            return await claim_run(candidacy, term, every, self.subject.replica.nonce(), block=block) or "too-soon"
+        except LeadershipLost:
+            return "not-leader"
+
+    def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
+        """Report a call that does not run; raises if the guard is strict."""
+        subject, candidacy = self.subject, self.subject.candidacy
+        skipped = Skipped(subject.lease, reason, candidacy.holder if candidacy else None)
+        name = getattr(function, "__qualname__", repr(function))
+        event = RunSkipped(subject.lease, candidacy.identity if candidacy else "", name, reason)
+        subject.replica.emit(event, subject)
+        if self.strict:
+            raise self.refusal(skipped)
+        return skipped
+
+    def refusal(self, skipped: Skipped) -> Exception:
+        """What a strict guard raises."""
+        return NotLeader(skipped.lease, skipped.reason, skipped.holder)
+
+
+class LeaderGuard(Guard):
+    """Runs while the replica leads."""
+
+    subject: Leadership
+    _warned = False
+
+    def enter(self, entry: Lock) -> Term | None:
+        candidacy = self.subject.candidacy
+        return candidacy.enter(entry) if candidacy else None
+
+    async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
+        if not self._warned and (task := running_task()):
+            self._warned = True
+            warnings.warn(
+                f"the task {task.name} is guarded by leader_only(lease={self.subject.name!r}): any worker may get its "
+                "messages, and those that do not lead drop them. Use exclusive(lease=...) for a task that must not run "
+                "twice at once, or guard what sends it: celery beat --scheduler singleton",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return await self.subject.admit(entry, block=block, wait=not (block and on_event_loop()))
+
+
+class HeldGuard(Guard):
+    """Runs while a locker is held."""
+
+    subject: LeaseLocker
+
+    def __init__(self, locker: LeaseLocker) -> None:
+        super().__init__(locker, strict=False)
+
+    def enter(self, entry: Lock) -> Term | None:
+        return self.subject.enter(entry)
+
+    async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
+        return self.subject.pretended() or ("draining" if self.subject.replica.closed else "not-leader")
+
+
+class ExclusiveGuard(Guard):
+    """Locks for each call."""
+
+    subject: LeaseLocker
+
+    def __init__(
+        self,
+        locker: LeaseLocker,
+        wait: float | None,
+        on_busy: OnBusy = "skip",
+        countdown: float | None = None,
+        *,
+        every: Every | None = None,
+    ) -> None:
+        super().__init__(locker, strict=on_busy != "skip", every=every)
+        self._wait = wait
+        self._retries = on_busy == "retry"
+        self._countdown = countdown
+
+    def enter(self, entry: Lock) -> Term | None:
+        return None
+
+    async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
+        if pretended := self.subject.pretended():
+            return pretended
+        task = running_task()
+        taken = await self.subject.acquire(entry, self._wait, task.id if task else None, block=block)
+        if taken == "busy" and task and self._may_be_dead(task):
+            taken = await self.subject.acquire(entry, self._patience(), task.id, block=block)
+        return taken
+
+    def _may_be_dead(self, task: RunningTask) -> bool:
+        """Whether the lease may still name an earlier run of ``task``, whose worker died."""
+        holder = (self.subject.candidacy.holder if self.subject.candidacy else None) or ""
+        return task.redelivered or f"_{readable(task.id)}_" in holder
+
+    def _patience(self) -> float | None:
+        """How long to wait for a dead holder's lease, but no shorter than for any: it runs out, and that is seen."""
+        timing = self.subject.timing
+        dead = timing.lease_duration + JITTER * timing.retry_period + 2 * timing.request_timeout
+        return None if self._wait is None else max(self._wait, dead)
+
+    def exit(self, entry: Lock) -> None:
+        run_blocking(self.subject.free(entry, block=True))
+
+    async def aexit(self, entry: Lock) -> None:
+        await self.subject.free(entry, block=False)
+
+    def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
+        try:
+            return super().skip(function, reason)
+        except (LeaseBusy, StoreError) as error:
+            if not self._retries:
+                raise
+            if reason in ("too-soon", "mode"):  # asking again would not help
+                return Skipped(self.subject.lease, reason)
+            if task := running_task():
+                task.retry(error, self.subject.timing.lease_duration if self._countdown is None else self._countdown)
+            raise
+
+    def refusal(self, skipped: Skipped) -> Exception:
+        error = self.subject.candidacy.error if self.subject.candidacy else None
+        if isinstance(error, StoreError) and skipped.reason in ("store-unreachable", "access-denied"):
+            return error
+        return LeaseBusy(skipped.lease, skipped.holder)

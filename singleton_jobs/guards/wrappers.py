@@ -1,0 +1,183 @@
+"""What decorated functions become: wrappers that ask for a term before each call."""
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from operator import attrgetter
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from ..concurrency.synchronization import run_blocking
+from ..concurrency.threads import lock_maker
+from ..leading.cancellation import Cancellation
+from ..leading.leadership import Leadership
+from ..term import CURRENT_FIRE, CURRENT_TERMS, Term
+from .at_most_every import Every, Run
+from .guards import Guard
+
+if TYPE_CHECKING:
+    _FunctionWrapper = wrapt.FunctionWrapper[..., Any]
+    _BoundFunctionWrapper = wrapt.BoundFunctionWrapper[..., Any]
+else:
+    _FunctionWrapper, _BoundFunctionWrapper = wrapt.FunctionWrapper, wrapt.BoundFunctionWrapper
+
+__all__ = ["guard"]
+
+
+def guard(function: Callable[..., Any], by: Guard) -> Any:
+    """``function`` guarded; TypeError if it is nothing that runs once per call."""
+    inner = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+    if any(kind.__module__.partition(".")[0] == "celery" for kind in type(inner).__mro__):
+        raise TypeError("a Celery task cannot be guarded: put this decorator under @app.task, next to the function")
+    if inspect.isclass(inner):
+        raise TypeError(f"a class cannot be guarded: decorate the methods of {inner.__qualname__} that do the work")
+    if not callable(inner):
+        raise TypeError(f"only functions can be guarded, not {inner!r}")
+    forms = (inner, type(inner).__call__)  # an object may be callable by its class
+    if any(inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form) for form in forms):
+        raise TypeError(f"a generator cannot be guarded, since it runs after its call: {inner!r}")
+    is_async = any(inspect.iscoroutinefunction(form) for form in forms)
+    if is_async:
+        return GuardedFunction(function, by, _async_wrapper(by))
+    return GuardedFunction(function, by, _claiming_wrapper(by, by.every) if by.every else _wrapper(by))
+
+
+def _wrapper(by: Guard) -> Callable[..., Any]:
+    new_entry, enter, leave = lock_maker(), by.enter, by.exit
+    get_terms, set_terms = CURRENT_TERMS.get, CURRENT_TERMS.set
+
+    def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
+        entry, outer = new_entry(), get_terms()
+        try:
+            with entry:  # whatever a signal's handler raises, and wherever: it is unlocked at the end
+                try:
+                    term = enter(entry)
+                    if term is None:
+                        outcome = run_blocking(by.admit(entry, block=True))
+                        if not isinstance(outcome, Term):
+                            return by.skip(wrapped, outcome)
+                        term = outcome
+                    set_terms((*outer, term))
+                    result = wrapped(*args, **kwargs)
+                finally:
+                    set_terms(outer)
+                    leave(entry)
+        finally:
+            set_terms(outer)
+        if result.__class__ is CoroutineType:
+            result.close()
+            raise TypeError(f"{wrapped!r} returns a coroutine, which would run unguarded: make it an async function")
+        return result
+
+    return wrapper
+
+
+def _claiming_wrapper(by: Guard, every: Every) -> Callable[..., Any]:
+    new_entry = lock_maker()
+
+    def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
+        entry, outer, fire = new_entry(), CURRENT_TERMS.get(), CURRENT_FIRE.get()
+        try:
+            with entry:
+                try:
+                    outcome = by.enter(entry) or run_blocking(by.admit(entry, block=True))
+                    if not isinstance(outcome, Term):
+                        return by.skip(wrapped, outcome)
+                    CURRENT_TERMS.set((*outer, outcome))
+                    run = run_blocking(by.claim(outcome, every, block=True))
+                    if not isinstance(run, Run):
+                        return by.skip(wrapped, run)
+                    with run:
+                        return wrapped(*args, **kwargs)
+                finally:
+                    CURRENT_TERMS.set(outer)
+                    by.exit(entry)
+        finally:
+            CURRENT_TERMS.set(outer)
+            CURRENT_FIRE.set(fire)
+
+    return wrapper
+
+
+def _async_wrapper(by: Guard) -> Callable[..., Any]:
+    new_entry = lock_maker()
+
+    async def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
+        entry, outer, fire = new_entry(), CURRENT_TERMS.get(), CURRENT_FIRE.get()
+        try:
+            with entry:
+                try:
+                    outcome = by.enter(entry) or await by.admit(entry, block=False)
+                    if not isinstance(outcome, Term):
+                        return by.skip(wrapped, outcome)
+                    CURRENT_TERMS.set((*outer, outcome))
+                    with Cancellation(outcome):
+                        if by.every is None:
+                            return await wrapped(*args, **kwargs)
+                        run = await by.claim(outcome, by.every, block=False)
+                        if not isinstance(run, Run):
+                            return by.skip(wrapped, run)
+                        with run:
+                            return await wrapped(*args, **kwargs)
+                finally:
+                    CURRENT_TERMS.set(outer)
+                    await by.aexit(entry)
+        finally:
+            CURRENT_TERMS.set(outer)
+            CURRENT_FIRE.set(fire)
+
+    return wrapper
+
+
+class _Parts:
+    """What the wrapper of a function and that of a bound method share."""
+
+    _self_guard: Guard
+    __wrapped__: Any
+    __qualname__: str
+
+    @property
+    def leadership(self) -> Leadership:
+        """The candidacy that decides; lockers and `exclusive` have none."""
+        if isinstance(self._self_guard.subject, Leadership):
+            return self._self_guard.subject
+        raise AttributeError("only functions guarded by leader_only have a leadership")
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self
+
+
+class BoundGuardedFunction(_Parts, _BoundFunctionWrapper):
+    """A guarded method of one object or class."""
+
+    @property
+    def _self_guard(self) -> Guard:  # type: ignore[override]
+        guard: Guard = self._self_parent._self_guard
+        return guard
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        if self._self_instance is None:  # reached through its class
+            return _find, (self.__module__, self.__qualname__)
+        return getattr, (self._self_instance, self.__name__)
+
+
+class GuardedFunction(_Parts, _FunctionWrapper):
+    """A guarded function; pickled by name, as functions are."""
+
+    __bound_function_wrapper__ = BoundGuardedFunction
+
+    def __init__(self, wrapped: Callable[..., Any], by: Guard, wrapper: Callable[..., Any]) -> None:
+        super().__init__(wrapped, wrapper)
+        self._self_guard = by
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        return self.__qualname__
+
+
+def _find(module: str, name: str) -> Any:
+    return attrgetter(name)(import_module(module))

@@ -1,0 +1,1 @@
+"""Leaderships and lockers: how a program takes part in a lease."""

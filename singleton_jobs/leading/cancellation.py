@@ -1,0 +1,56 @@
+"""Cancel the running task's work when its term is lost, as ``asyncio.timeout`` does when time is up."""
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+from weakref import ref
+
+from ..errors import LeadershipLost
+from ..term import Term
+
+__all__ = ["Cancellation"]
+
+
+class Cancellation:
+    """Context manager round a coroutine's work: the loss of ``term``, or `cancel`, ends it with LeadershipLost."""
+
+    def __init__(self, term: Term) -> None:
+        self.called = False
+        self._term = term
+        self._inside = False
+
+    def cancel(self) -> None:
+        """End the work; from any thread."""
+        with suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def __enter__(self) -> "Cancellation":
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("guarded coroutines run in asyncio tasks")
+        self._task = task
+        self._loop = task.get_loop()
+        self._cancelling = task.cancelling()
+        self._inside = True
+        this = ref(self)  # the term must not keep a task alive that nobody runs any more
+
+        def cancel() -> None:
+            cancellation = this()
+            if cancellation:
+                cancellation.cancel()
+
+        self._forget = self._term._call_when_lost(cancel)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._inside = False
+        self._forget()
+        if self.called and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise LeadershipLost(self._term.lease, self._term.ending or "the replica is leaving") from error
+
+    def _cancel(self) -> None:
+        if self._inside and not self.called:
+            self.called = True
+            self._task.cancel()

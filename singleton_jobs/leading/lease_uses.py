@@ -1,0 +1,58 @@
+"""Who uses which lease in this process: one lease has one role and one Config, whatever replica it goes through."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from weakref import WeakSet
+
+from ..concurrency.threads import new_lock
+from ..config import Config
+from ..errors import ConfigError
+
+__all__ = ["LeaseUses"]
+
+
+class _Use(NamedTuple):
+    role: str
+    config: Config | None
+    owners: WeakSet[object]
+
+
+class LeaseUses:
+    """Uses by lease; a use lasts as long as one of its owners does, or until it is given up."""
+
+    def __init__(self) -> None:
+        self._uses: dict[object, _Use] = {}
+        self._mutex = new_lock()
+
+    def use(self, key: object, lease: str, role: str, config: Config | None, owner: object) -> None:
+        """Note that ``owner`` uses the lease; ConfigError if others use it in another role or with another timing."""
+        with self._mutex:
+            use = self._uses.get(key)
+            if use is None or not use.owners or set(use.owners) == {owner}:
+                use = self._uses[key] = _Use(role, config, WeakSet())
+            if use.role != role:
+                raise ConfigError(
+                    f"lease {lease!r} is used by {use.role} in this process and cannot be used by {role} too: "
+                    "each would wait for the other; give them different leases"
+                )
+            if None not in (use.config, config) and use.config != config:
+                raise ConfigError(
+                    f"lease {lease!r} is used in this process with another Config: {use.config}, {config}"
+                )
+            use.owners.add(owner)
+
+    def give_up(self, owner: object) -> None:
+        """Forget every use of ``owner``."""
+        with self._mutex:
+            for use in self._uses.values():
+                use.owners.discard(owner)
+
+    def leases(self) -> list[object]:
+        """The leases in use."""
+        with self._mutex:
+            return [key for key, use in self._uses.items() if use.owners]
+
+    def after_fork(self) -> None:
+        """Another thread of the parent may have held the mutex."""
+        self._mutex = new_lock()

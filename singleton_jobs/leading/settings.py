@@ -1,0 +1,133 @@
+"""What a replica was told, and what follows from it: store, namespace, mode, timing; read at first use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from ..config import Config
+from ..errors import ConfigError
+from ..identity import identity_prefix
+from ..names import lease_name, namespace_name, store_url
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..events import Hook
+    from ..locks import Store
+
+__all__ = ["Mode", "Settings"]
+
+Mode = Literal["auto", "always", "never"]
+
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+
+
+class Settings:
+    """Arguments of `configure` and `Replica`, checked as far as that needs neither files nor requests."""
+
+    def __init__(
+        self,
+        store: str | Any | None = None,
+        namespace: str | None = None,
+        identity: str | None = None,
+        prefix: str = "",
+        config: Config | None = None,
+        hooks: Sequence[Hook] = (),
+        mode: Mode = "auto",
+    ) -> None:
+        if namespace is not None:
+            namespace_name(namespace)
+        if prefix:
+            lease_name("x", prefix)
+        if mode not in get_args(Mode):
+            raise ConfigError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
+        if config is not None and not isinstance(config, Config):
+            raise ConfigError(f"config must be a Config, not {config!r}")
+        if isinstance(store, str):
+            store_url(store)
+        elif store is not None and not callable(getattr(store, "lock", None)):
+            raise ConfigError(f"store must be a URL or have a method lock(lease, identity), not {store!r}")
+        if any(not callable(hook) for hook in hooks):
+            raise ConfigError("every hook must be callable with an event")
+        self.identity = None if identity is None else identity_prefix(identity)
+        self.hooks = tuple(hooks)
+        self._store = store
+        self._namespace = namespace
+        self._prefix = prefix
+        self._config = config
+        self._mode: Mode = mode
+
+    def but(self, **changes: Any) -> Settings:
+        """The same with other arguments."""
+        given = {
+            "store": self._store,
+            "namespace": self._namespace,
+            "identity": self.identity,
+            "prefix": self._prefix,
+            "config": self._config,
+            "hooks": self.hooks,
+            "mode": self._mode,
+        }
+        return Settings(**{**given, **changes})
+
+    def resolve_mode(self) -> Mode:
+        """The mode given, else ``SINGLETON_JOBS_MODE``, else auto."""
+        if self._mode != "auto":
+            return self._mode
+        mode = os.environ.get("SINGLETON_JOBS_MODE") or "auto"
+        for known in ("auto", "always", "never"):
+            if mode == known:
+                return known
+        raise ConfigError(f"SINGLETON_JOBS_MODE must be auto, always or never, not {mode!r}")
+
+    def resolve_prefix(self) -> str:
+        """The prefix given, else ``SINGLETON_JOBS_PREFIX``."""
+        return self._prefix or os.environ.get("SINGLETON_JOBS_PREFIX", "")
+
+    def resolve_config(self) -> Config:
+        """The default timing: what was given, else ``SINGLETON_JOBS_LEASE_DURATION`` in seconds."""
+        duration = os.environ.get("SINGLETON_JOBS_LEASE_DURATION")
+        if self._config is not None or not duration:
+            return self._config or Config()
+        try:
+            return Config(lease_duration=float(duration))
+        except ValueError as error:
+            raise ConfigError(f"SINGLETON_JOBS_LEASE_DURATION={duration!r}: {error}") from None
+
+    def resolve_store(self) -> tuple[Store, str | None]:
+        """The store, and a sentence for the log if it was chosen without being asked for."""
+        from ..locks import open_store
+
+        store = self._store or os.environ.get("SINGLETON_JOBS_STORE") or None
+        if isinstance(store, str):
+            return open_store(store, self._namespace), None
+        if store is not None:
+            return store, None
+        if os.environ.get("KUBERNETES_SERVICE_HOST"):
+            return open_store("kubernetes:", self._namespace), None
+        if any(os.path.exists(mark) for mark in CONTAINER_MARKS):  # noqa: PTH110 (pathlib is slow to import)
+            raise ConfigError(
+                "no store is configured, and a file in this container would be shared with nobody: set "
+                "SINGLETON_JOBS_STORE, or configure(store=...), to 'kubernetes:', or to 'sqlite:///path' on a disk "
+                "that the replicas share"
+            )
+        path = _developers_file()
+        return open_store(f"sqlite://{path.as_posix()}"), f"no store configured: leases are kept in {path}"
+
+
+def _developers_file() -> Path:
+    """One file per project, so that two projects of one developer do not compete."""
+    from hashlib import sha256
+    from pathlib import Path
+
+    from platformdirs import user_state_path
+
+    project = Path.cwd()
+    for folder in (project, *project.parents):
+        if (folder / "pyproject.toml").exists() or (folder / ".git").exists():
+            project = folder
+            break
+    key = sha256(str(project).encode()).hexdigest()[:12]
+    return user_state_path("singleton-jobs") / f"{project.name or 'root'}-{key}.sqlite3"

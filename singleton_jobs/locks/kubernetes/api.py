@@ -1,0 +1,266 @@
+"""One Kubernetes API server, and one HTTP session per event loop.
+
+Requests are raw JSON over aiohttp, at a quarter of the CPU that the official client's generated models cost. Nothing
+is ever sent twice on its own: a lock must know what became of each request.
+"""
+
+import asyncio
+import json
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from ...concurrency.clock import SYSTEM_CLOCK
+from ...concurrency.threads import Worker
+from ...errors import StoreError
+from .credentials import Access, Credentials
+from .tls import cure
+
+__all__ = ["Answer", "ApiServer"]
+
+CONNECTIONS = 6  # each costs a quarter MiB of TLS buffers, and more of them save little
+KEEPALIVE = 60.0  # seconds; the API server closes idle connections after 90
+TOKEN_REFRESH = 60.0  # seconds; kubelet rotates token files long before they expire
+CREDENTIALS_TIMEOUT = 10.0  # seconds; an exec plugin may hang
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: dict[str, Any]
+    served_at: datetime | None
+    retry_after: float | None
+
+    def reason(self) -> str:
+        """Its own words, safe to print."""
+        text = str(self.body.get("message") or self.body.get("reason") or "no message")
+        return f"{self.status}: {text.encode('unicode_escape').decode()[:500]}"
+
+    def mentions(self, field: str) -> bool:
+        """Whether a cause of the refusal names ``field``."""
+        details = self.body.get("details") or {}
+        return any(cause.get("field") == field for cause in details.get("causes") or ())
+
+
+class ApiServer:
+    """Sends requests with the credentials given, which are loaded on a thread of their own."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._worker = Worker("singleton-jobs-credentials")
+        self._access: Access | None = None
+        self._refused = False
+        self._fresh_until = 0.0
+        self._retired: dict[asyncio.Task[None], aiohttp.ClientSession] = {}
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
+
+    async def request(self, method: str, path: str, body: object = None, *, timeout: float, query: str = "") -> Answer:
+        """One request, sent once, answered within ``timeout`` seconds in all; StoreError tells what is known."""
+        try:
+            async with asyncio.timeout(timeout):
+                access = await self._load()
+                answer = await self._send(access, method, path, body, timeout, query)
+                if answer.status == 401:  # certainly not done, so this is no resend
+                    if access is self._access:
+                        self._refused = True
+                    answer = await self._send(await self._load(), method, path, body, timeout, query)
+                return answer
+        except TimeoutError as error:
+            raise StoreError(f"{method} {path}: no answer within {timeout:.2f} s") from error
+
+    async def aclose(self) -> None:
+        """Close the running event loop's session."""
+        loop = asyncio.get_running_loop()
+        for task, session in tuple(self._retired.items()):
+            if task.get_loop() is loop:
+                task.cancel()
+                await session.close()
+        kept = self._sessions.pop(loop, None)
+        if kept:
+            await kept.session.close()
+
+    async def _send(self, access: Access, method: str, path: str, body: object, timeout: float, query: str) -> Answer:
+        headers = [("Accept", "application/json"), *access.headers]
+        if access.authorization:
+            headers.append(("Authorization", access.authorization))
+        data = None
+        if body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            headers.append(("Content-Type", "application/json"))
+        via = f" through the proxy {access.proxy.url}" if access.proxy else ""
+        try:
+            async with self._session(access).request(
+                method,
+                f"{access.address}{path}?timeout={timeout:.3f}s{query}",
+                data=data,
+                headers=headers,
+                proxy=access.proxy and access.proxy.url,
+                proxy_headers=access.proxy_headers,
+                server_hostname=access.server_hostname,
+                allow_redirects=False,
+            ) as response:
+                return _answer(response, await response.read())
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:  # before anything was sent
+            if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
+                self._refused = True  # the authority may have been renewed
+            what = "\n".join(filter(None, [str(error), cure(error)]))
+            raise StoreError(f"{access.address} cannot be reached{via}: {what}", outcome="not done") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise StoreError(f"{method} {path}{via}: {type(error).__name__}: {error}") from error
+
+    def _retire(self, session: aiohttp.ClientSession) -> None:
+        """Leave the session to the requests that are still using it, and close it when they have ended."""
+        task = asyncio.get_running_loop().create_task(_close_later(session))
+        self._retired[task] = session
+        task.add_done_callback(self._retired.pop)
+
+    async def _load(self) -> Access:
+        now = SYSTEM_CLOCK.now()
+        if self._access is not None and not self._refused and now < self._fresh_until:
+            return self._access
+        self._fresh_until = now + TOKEN_REFRESH  # others go on with what there is meanwhile
+        try:
+            async with asyncio.timeout(CREDENTIALS_TIMEOUT):
+                return await self._worker.call(partial(self._load_now, self._access))
+        except Exception as error:
+            self._fresh_until = 0.0
+            why = f"no answer within {CREDENTIALS_TIMEOUT:g} s" if isinstance(error, TimeoutError) else str(error)
+            raise StoreError(f"cannot get Kubernetes credentials: {why}", outcome="not done") from error
+
+    def _load_now(self, instead_of: Access | None) -> Access:
+        """On the worker, one after the other: who comes later, or gave up waiting, finds what was loaded before."""
+        if self._access is None or self._access is instead_of:
+            anew, self._refused = self._refused, False
+            try:
+                self._access = self._credentials.load(anew=anew)
+            except BaseException:
+                self._refused = anew
+                raise
+        return self._access
+
+    def _session(self, access: Access) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        kept = self._sessions.pop(loop, None)
+        if kept and kept.tls is not access.tls:  # a connection keeps the certificates that it was made with
+            self._retire(kept.session)
+            kept = None
+        if kept is None or kept.session.closed:
+            connector = aiohttp.TCPConnector(
+                limit=CONNECTIONS,
+                ssl=_tls(access),
+                keepalive_timeout=KEEPALIVE,
+                resolver=_RememberingResolver(self._worker),
+                use_dns_cache=False,
+            )
+            session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                skip_auto_headers=("Accept-Encoding",),
+                headers={"User-Agent": "singleton-jobs"},
+            )
+            # aiohttp resends PUTs on a dropped keep-alive connection, even one that had landed.
+            session._retry_connection = False
+            kept = _Session(access.tls, session)
+        self._sessions[loop] = kept
+        return kept.session
+
+
+class _Session(NamedTuple):
+    tls: object
+    session: aiohttp.ClientSession
+
+
+class _RememberingResolver(AbstractResolver):
+    """Resolves off the loop's thread, and falls back on the last answer when there is none."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._known: dict[tuple[str, int, int], list[ResolveResult]] = {}
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        import socket
+
+        def look_up() -> list[ResolveResult]:
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+            return [
+                ResolveResult(
+                    hostname=host,
+                    host=str(address[0]),
+                    port=int(address[1]),
+                    family=kind,
+                    proto=proto,
+                    flags=socket.AI_NUMERICHOST,
+                )
+                for kind, _, proto, _, address in found
+            ]
+
+        key = (host, port, family)
+        try:
+            self._known[key] = await self._worker.call(look_up)
+        except OSError:
+            if key not in self._known:
+                raise
+        return self._known[key]
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    try:
+        return access.tls()
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{access.address} cannot be reached: its certificates, or ours, cannot be used: {error}",
+            outcome="not done",
+        ) from error
+
+
+async def _close_later(session: aiohttp.ClientSession) -> None:
+    await asyncio.sleep(CREDENTIALS_TIMEOUT)
+    await session.close()
+
+
+def _answer(response: aiohttp.ClientResponse, data: bytes) -> Answer:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        if response.status < 300:
+            raise StoreError(f"{response.method} {response.url.path}: {response.status} with an unreadable body")
+        body = {"message": data[:200].decode(errors="replace")}
+    date = response.headers.get("Date")
+    return Answer(response.status, body, _date(date) if date else None, _retry_after(response))
+
+
+_last_date: tuple[str, datetime | None] = ("", None)
+
+
+def _date(text: str) -> datetime | None:
+    global _last_date
+    if _last_date[0] != text:  # it changes once a second
+        try:
+            _last_date = text, parsedate_to_datetime(text).astimezone(UTC)
+        except ValueError:
+            _last_date = text, None
+    return _last_date[1]
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    try:
+        return max(0.0, float(response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,270 @@
+"""Leases where they belong: ``coordination.k8s.io/v1`` on the Kubernetes API server."""
+
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from ...config import Seconds, seconds
+from ...errors import AccessDenied, Conflict, StoreError
+from ...names import lease_name, namespace_name
+from ..record import REQUEST_TIMEOUT, STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
+from .api import Answer, ApiServer
+from .credentials import find_credentials
+from .roles import role
+from .tls import strictness
+
+__all__ = ["KubernetesStore", "LeaseLock"]
+
+DEFAULT_TIMEOUT = 5.0
+LIST_TIMEOUT = 30.0
+
+
+class KubernetesStore:
+    """The Leases of one namespace.
+
+    Uses the pod's service account when the process runs in a cluster and no ``context`` is named, else the
+    kubeconfig. ``namespace`` defaults to ``SINGLETON_JOBS_NAMESPACE``, the service account's, the kubeconfig
+    context's, then ``default``. ``strict_tls``: whether certificates are verified as strictly as Python 3.13 does by
+    default, which those of older clusters do not pass; by default ``SINGLETON_JOBS_STRICT_TLS``, then Python's default.
+    """
+
+    def __init__(
+        self, *, namespace: str | None = None, context: str | None = None, strict_tls: bool | None = None
+    ) -> None:
+        credentials = find_credentials(context, strictness(strict_tls))
+        self.namespace = namespace_name(
+            namespace or os.environ.get("SINGLETON_JOBS_NAMESPACE") or credentials.namespace or "default"
+        )
+        self.address = credentials.address
+        self.proxy = credentials.proxy
+        self.key = f"{self.address}/namespaces/{self.namespace}"
+        self.server = ApiServer(credentials)
+
+    def lock(self, lease: str, identity: str) -> "LeaseLock":
+        """The resource lock of one lease."""
+        return LeaseLock(lease, identity, store=self)
+
+    def describe(self) -> str:
+        """The store's name, for people."""
+        via = f" through the proxy {self.proxy.url}" if self.proxy else ""
+        return f"Kubernetes namespace {self.namespace} at {self.address}{via}"
+
+    async def list_leases(self) -> dict[str, Stored | StoreError]:
+        """Every Lease of the namespace by name, from one request; an error for one that cannot be read.
+
+        Raises AccessDenied without the verb ``list`` on all Leases, StoreError if there is no answer.
+        """
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(self.namespace)}/leases"
+        answer = await self.server.request("GET", path, timeout=LIST_TIMEOUT)
+        if answer.status in (401, 403):
+            raise AccessDenied(
+                f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}; name the leases, or "
+                "allow the verb list on all of them"
+            )
+        if answer.status != 200:
+            raise StoreError(f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}")
+        found: dict[str, Stored | StoreError] = {}
+        for item in answer.body.get("items") or ():
+            name = str((item.get("metadata") or {}).get("name"))
+            try:
+                found[name] = _read(f"lease {self.namespace}/{name}", item, answer.served_at)
+            except StoreError as error:
+                found[name] = error
+        return found
+
+    async def ping(self) -> datetime | None:
+        """Ask the server for its version: its own time of the answer. Raises AccessDenied, or StoreError."""
+        answer = await self.server.request("GET", "/version", timeout=DEFAULT_TIMEOUT)
+        if answer.status != 200:
+            kind = AccessDenied if answer.status in (401, 403) else StoreError
+            raise kind(f"{self.address}: {answer.reason()}")
+        return answer.served_at
+
+    async def rights(self, verb: str, lease: str) -> bool:
+        """Whether this account may do that to the Lease of that name, as the server itself says."""
+        attributes = {"group": "coordination.k8s.io", "resource": "leases", "verb": verb}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes | {"namespace": self.namespace, "name": lease}},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = await self.server.request("POST", path, review, timeout=DEFAULT_TIMEOUT)
+        return bool((answer.body.get("status") or {}).get("allowed"))
+
+    async def aclose(self) -> None:
+        """Close the running event loop's connections."""
+        await self.server.aclose()
+
+
+class LeaseLock:
+    """One Lease, read and swapped with raw JSON.
+
+    Every write names resourceVersion and uid; creation is a PUT without a version, so that a Role can limit it by
+    name. ``request_timeout``: the limit of one request, in seconds. `aclose` closes the connections of a lock used
+    on its own; ``async with`` does it too.
+    """
+
+    def __init__(
+        self,
+        lease: str,
+        identity: str,
+        *,
+        namespace: str | None = None,
+        store: KubernetesStore | None = None,
+        request_timeout: Seconds = DEFAULT_TIMEOUT,
+    ) -> None:
+        self.lease = lease_name(lease)
+        self._identity = identity
+        self._timeout = seconds("request_timeout", request_timeout)
+        self._store = store or KubernetesStore(namespace=namespace)
+        self.namespace = self._store.namespace
+        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(self.namespace)}/leases/{quote(self.lease)}"
+
+    @property
+    def identity(self) -> str:
+        """The identity that writes through this lock."""
+        return self._identity
+
+    def describe(self) -> str:
+        """The lease's full name, for people."""
+        return f"lease {self.namespace}/{self.lease}"
+
+    async def __aenter__(self) -> "LeaseLock":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the running event loop's connections."""
+        await self._store.aclose()
+
+    async def get(self) -> Stored | None:
+        """The newest version, or None if there is no such Lease."""
+        answer = await self._request("GET")
+        if answer.status == 404 and not _is_namespace(answer):
+            return None
+        return self._stored(answer)
+
+    async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
+        """Store a first version; Conflict if the Lease exists."""
+        return await self._put(merge_lease(self._new(), record, ledger))
+
+    async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
+        """Replace exactly ``replaces``; Conflict if anything else is stored."""
+        return await self._put(merge_lease(self._over(replaces), record, ledger))
+
+    async def request_step_down(self, replaces: Stored) -> Stored:
+        """Ask the holder in ``replaces`` to let another lead; Conflict if anything else is stored.
+
+        The annotation ``singleton-jobs/step-down`` names it; the spec stays as it is.
+        """
+        return await self._put(annotated(self._over(replaces), {STEP_DOWN_ANNOTATION: replaces.record.holder_identity}))
+
+    async def rehearse(self, record: LockRecord, replaces: Stored | None) -> None:
+        """Have the server judge a write of ``record``, admission policies and all, without storing it."""
+        lease = self._new() if replaces is None else self._over(replaces)
+        await self._swap(merge_lease(lease, record, None), "&dryRun=All")
+
+    async def record_event(self, text: str) -> None:
+        """`tell`, best effort: an event is for people, and losing one changes nothing."""
+        with suppress(StoreError):
+            await self.tell(text)
+
+    async def tell(
+        self, text: str, *, reason: str = "LeaderElection", warning: bool = False, uid: str | None = None
+    ) -> None:
+        """Create a core/v1 Event about the Lease; ``uid`` is its own, by which ``kubectl describe`` finds it.
+
+        Needs the verb ``create`` on ``events``. Raises AccessDenied without it, StoreError for any other refusal.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+        involved = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{self.lease[:200]}.", "namespace": self.namespace},
+            "involvedObject": involved | {"name": self.lease, "namespace": self.namespace, "uid": uid or ""},
+            "reason": reason,
+            "message": f"{self._identity} {text}"[:1024],
+            "type": "Warning" if warning else "Normal",
+            "source": {"component": "singleton-jobs"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        path = f"/api/v1/namespaces/{quote(self.namespace)}/events"
+        answer = await self._store.server.request("POST", path, event, timeout=self._timeout)
+        if answer.status >= 400:
+            kind = AccessDenied if answer.status in (401, 403) else StoreError
+            raise kind(f"an event about {self.describe()}: {answer.reason()}")
+
+    def _new(self) -> dict[str, Any]:
+        metadata = {"name": self.lease, "namespace": self.namespace}
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+
+    def _over(self, replaces: Stored) -> dict[str, Any]:
+        """What ``replaces`` holds, to be swapped with exactly it."""
+        new, old = self._new(), replaces.raw or {}
+        exactly = {"uid": replaces.uid, "resourceVersion": str(replaces.version)}
+        return {**new, **old, "metadata": {**(old.get("metadata") or {}), **new["metadata"], **exactly}}
+
+    async def _put(self, lease: dict[str, Any]) -> Stored:
+        return self._stored(await self._swap(lease))
+
+    async def _swap(self, lease: dict[str, Any], query: str = "") -> Answer:
+        answer = await self._request("PUT", lease, query)
+        exists = answer.status == 422 and answer.mentions("metadata.resourceVersion")
+        gone = answer.status == 404 and not _is_namespace(answer)
+        if answer.status == 409 or exists or gone:
+            raise Conflict(f"{self.describe()}: {answer.reason()}")
+        if answer.status not in (200, 201):
+            raise self._refusal(answer)
+        return answer
+
+    async def _request(self, method: str, body: object = None, query: str = "") -> Answer:
+        timeout = min(self._timeout, REQUEST_TIMEOUT.get() or self._timeout)
+        return await self._store.server.request(method, self._path, body, timeout=timeout, query=query)
+
+    def _stored(self, answer: Answer) -> Stored:
+        if answer.status not in (200, 201):
+            raise self._refusal(answer)
+        return _read(self.describe(), answer.body, answer.served_at)
+
+    def _refusal(self, answer: Answer) -> StoreError:
+        what = f"{self.describe()}: {answer.reason()}"
+        if answer.status == 404:
+            return StoreError(f"{what} (create the namespace {self.namespace!r})", outcome="not done")
+        if answer.status == 403 and (answer.body.get("details") or {}).get("causes") and "terminat" in what.lower():
+            return StoreError(what, outcome="not done")
+        if answer.status == 403 and "ValidatingAdmissionPolicy" in what:
+            return AccessDenied(f"{what}\nSet POD_NAME to the pod's own name, and no other identity")
+        if answer.status == 403:
+            return AccessDenied(
+                f"{what}\nApply this Role, bound to the pod's service account:\n"
+                f"{role([self.lease], self.namespace)}".rstrip()
+            )
+        if answer.status == 401:
+            return AccessDenied(f"{what}: the API server does not accept these credentials")
+        certain = 400 <= answer.status < 500 and answer.status != 408
+        return StoreError(what, outcome="not done" if certain else "unknown", retry_after=answer.retry_after)
+
+
+def _read(what: str, body: dict[str, Any], served_at: datetime | None) -> Stored:
+    record, ledger = read_lease(body)
+    metadata = body["metadata"]
+    try:
+        uid, version = str(metadata["uid"]), int(metadata["resourceVersion"])
+        fields = metadata.pop("managedFields", None) or ()
+        written = max((str(f["time"]) for f in fields if "time" in f), default=None)
+        written_at = datetime.fromisoformat(written) if written else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{what}: an answer that cannot be read: {error!r}") from error
+    return Stored(record, ledger, uid, version, served_at, written_at, raw=body)
+
+
+def _is_namespace(answer: Answer) -> bool:
+    return (answer.body.get("details") or {}).get("kind") == "namespaces"

@@ -1,0 +1,1 @@
+"""The one thread that carries decisions out, and what a program sees of a lease through it."""

@@ -1,0 +1,210 @@
+"""The one daemon thread of a process: an event loop that carries out every candidate's decisions.
+
+Renewals fall on a common grid, so that many leases share one wake-up and a few connections; each is one small task,
+so that a lease whose store hangs delays no other.
+"""
+
+import asyncio
+import logging
+import math
+import select
+import selectors
+import sys
+from asyncio import AbstractEventLoop, Semaphore, Task, TimerHandle
+from collections import defaultdict
+from typing import Any
+
+from ..concurrency.clock import SYSTEM_CLOCK, Clock
+from ..concurrency.forks import at_fork, notice_fork
+from ..concurrency.threads import new_lock, patched_by, start_thread
+from ..hooks.dispatcher import log
+from .candidacy import Candidacy
+
+__all__ = ["Renewer", "RenewerThread", "shared_renewer"]
+
+AT_ONCE = 6  # requests under way to one store: as many as there are connections
+
+
+class Renewer:
+    """Drives any number of candidacies on whatever event loop runs `run`."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._loop: AbstractEventLoop | None = None
+        self._slots: dict[object, Semaphore] = defaultdict(lambda: Semaphore(AT_ONCE))
+        self._stopped: asyncio.Event | None = None
+        self._timers: dict[Candidacy, TimerHandle] = {}
+        self._tasks: dict[Candidacy, Task[None]] = {}
+        self._holding: dict[Candidacy, None] = {}  # in order, so that what expires together always does so alike
+        self._sweep: TimerHandle | None = None
+        self._sweep_at = math.inf
+        self._asked_at: float | None = None
+        self._early: list[Candidacy] = []
+        self._mutex = new_lock()
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        with self._mutex:
+            self._loop = asyncio.get_running_loop()
+            self._stopped = asyncio.Event()
+            early, self._early = self._early, []
+        for candidacy in early:
+            self._serve_soon(candidacy)
+        await self._stopped.wait()
+        for task in self._tasks.values():
+            task.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._sweep:
+            self._sweep.cancel()
+
+    def stop(self) -> None:
+        """End `run`; from any thread."""
+        if self._loop and self._stopped:
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def unanswered(self) -> float:
+        """Seconds since the loop was last asked for a sign of life, if it has given none; asks for the next."""
+        now, asked_at = self._clock.now(), self._asked_at
+        if asked_at is not None:
+            return now - asked_at
+        if self._loop and not self._loop.is_closed():
+            self._asked_at = now
+            self._loop.call_soon_threadsafe(self._answer)
+        return 0.0
+
+    def _answer(self) -> None:
+        self._asked_at = None
+
+    def wake(self, candidacy: Candidacy) -> None:
+        """Ask ``candidacy`` for its next decision soon; from any thread."""
+        with self._mutex:
+            if self._loop is None:
+                self._early.append(candidacy)
+                return
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._serve_soon, candidacy)
+
+    def _serve_soon(self, candidacy: Candidacy) -> None:
+        timer = self._timers.pop(candidacy, None)
+        if timer:
+            timer.cancel()
+        if self._loop and candidacy not in self._tasks:  # a step under way decides anew when it is through
+            slots = self._slots[candidacy.lane]
+            self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, slots))
+
+    async def _serve(self, candidacy: Candidacy, loop: AbstractEventLoop, slots: Semaphore) -> None:
+        due = -math.inf
+        try:
+            while True:
+                async with slots:
+                    due = await candidacy.step()
+                self._watch_deadline(candidacy, loop)
+                if due > self._clock.now():
+                    break
+        except Exception as error:
+            log(logging.ERROR, "a fault in the candidacy for lease %s; trying again", candidacy.lease, error=error)
+            due = self._clock.now() + candidacy.config.retry_period
+        finally:
+            del self._tasks[candidacy]
+        if due < math.inf:
+            delay = due - self._clock.now()
+            self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy)
+
+    def _watch_deadline(self, candidacy: Candidacy, loop: AbstractEventLoop) -> None:
+        """A hold ends in time, also while its next step waits for the requests of others."""
+        until = candidacy.held_until
+        if until > -math.inf:
+            self._holding[candidacy] = None
+            if self._sweep is None or until < self._sweep_at:
+                self._sweep_by(until, loop)
+
+    def _sweep_by(self, until: float, loop: AbstractEventLoop) -> None:
+        if self._sweep:
+            self._sweep.cancel()
+        self._sweep_at = until
+        self._sweep = loop.call_at(loop.time() + until - self._clock.now(), self._end_overdue, loop)
+
+    def _end_overdue(self, loop: AbstractEventLoop) -> None:
+        self._sweep = None
+        now = self._clock.now()
+        for candidacy in tuple(self._holding):
+            if candidacy.held_until <= now:
+                candidacy.expire()
+            if candidacy.held_until == -math.inf:
+                del self._holding[candidacy]
+        if self._holding:
+            self._sweep_by(min(candidacy.held_until for candidacy in self._holding), loop)
+
+
+class _BootClockLoop(asyncio.SelectorEventLoop):
+    """A loop that reads our clock: a stock one is stopped for good by a test that freezes ``time``."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(_native_selector())
+        self._boot_now = clock.now
+
+    def time(self) -> float:
+        return self._boot_now()
+
+
+def _native_selector() -> selectors.BaseSelector | None:
+    if patched_by() == "gevent":
+        original: Any = sys.modules["gevent.monkey"].get_original("selectors", "DefaultSelector")
+        return original()  # type: ignore[no-any-return]
+    if patched_by() == "eventlet":
+        poll_like: Any = selectors._PollLikeSelector  # eventlet removes its subclasses
+        poll = sys.modules["eventlet.patcher"].original("select").poll
+        parts = {"_selector_cls": poll, "_EVENT_READ": select.POLLIN, "_EVENT_WRITE": select.POLLOUT}
+        return type("NativePollSelector", (poll_like,), parts)()  # type: ignore[no-any-return]
+    return None
+
+
+class RenewerThread(Renewer):
+    """A renewer with a daemon thread of its own, started when it is first needed."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(clock)
+        self._started = False
+
+    def wake(self, candidacy: Candidacy) -> None:
+        super().wake(candidacy)
+        if not self._started:
+            start_thread(self._run_thread, "singleton-jobs-renewer")
+
+    def _run_thread(self) -> None:
+        with self._mutex:  # it says by itself that it runs: whoever starts it may be interrupted
+            first, self._started = not self._started, True
+        if not first:
+            return
+        try:
+            loop = _BootClockLoop(self._clock)
+        except OSError as error:
+            log(logging.ERROR, "the renewal thread cannot start; the next call tries again", error=error)
+            self._started = False
+            return
+        loop.run_until_complete(self.run())
+
+
+_shared: RenewerThread | None = None
+_inherited: list[RenewerThread] = []
+
+
+def shared_renewer() -> RenewerThread:
+    """The process's renewer."""
+    notice_fork()
+    global _shared
+    if _shared is None:
+        _shared = RenewerThread()
+    return _shared
+
+
+def _after_fork_in_child() -> None:
+    """Leave the parent's loop and sockets alone, and alive: closing them would close the parent's."""
+    global _shared
+    if _shared:
+        _inherited.append(_shared)
+        _shared = None
+
+
+at_fork(_after_fork_in_child)

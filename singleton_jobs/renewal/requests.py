@@ -1,0 +1,45 @@
+"""One request of a candidate's to its resource lock: within its time, and whatever a store of anybody's making does."""
+
+import logging
+from typing import Literal
+
+from ..decisions.actions import Read, Write
+from ..errors import AccessDenied, StoreError
+from ..hooks.dispatcher import log
+from ..locks.record import REQUEST_TIMEOUT, ResourceLock, Stored
+
+__all__ = ["kind", "send"]
+
+
+async def send(action: Read | Write, lock: ResourceLock, patience: float) -> Stored | StoreError | None:
+    """Do it within ``patience`` seconds: what the store answered (None: there is no such lease), or what went wrong."""
+    import asyncio
+
+    REQUEST_TIMEOUT.set(patience)
+    try:
+        async with asyncio.timeout(patience):
+            if isinstance(action, Read):
+                return await lock.get()
+            if action.replaces is None:
+                return await lock.create(action.record, ledger=action.ledger)
+            return await lock.update(action.record, action.replaces, ledger=action.ledger)
+    except StoreError as error:
+        return error
+    except TimeoutError:
+        what = f"no answer within {patience:.2f} s"
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        what = "the store cancelled the request"
+    except Exception as error:  # a store of somebody else's making
+        log(logging.ERROR, "%s: the store failed unexpectedly", lock.describe(), error=error)
+        what = repr(error)
+    return StoreError(f"{lock.describe()}: {what}")
+
+
+def kind(outcome: Stored | StoreError | None) -> Literal["done", "conflict", "not done", "unknown", "denied"]:
+    """What became of a request, in a word."""
+    if not isinstance(outcome, StoreError):
+        return "done"
+    return "denied" if isinstance(outcome, AccessDenied) else outcome.outcome

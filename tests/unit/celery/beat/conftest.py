@@ -1,0 +1,70 @@
+"""Beats, closed after each test."""
+
+from functools import partial
+
+import pytest
+from freezegun import freeze_time
+
+from kombu.transport import memory
+from singleton_jobs import Replica
+from singleton_jobs_celery import settings
+from unit.celery.beat.site import Beat, BeatSpace, make_app
+from unit.stage import DRIVER, PUSHED, Heard
+
+TIMING = {"lease_duration": 6, "retry_period": 0.2}
+
+
+@pytest.fixture
+def space():
+    return BeatSpace()
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+@pytest.fixture(autouse=True)
+def default(monkeypatch, heard):
+    """The process's own replica; each beat of a test makes one like it, a process of its own as far as a store can tell."""
+    replica = Replica(clock=PUSHED.clock, driver=DRIVER, hooks=[heard])
+    monkeypatch.setattr(settings, "default_replica", lambda: replica)
+    return replica
+
+
+@pytest.fixture(autouse=True)
+def _empty_broker():
+    yield
+    memory.Transport.global_state.clear()
+    memory.Channel.queues.clear()
+
+
+@pytest.fixture
+def frozen():
+    """A morning in the past; the store's own clock goes on by itself."""
+    with freeze_time("2026-05-06T07:20:00", ignore=["kubernetes"]) as clock:
+        yield clock
+
+
+@pytest.fixture
+def make(space, tmp_path):
+    """`make(entries, **settings)`: one more beat; each is in one process of its own."""
+    made = []
+
+    def make(entries=None, *, app=None, conf=None, **more):
+        app = app or make_app(entries, **conf or {})
+        app.conf.singleton_jobs = {"store": space, "identity": f"pod-{len(made)}", **TIMING, **more}
+        made.append(Beat(app, tmp_path, len(made)))
+        return made[-1]
+
+    yield make
+    space.fault = None
+    for beat in made:
+        beat.scheduler.close()
+        beat.leadership.replica.close(drain=0)
+
+
+@pytest.fixture
+def lead(make):
+    """`lead(entries, **settings)`: one that leads."""
+    return lambda *arguments, **more: make(*arguments, **more).lead()

@@ -1,0 +1,219 @@
+"""Requests for Leases without a control plane: what is sent, how often, and what an answer makes of it."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from singleton_jobs.errors import AccessDenied, Conflict, StoreError
+from singleton_jobs.locks import LeaseLock, LockRecord
+from singleton_jobs.locks.kubernetes.credentials import Access
+from singleton_jobs.locks.kubernetes.api import ApiServer
+from singleton_jobs.locks.kubernetes.lease import KubernetesStore
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+RECORD = LockRecord("me_1", 15, NOW, NOW, 1)
+LEASE = {
+    "metadata": {
+        "name": "nightly",
+        "uid": "uid-1",
+        "resourceVersion": "7",
+        "annotations": {"theirs": "kept"},
+        "managedFields": [{"time": "2026-11-22T12:00:00Z"}],
+    },
+    "spec": {"holderIdentity": "other_1", "leaseDurationSeconds": 15, "theirs": "kept"},
+}
+
+
+class Desk:
+    """A server that gives the answers it was told to, one connection after the other; ``None``: it hangs up."""
+
+    def __init__(self):
+        self.address = ""
+        self.namespace = None
+        self.requests = []
+        self.answers = []
+        self.loads = []
+        self.connections = 0
+
+    def load(self, *, anew):
+        self.loads.append(anew)
+        return Access(self.address, f"Bearer {len(self.loads)}", tls=lambda: None)
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = next(
+                    (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:14] == b"content-length"), 0
+                )
+                body = await reader.readexactly(length)
+                self.requests.append((head.decode(), json.loads(body) if body else None))
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if answer is None:
+                    break
+                status, text, *headers = answer
+                data = text if isinstance(text, bytes) else json.dumps(text).encode()
+                lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(data)}", *headers, "", ""]
+                writer.write("\r\n".join(lines).encode() + data)
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+
+def at_the_desk(answers, work):
+    """The result of ``work(lock)`` against these answers, and the desk."""
+    desk = Desk()
+    desk.answers = list(answers)
+
+    async def main():
+        async with await asyncio.start_server(desk.serve, "127.0.0.1", 0) as server:
+            desk.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            store = KubernetesStore.__new__(KubernetesStore)
+            store.namespace, store.address, store.proxy = "default", desk.address, None
+            store.server = ApiServer(desk)
+            try:
+                return await work(LeaseLock("nightly", "me_1", store=store))
+            finally:
+                await store.aclose()
+
+    return asyncio.run(main()), desk
+
+
+def failing(answers, work):
+    caught = []
+
+    async def attempt(lock):
+        with pytest.raises(StoreError) as error:
+            await work(lock)
+        caught.append(error.value)
+
+    _, desk = at_the_desk(answers, attempt)
+    return caught[0], desk
+
+
+async def get(lock):
+    return await lock.get()
+
+
+async def create(lock):
+    return await lock.create(RECORD)
+
+
+async def swap(lock):
+    found = await lock.get()
+    return await lock.update(RECORD, found, ledger="{}")
+
+
+def test_a_swap_names_uid_and_version_keeps_what_is_others_and_leaves_managed_fields_out():
+    written, desk = at_the_desk([(200, LEASE)], swap)
+    head, body = desk.requests[-1]
+    assert head.startswith("PUT /apis/coordination.k8s.io/v1/namespaces/default/leases/nightly?timeout=5.000s ")
+    metadata = body["metadata"]
+    assert (metadata["uid"], metadata["resourceVersion"]) == ("uid-1", "7")
+    assert metadata["annotations"] == {"theirs": "kept", "singleton-jobs/fires": "{}"}
+    assert "managedFields" not in metadata
+    assert body["spec"]["theirs"] == "kept"
+    assert (written.uid, written.version) == ("uid-1", 7)
+
+
+def test_a_swap_names_uid_and_version_also_without_the_object_that_was_read():
+    async def bare(lock):
+        found = await lock.get()
+        await lock.update(RECORD, type(found)(found.record, None, "uid-9", 9))
+
+    _, desk = at_the_desk([(200, LEASE)], bare)
+    metadata = desk.requests[-1][1]["metadata"]
+    assert (metadata["uid"], metadata["resourceVersion"]) == ("uid-9", "9")
+
+
+def test_a_creation_is_a_put_without_a_version():
+    _, desk = at_the_desk([(201, LEASE)], create)
+    head, body = desk.requests[-1]
+    assert head.startswith("PUT ")
+    assert "resourceVersion" not in body["metadata"]
+
+
+def test_a_lost_creation_race_is_a_conflict():
+    lost = {"details": {"causes": [{"field": "metadata.resourceVersion"}]}}
+    assert isinstance(failing([(422, lost)], create)[0], Conflict)
+    assert not isinstance(failing([(422, {"message": "another field"})], create)[0], Conflict)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(400, "not done"), (408, "unknown"), (429, "not done"), (500, "unknown"), (503, "unknown"), (504, "unknown")],
+)
+def test_the_status_tells_whether_a_write_may_have_landed(status, outcome):
+    error, desk = failing([(status, {})], create)
+    assert (type(error), error.outcome) == (StoreError, outcome)
+    assert len(desk.requests) == 1
+
+
+@pytest.mark.parametrize("status", [409, 404])
+def test_another_version_and_a_vanished_lease_are_conflicts(status):
+    async def stale(lock):
+        await lock.update(RECORD, await lock.get())
+
+    error, _ = failing([(200, LEASE), (status, {})], stale)
+    assert isinstance(error, Conflict)
+
+
+@pytest.mark.parametrize("text", [b"<html>", b"[]", {"kind": "Status"}])
+def test_a_2xx_that_cannot_be_read_is_unknown(text):
+    assert failing([(200, text)], create)[0].outcome == "unknown"
+
+
+def test_a_write_on_a_kept_connection_that_drops_is_not_sent_again():
+    error, desk = failing([(200, LEASE), None], swap)
+    assert error.outcome == "unknown"
+    assert [head.partition(" ")[0] for head, _ in desk.requests] == ["GET", "PUT"]
+
+
+def test_nobody_listening_means_not_done():
+    async def nowhere(lock):
+        lock._store.server._credentials.address = "http://127.0.0.1:1"
+        await lock.create(RECORD)
+
+    assert failing([(200, LEASE)], nowhere)[0].outcome == "not done"
+
+
+def test_retry_after_is_handed_on():
+    assert failing([(429, {}, "Retry-After: 7")], get)[0].retry_after == 7
+
+
+def test_refused_credentials_are_read_anew_once():
+    stored, desk = at_the_desk([(401, {}), (200, LEASE)], get)
+    assert stored.version == 7
+    assert desk.loads == [False, True]
+    error, desk = failing([(401, {})], get)
+    assert isinstance(error, AccessDenied)
+    assert len(desk.requests) == 2
+
+
+def test_refused_credentials_are_followed_by_a_connection_with_the_new_ones():
+    _, desk = at_the_desk([(401, {}), (200, LEASE)], get)
+    assert desk.connections == 2  # a client certificate belongs to its connection
+
+
+def test_connections_are_kept_while_nothing_is_refused():
+    async def thrice(lock):
+        for _ in range(3):
+            await lock.get()
+
+    _, desk = at_the_desk([(200, LEASE)], thrice)
+    assert desk.connections == 1
+
+
+def test_denied_access_names_the_role():
+    error, _ = failing([(403, {"message": "forbidden"})], get)
+    assert isinstance(error, AccessDenied)
+    assert "  - nightly" in str(error)
+
+
+def test_a_missing_namespace_is_no_missing_lease():
+    assert at_the_desk([(404, {"details": {"kind": "leases"}})], get)[0] is None
+    error, _ = failing([(404, {"details": {"kind": "namespaces"}})], get)
+    assert "create the namespace" in str(error)

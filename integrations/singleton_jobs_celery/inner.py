@@ -90,6 +90,11 @@ class Inner:
             )
         return True
 
+    def is_made_of(self, entries: list[ScheduleEntry]) -> bool:
+        """Whether the heap holds these very entries, and not others of the same names."""
+        known = set(map(id, entries))
+        return all(id(entry) in known for _, _, entry in self._scheduler._heap)
+
     def drop_stuck(self) -> None:
         """Take entries that are stuck off the heap: before Celery 5.7 those behind them would wait for ever."""
         self._scheduler._heap = [event for event in self._scheduler._heap if not self.is_stuck(event[2])]

@@ -26,6 +26,7 @@ from .settings import Settings
 
 __all__ = ["SingletonMixin"]
 
+READS = 9  # a database's entries are read anew whenever they have changed, also between two of our looks at them
 SOON = 0.02  # seconds; beat looks again within these when something is due
 BEFORE_TASK_ID = 6  # parameters of Celery.send_task
 
@@ -82,11 +83,16 @@ class SingletonMixin(Scheduler):
 
     def populate_heap(self, *args: Any, **options: Any) -> None:
         """The entries are new, or another replica has led meanwhile."""
-        if self._dispatching:
-            self._fires.hand_over(self.schedule.values(), datetime.now(UTC))
-        super().populate_heap(*args, **options)
-        if self._dispatching:
-            self._inner.drop_stuck()
+        if not self._dispatching:
+            super().populate_heap(*args, **options)
+            return
+        for _ in range(READS):
+            entries = list(self.schedule.values())
+            self._fires.hand_over(entries, datetime.now(UTC))
+            super().populate_heap(*args, **options)
+            if self._inner.is_made_of(entries):
+                break
+        self._inner.drop_stuck()
 
     def is_due(self, entry: ScheduleEntry) -> tuple[bool, float]:
         """Whether ``entry`` is due, and in how many seconds to look again: at its next nominal time."""

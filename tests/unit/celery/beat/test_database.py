@@ -58,6 +58,21 @@ def test_a_take_over_sends_again_nothing_that_was_sent(based, space, frozen):
     assert row("report").last_run_at == now()
 
 
+def test_rows_that_are_read_again_while_they_are_taken_over_go_on_from_the_ledger_too(
+    based, space, frozen, monkeypatch
+):
+    standby = based({"report": every(10)})
+    frozen.tick(12 * SECOND)
+    space.claimed("report", now() - 11 * SECOND, runs=9)
+    answers = iter([False, True])  # the second as when another replica starts, and stores its configuration
+    monkeypatch.setattr(standby.scheduler, "schedule_changed", lambda: next(answers, False))
+    standby.lead().work()
+    assert list(answers) == []
+    assert fires(standby.app) == [now() - SECOND]
+    standby.scheduler.close()
+    assert row("report").total_run_count == 10
+
+
 @pytest.fixture
 def deposed(based, space, frozen):
     """One that has led, with something to store, while another has stored more since."""

@@ -16,8 +16,7 @@ except ImportError as error:
         found = "APScheduler is not installed"
     raise ImportError(f"{found}: pip install 'singleton-jobs[apscheduler]', for apscheduler>=3.11,<4") from error
 
-from .executor import SingletonExecutor
-from .guarding import guard
+from .guarding import SingletonExecutor, guard
 from .jobstore import SingletonJobStore
 
 __all__ = ["SingletonExecutor", "SingletonJobStore", "guard"]

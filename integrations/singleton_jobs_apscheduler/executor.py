@@ -1,4 +1,4 @@
-"""SingletonExecutor: claims each fire of a guarded job, then has another executor run it."""
+"""ClaimingExecutor: claims each fire of a guarded job, then has another executor run it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from apscheduler.job import Job
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.util import iscoroutinefunction_partial
 
-from singleton_jobs import Config, ConfigError, Replica
+from singleton_jobs import ConfigError
 from singleton_jobs.concurrency.threads import patched_by
-from singleton_jobs.default import default_replica
 
-from .plan import Plan, clone
+from .due_trigger import DueTrigger, clone
 from .plugins import plugin
 from .runs import Run, Runs, guarded, run_in_process
 from .submission import Submission, SubmittedId
 
-__all__ = ["SingletonExecutor"]
+__all__ = ["ClaimingExecutor"]
 
 _exiting = threading.Event()
 ThreadPoolExecutor  # noqa: B018 (pools stop at the exit by this same hook; what is registered after them is called before)
@@ -36,43 +35,26 @@ with suppress(AttributeError, RuntimeError):  # no such hook, or too late
     threading._register_atexit(_exiting.set)  # type: ignore[attr-defined]
 
 
-class SingletonExecutor(BaseExecutor):
+class ClaimingExecutor(BaseExecutor):
     """Runs the jobs of singleton job stores on ``inner``, each fire once; other jobs as ``inner`` always did.
 
-    Plugin alias: ``singleton``. ``inner``: an executor, or the alias of one, with its ``options``; by default what
-    the scheduler uses by default. With ``lease``, the whole scheduler is guarded as by `guard`.
-
-    A fire is claimed when the scheduler submits it, and runs once the claim is granted; a refused one is told as
-    `singleton_jobs.events.FireSkipped` and to no listener of the scheduler.
+    ``inner``: an executor, or the alias of one, with its ``options``; None: what the scheduler uses by default.
     """
 
-    def __init__(
-        self,
-        inner: str | BaseExecutor | None = None,
-        lease: str | None = None,
-        *,
-        config: Config | None = None,
-        replica: Replica | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, inner: str | BaseExecutor | None = None, **options: Any) -> None:
         super().__init__()
         self._inner: Any = inner
         if isinstance(inner, str):
             self._inner = plugin("executor", inner)(**options)
         if not (self._inner is None or isinstance(self._inner, BaseExecutor)) or isinstance(
-            self._inner, SingletonExecutor
+            self._inner, ClaimingExecutor
         ):
             raise ConfigError(f"a singleton executor goes round another executor, or the alias of one, not {inner!r}")
-        self._leadership = (replica or default_replica()).leadership(lease, config) if lease else None
         self._waiters: dict[object, _Waiter] = {}  # by candidacy: one store that is away keeps nobody else waiting
         self._closed = False
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Start with the scheduler."""
-        if self._leadership:
-            from .guarding import cover_once
-
-            cover_once(scheduler, self._leadership)
         if self._inner is None:
             self._inner = scheduler._create_default_executor()
         self._inner.start(scheduler, alias)
@@ -118,16 +100,16 @@ class SingletonExecutor(BaseExecutor):
             self._inner.shutdown(False)
 
     def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
-        plan = job.trigger
-        if not isinstance(plan, Plan):
+        due = job.trigger
+        if not isinstance(due, DueTrigger):
             self._inner._do_submit_job(job, run_times)
             return
         if iscoroutinefunction_partial(job.func) and self._loop() is None:
             raise TypeError(f"{self._inner!r} never awaits: the coroutine function of {job} needs an AsyncIOExecutor")
-        candidacy = plan.store.candidacy
+        candidacy = due.fires.candidacy
         if candidacy not in self._waiters:
             self._waiters[candidacy] = _Waiter(self._logger)
-        self._waiters[candidacy].put(Submission(plan, job, run_times, self._hand_over).decide)
+        self._waiters[candidacy].put(Submission(due, job, run_times, self._hand_over).decide)
 
     def _loop(self) -> Callable[..., object] | None:
         """How to call something on the event loop that ``inner`` lives on, if it does."""
@@ -177,7 +159,7 @@ class SingletonExecutor(BaseExecutor):
 
     def _prepared(self, submission: Submission, runs: Runs) -> Job:
         """The job to submit, once, for ``runs``."""
-        job = clone(submission.job, id=SubmittedId(submission), trigger=submission.plan.job.trigger)
+        job = clone(submission.job, id=SubmittedId(submission), trigger=submission.due.job.trigger)
         if isinstance(self._inner, ProcessPoolExecutor):
             state = job.__getstate__()
             job.func_ref = f"{run_in_process.__module__}:{run_in_process.__qualname__}"

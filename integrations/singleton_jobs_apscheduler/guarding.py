@@ -1,7 +1,10 @@
-"""guard: the one line that makes a scheduler fire on one replica."""
+"""guard: the one line that makes a scheduler fire on one replica; and an executor that does as much by configuration."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from apscheduler.executors.base import BaseExecutor
 from apscheduler.jobstores.base import BaseJobStore
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
@@ -9,11 +12,12 @@ from singleton_jobs import Config, ConfigError, Leadership, Replica
 from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.default import default_replica
 
-from .adoption import Guarded, adopt, refuse_bad_id
+from .executor import ClaimingExecutor
 from .jobstore import SingletonJobStore
+from .scheduler import GuardedScheduler, adopt, refuse_bad_id
 from .unstarted import Unstarted
 
-__all__ = ["cover", "guard"]
+__all__ = ["SingletonExecutor", "guard"]
 
 
 def guard(
@@ -40,15 +44,44 @@ def guard(
     seconds("poll", poll)
     _refuse_stand_in(scheduler)
     leadership = (replica or default_replica()).leadership(lease, config)
-    cover(scheduler, leadership, poll)
+    _cover(scheduler, leadership, poll)
     return leadership
 
 
-def cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0) -> None:
+class SingletonExecutor(ClaimingExecutor):
+    """Runs the jobs of singleton job stores on ``inner``, each fire once; other jobs as ``inner`` always did.
+
+    Plugin alias: ``singleton``. ``inner``: an executor, or the alias of one, with its ``options``; by default what
+    the scheduler uses by default. With ``lease``, the whole scheduler is guarded as by `guard`.
+
+    A fire is claimed when the scheduler submits it, and runs once the claim is granted; a refused one is told as
+    `singleton_jobs.events.FireSkipped` and to no listener of the scheduler.
+    """
+
+    def __init__(
+        self,
+        inner: str | BaseExecutor | None = None,
+        lease: str | None = None,
+        *,
+        config: Config | None = None,
+        replica: Replica | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(inner, **options)
+        self._leadership = (replica or default_replica()).leadership(lease, config) if lease else None
+
+    def start(self, scheduler: BaseScheduler, alias: str) -> None:
+        """Start with the scheduler, which is guarded from then on if a lease was named."""
+        if self._leadership:
+            _cover_once(scheduler, self._leadership)
+        super().start(scheduler, alias)
+
+
+def _cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0) -> None:
     """Guard all job stores and executors of ``scheduler``, present and later."""
     if scheduler.state != STATE_STOPPED:
         raise ConfigError("the scheduler runs already: call guard(scheduler, lease=…) before scheduler.start()")
-    if isinstance(scheduler, Guarded) and scheduler.cover:
+    if isinstance(scheduler, GuardedScheduler) and scheduler.cover:
         raise ConfigError("the scheduler is guarded already: one guard() covers all its jobs, in all its job stores")
 
     def guarded(store: BaseJobStore) -> SingletonJobStore:
@@ -90,11 +123,11 @@ def _refuse_stand_in(scheduler: BaseScheduler) -> None:
         )
 
 
-def cover_once(scheduler: BaseScheduler, leadership: Leadership) -> None:
-    """`cover` for executors that name a lease; several may."""
-    covered_by = scheduler.covered_by if isinstance(scheduler, Guarded) else None
+def _cover_once(scheduler: BaseScheduler, leadership: Leadership) -> None:
+    """`_cover` for executors that name a lease; several may."""
+    covered_by = scheduler.covered_by if isinstance(scheduler, GuardedScheduler) else None
     if covered_by is None:
-        cover(scheduler, leadership)
+        _cover(scheduler, leadership)
     elif covered_by is not leadership:
         raise ConfigError(
             f"one scheduler, one lease: it is guarded by {covered_by.lease!r}, and an executor by {leadership.lease!r}"

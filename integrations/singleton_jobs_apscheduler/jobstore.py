@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, JobLookupError
@@ -16,26 +15,20 @@ from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
-from singleton_jobs.decisions.ledger import Claim, Mark
+from singleton_jobs.decisions.ledger import Mark
 from singleton_jobs.default import default_replica
-from singleton_jobs.events import FireMissed, FireSkipped
 
-from .adoption import GuardedStore, adopt, refuse_bad_id
+from .due_trigger import DueTrigger, clone, is_same
+from .fires import Fires, Note
 from .grace import Grace
-from .notes import Note
+from .membership import Membership
 from .parking import Parking
-from .plan import Plan, clone, is_same
 from .plugins import plugin
-from .presence import Presence
 from .rows import Rows
 from .schedule import Schedule, begin
+from .scheduler import GuardedStore, adopt, refuse_bad_id
 from .starts import Starts
 from .triggers import is_date
-from .underway import Underway
-from .unrun import Unrun
-
-if TYPE_CHECKING:
-    from .submission import Submission
 
 __all__ = ["SingletonJobStore"]
 
@@ -80,12 +73,10 @@ class SingletonJobStore(GuardedStore):
         self._grace = Grace(self.leadership)
         self._begun: Term | None = None  # the term under which the schedules were taken over
         self._fresh: set[str] = set()  # jobs added here since
-        self._notes: defaultdict[str, Note] = defaultdict(Note)
         self._starts = Starts()
         self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
-        self._unrun = Unrun()
-        self._underway = Underway()
-        self._presence: Presence | None = None
+        self._fires = Fires(self.leadership, self._wake)
+        self._membership: Membership | None = None
         self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
 
     def __repr__(self) -> str:
@@ -101,21 +92,21 @@ class SingletonJobStore(GuardedStore):
             )
         super().start(scheduler, alias)
         adopt(scheduler)
-        self.candidacy = self.leadership.prepare()
+        self._fires.candidacy = self.leadership.prepare()
         self._start_inner(scheduler, alias)
-        if self._presence:  # of a start that failed
-            self._presence.end()
-        self._presence = Presence(scheduler, self.leadership)
+        if self._membership:  # of a start that failed
+            self._membership.end()
+        self._membership = Membership(scheduler, self.leadership)
 
     def shutdown(self) -> None:
         """Stop with the scheduler, and give the lease back once what runs has ended."""
-        if self._presence:
+        if self._membership:
             self._remove_finished()
         self._inner.shutdown()
-        if self._presence:  # else it was removed before the start
+        if self._membership:  # else it was removed before the start
             self._begun = None
-            self._presence.end()
-            self._presence = None
+            self._membership.end()
+            self._membership = None
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
         """The due jobs, on a leader whose scheduler runs; else none."""
@@ -127,7 +118,7 @@ class SingletonJobStore(GuardedStore):
             return []
         if term is not self._begun:
             self._rows.forget()
-            self._underway.finished.clear()
+            self._fires.finished.clear()
         self._rows.catch_up()
         self._remove_finished()
         if term is not self._begun or self._fresh:
@@ -135,12 +126,12 @@ class SingletonJobStore(GuardedStore):
             self._begun = term
             self._fresh = set()
         due = self._parking.known(self._inner.get_due_jobs(now), self._scheduler._executors)
-        waits = {job.id: self._underway.wait(job, now) for job in due if job.id not in self._underway.finished}
+        waits = {job.id: self._fires.wait(job, now) for job in due if job.id not in self._fires.finished}
         self._look_at = min((until for until in waits.values() if until), default=None)
         self._handed_out = {job.id: job for job in due if job.id in waits and waits[job.id] is None}
         if not self._handed_out:
             return []
-        marks = self.candidacy.marks()
+        marks = self._fires.candidacy.marks()
         return [self._hand_out(job, marks, now) for job in self._handed_out.values()]
 
     def get_next_run_time(self) -> datetime | None:
@@ -162,12 +153,12 @@ class SingletonJobStore(GuardedStore):
 
     def lookup_job(self, job_id: str) -> Job | None:
         """The job as it is stored."""
-        return None if job_id in self._underway.finished else self._parking.one(self._inner.lookup_job(job_id))
+        return None if job_id in self._fires.finished else self._parking.one(self._inner.lookup_job(job_id))
 
     def get_all_jobs(self) -> list[Job]:
         """All jobs but those that this version of the program cannot restore."""
         jobs = self._parking.restored(self._inner.get_all_jobs())
-        return [job for job in jobs if job.id not in self._underway.finished]
+        return [job for job in jobs if job.id not in self._fires.finished]
 
     def prepare(self, job: Job, *, replace: bool) -> None:
         """Give a job that is added its grace, and the schedule of the one it replaces if that is the same."""
@@ -175,15 +166,15 @@ class SingletonJobStore(GuardedStore):
         self._grace.settle(job, self._scheduler._job_defaults)
         is_asked = hasattr(job, "next_run_time")
         if is_asked and (job.next_run_time is None or self._scheduler.state != STATE_STOPPED):
-            self._notes[job.id].asked = job.next_run_time is not None
+            self._fires.notes[job.id].asked = job.next_run_time is not None
             return  # somebody wants that now; what is said at each start is for new jobs
         now = datetime.now(self._scheduler.timezone)
-        mark = self.candidacy.mark(self._key(job.id))
+        mark = self._fires.candidacy.mark(self._key(job.id))
         known = self._inner.lookup_job(job.id) if replace else None
         if self._starts.add(job, known if isinstance(known, Job) else None, mark, now):
-            self._notes[job.id] = Note(replaces=known)
+            self._fires.notes[job.id] = Note(replaces=known)
             return
-        self._notes[job.id].asked = is_asked
+        self._fires.notes[job.id].asked = is_asked
         if mark and not is_asked:
             upcoming = Schedule(job.trigger, mark, now).first(max(now, mark.fire))
             if upcoming:
@@ -191,22 +182,21 @@ class SingletonJobStore(GuardedStore):
 
     def add_job(self, job: Job) -> None:
         """Store a new job."""
-        if self._underway.finished.pop(job.id, None):
+        if self._fires.finished.pop(job.id, None):
             self._inner.remove_job(job.id)
         self._inner.add_job(job)
         if is_date(job.trigger):  # whose only fire is where it is planned
-            self._notes.pop(job.id, None)
+            self._fires.notes.pop(job.id, None)
             return
         self._fresh.add(job.id)
-        self._notes[job.id].added_for = job.next_run_time
+        self._fires.notes[job.id].added_for = job.next_run_time
 
     def update_job(self, job: Job) -> None:
         """Store a changed job; in a pass of the scheduler, an error of the store is made good later."""
-        plan = job.trigger
-        if isinstance(plan, Plan):
-            self._move(plan.job, job.next_run_time)
+        if isinstance(job.trigger, DueTrigger):
+            self._move(job.trigger.job, job.next_run_time)
             return
-        note = self._notes[job.id]
+        note = self._fires.notes[job.id]
         replaced, note.replaces = note.replaces, None
         if self._shared and replaced is not None and is_same(replaced, job):
             return  # the row is left to the leader
@@ -217,12 +207,12 @@ class SingletonJobStore(GuardedStore):
     def remove_job(self, job_id: str) -> None:
         """Remove a job; in a pass of the scheduler, because its schedule has come to its end."""
         job = self._handed_out.get(job_id) if self._scheduler.passing == threading.get_ident() else None
-        if job and self._underway.begun(job_id):
-            self._underway.finished[job_id] = job
+        if job and self._fires.is_under_way(job_id):
+            self._fires.finished[job_id] = job
             return
         if job:
             self._move(job, None)
-        elif job_id in self._underway.finished:
+        elif job_id in self._fires.finished:
             raise JobLookupError(job_id)
         else:
             self._inner.remove_job(job_id)
@@ -231,55 +221,25 @@ class SingletonJobStore(GuardedStore):
     def remove_all_jobs(self) -> None:
         """Remove every job, also what cannot be restored."""
         self._inner.remove_all_jobs()
-        self._underway.finished.clear()
+        self._fires.finished.clear()
         self._know([])
-
-    # What executors call
-
-    def claim(self, plan: Plan, fire: datetime) -> Claim:
-        """The claim for a fire: the one that an ended term has left, if there is one."""
-        self._notes[plan.job.id].submitted = fire
-        return self._unrun.take(plan.key, fire) or Claim(plan.key, fire, self.leadership.replica.nonce())
-
-    def keep(self, claim: Claim) -> None:
-        """The term of ``claim`` ended before its fire ran."""
-        self._unrun.keep(claim)
-
-    def submitted(self, submission: Submission) -> None:
-        """The claims of ``submission`` are on their way."""
-        self._underway.add(submission)
-
-    def progressed(self, submission: Submission, *, over: bool) -> None:
-        """Its claims were decided; or all of it is ``over``."""
-        if over:
-            self._underway.over(submission)
-        if self._presence and self._underway.is_awaited(submission.job.id):
-            self._presence.wake()
-
-    def skipped(self, key: str, fire: datetime, reason: str) -> None:
-        """Tell hooks of a fire that does not run here."""
-        time = fire.astimezone(UTC).isoformat()
-        event = FireSkipped(self.leadership.lease, self.candidacy.identity, key, time, reason)
-        self.leadership.replica.emit(event, self.leadership)
-
-    def missed(self, key: str, fire: datetime) -> None:
-        """Tell hooks of a fire that was too late to run."""
-        time = fire.astimezone(UTC).isoformat()
-        event = FireMissed(self.leadership.lease, self.candidacy.identity, key, time)
-        self.leadership.replica.emit(event, self.leadership)
 
     # Inner parts
 
     @property
     def _term(self) -> Term | None:
         """The term under which jobs may fire now."""
-        return self._presence.term if self._presence else None
+        return self._membership.term if self._membership else None
+
+    def _wake(self) -> None:
+        if self._membership:
+            self._membership.wake()
 
     def _remove_finished(self) -> None:
         """Remove finished jobs whose last run is over; one whose term has ended is the next leader's to judge."""
-        for job_id, job in tuple(self._underway.finished.items()):
-            if not self._underway.begun(job_id):
-                del self._underway.finished[job_id]
+        for job_id, job in tuple(self._fires.finished.items()):
+            if not self._fires.is_under_way(job_id):
+                del self._fires.finished[job_id]
                 self._move(job, None)
                 self._forget(job_id)
 
@@ -296,7 +256,7 @@ class SingletonJobStore(GuardedStore):
         return f"aps:{self._alias}:{job_id}"
 
     def _forget(self, job_id: str) -> None:
-        self._notes.pop(job_id, None)
+        self._fires.notes.pop(job_id, None)
         self._starts.forget(job_id)
         self.leadership.jobs.discard(self._key(job_id))
 
@@ -308,7 +268,7 @@ class SingletonJobStore(GuardedStore):
 
     def _begin(self, ids: set[str] | None, now: datetime) -> None:
         """Go on with each job (or those of ``ids``) where its mark says."""
-        marks = self.candidacy.marks()
+        marks = self._fires.candidacy.marks()
         new_marks: dict[str, datetime] = {}
         jobs = self.get_all_jobs()
         self._know(jobs)
@@ -317,9 +277,9 @@ class SingletonJobStore(GuardedStore):
             if job.next_run_time is None or (ids is not None and job.id not in ids):
                 continue
             self._grace.settle(job, self._scheduler._job_defaults)
-            note = self._notes.pop(job.id, Note())
+            note = self._fires.notes.pop(job.id, Note())
             mark = marks.get(key)
-            self._starts.judge(job, mark, now, self.candidacy.led_until)
+            self._starts.judge(job, mark, now, self._fires.candidacy.led_until)
             grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
             start = begin(
                 job.trigger,
@@ -329,8 +289,8 @@ class SingletonJobStore(GuardedStore):
                 grace,
                 shared=self._shared and note.added_for != job.next_run_time,
                 asked=note.asked,
-                led_until=self.candidacy.led_until,
-                since=self._unrun.since(key, mark, self.candidacy),
+                led_until=self._fires.candidacy.led_until,
+                since=self._fires.unrun.since(key, mark, self._fires.candidacy),
                 made=self._starts.made(job.id),
             )
             if start.mark:
@@ -341,30 +301,30 @@ class SingletonJobStore(GuardedStore):
                     logger.info("job %s: a run off schedule, asked for at %s, is dropped", job.id, job.next_run_time)
                 self._go_on(job, start.next_run_time, now)
             elif not off_schedule:
-                self._notes[job.id].planned = start.next_run_time
-        self.candidacy.introduce(new_marks)
+                self._fires.notes[job.id].planned = start.next_run_time
+        self._fires.candidacy.introduce(new_marks)
 
     def _schedule(self, job: Job, mark: Mark | None, now: datetime) -> Schedule:
         return Schedule(job.trigger, mark, now, self._starts.made(job.id))
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:
-            self.skipped(self._key(job.id), job.next_run_time, "refused")
+            self._fires.skipped(self._key(job.id), job.next_run_time, "refused")
             self._handed_out[job.id] = job
             self._scheduler.remove_job(job.id, self._alias)
         else:
             self._move(job, next_run_time.astimezone(now.tzinfo))
 
     def _move(self, job: Job, next_run_time: datetime | None) -> None:
-        self._notes[job.id].planned = next_run_time
-        if not self._shared or self.candidacy.admits:  # else the row is another leader's by now
+        self._fires.notes[job.id].planned = next_run_time
+        if not self._shared or self._fires.candidacy.admits:  # else the row is another leader's by now
             self._rows.move(job, next_run_time)
 
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:
         key = self._key(job.id)
         mark = marks.get(key)
         schedule = self._schedule(job, mark, now)
-        note = self._notes[job.id]
+        note = self._fires.notes[job.id]
         run_now, note.run_now = note.run_now == job.next_run_time, None
         resume_after = job.next_run_time
         if run_now and mark:  # what was due goes on as if nothing had been
@@ -372,5 +332,5 @@ class SingletonJobStore(GuardedStore):
             if job.misfire_grace_time is not None:
                 resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))
         asked = note.planned != job.next_run_time
-        plan = Plan(self, job, key, schedule, resume_after, run_now=run_now, asked=asked)
-        return clone(job, trigger=plan, _jobstore_alias=self._alias)
+        due = DueTrigger(self._fires, job, key, schedule, resume_after, run_now=run_now, asked=asked)
+        return clone(job, trigger=due, _jobstore_alias=self._alias)

@@ -11,7 +11,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from singleton_jobs.decisions.ledger import Mark
 
 from .bounds import moves
-from .renewal import judge_start, renewed
+from .redefinition import judge_start, renewed
 
 __all__ = ["Starts"]
 

@@ -14,7 +14,7 @@ from singleton_jobs import Fire, LeadershipLost, Term
 from singleton_jobs.concurrency.synchronization import run_blocking
 from singleton_jobs.decisions.ledger import Claim
 
-from .plan import Plan
+from .due_trigger import DueTrigger
 from .runs import NOT_RUN, Run
 
 FOR_EVER = timedelta(days=3650)
@@ -35,20 +35,21 @@ class Submission:
 
     def __init__(
         self,
-        plan: Plan,
+        due: DueTrigger,
         job: Job,
         run_times: list[datetime],
         hand_over: Callable[[Submission, list[Run]], None],
     ) -> None:
-        self.plan = plan
+        self.due = due
         self.job = job
         self.told = False  # whether listeners know of it
-        self._candidacy = plan.store.candidacy
+        self._fires = due.fires
+        self._candidacy = due.fires.candidacy
         self._hand_over = hand_over
         self._asked_at = self._candidacy.clock.now()
         self._decided_at: float | None = None
         self._planned = [self._plan(run_time) for run_time in run_times]
-        plan.store.submitted(self)
+        self._fires.submitted(self)
         self._term = self._candidacy.enter(self)
         if self._term:
             self._ask(self._term)
@@ -65,7 +66,7 @@ class Submission:
             for planned in self._planned:
                 self._keep(planned)
         self._decided_at = self._candidacy.clock.now()
-        self.plan.store.progressed(self, over=False)
+        self._fires.progressed(self, over=False)
         if not runs:
             self._leave()
         self._hand_over(self, runs)
@@ -88,7 +89,7 @@ class Submission:
             if claim and claim.outcome == "granted" and planned not in left:
                 if code == EVENT_JOB_MISSED:
                     self._candidacy.done(claim.job, claim.nonce)
-                    self.plan.store.missed(claim.job, claim.fire)
+                    self._fires.missed(claim.job, claim.fire)
                 else:
                     self._candidacy.ended(claim.job, claim.fire, claim.nonce, ok=code != EVENT_JOB_ERROR)
         self._leave()
@@ -103,11 +104,11 @@ class Submission:
 
     def over(self) -> None:
         """Its instance counts no more."""
-        self.plan.store.progressed(self, over=True)
+        self._fires.progressed(self, over=True)
 
     def _plan(self, run_time: datetime) -> _Planned:
-        fire = self.plan.nominal(run_time)
-        return _Planned(run_time, None if fire is None else self.plan.store.claim(self.plan, fire))
+        fire = self.due.nominal(run_time)
+        return _Planned(run_time, None if fire is None else self._fires.claim(self.due.job, self.due.key, fire))
 
     def _ask(self, term: Term) -> None:
         with suppress(LeadershipLost):  # none of them will be granted then
@@ -126,7 +127,7 @@ class Submission:
             self._keep(planned)
             return False
         if not granted:
-            self.plan.store.skipped(claim.job, claim.fire, "refused")
+            self._fires.skipped(claim.job, claim.fire, "refused")
         return granted
 
     def _run(self, planned: _Planned, term: Term) -> Run:
@@ -137,9 +138,9 @@ class Submission:
         """The term has ended: if the claim landed, the fire may still run under the next term of this process."""
         claim = planned.claim
         if claim:
-            self.plan.store.keep(claim)
+            self._fires.unrun.keep(claim)
         reason = "in-doubt" if claim and claim.carried and claim.outcome is None else "not-leader"
-        self.plan.store.skipped(self.plan.key, claim.fire if claim else planned.run_time, reason)
+        self._fires.skipped(self.due.key, claim.fire if claim else planned.run_time, reason)
 
     def _leave(self) -> None:
         if self._term:

@@ -185,7 +185,7 @@ MUTANTS = [
         28,
         "generated-ids",
         "a job whose id is made up at each start is accepted",
-        "singleton_jobs_apscheduler/adoption.py",
+        "singleton_jobs_apscheduler/scheduler.py",
         "                refuse_bad_id(pending[0].id, pending[0].func)\n",
         "                pass\n",
         ("unit/apscheduler/test_adding.py",),

@@ -13,7 +13,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.base import BaseScheduler
 from singleton_jobs.decisions.ledger import Mark, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
-from singleton_jobs_apscheduler.plan import clone
+from singleton_jobs_apscheduler.due_trigger import clone
 from unit.stage import LIMIT, Space, seen_by, until
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -9,7 +9,7 @@ from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from singleton_jobs_apscheduler.renewal import judge_start, renewed
+from singleton_jobs_apscheduler.redefinition import judge_start, renewed
 from singleton_jobs_apscheduler.bounds import same_schedule
 from singleton_jobs_apscheduler.schedule import Schedule, begin
 from unit.apscheduler.moments import BERLIN, DAY, HOUR, MINUTE, NOON, SECOND, claimed, every, hourly, introduced

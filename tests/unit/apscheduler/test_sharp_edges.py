@@ -151,15 +151,15 @@ def test_listeners_hear_of_a_submission_on_the_schedulers_thread(start):
 
 def test_a_run_is_over_once_it_counts_no_more(start, monkeypatch):
     scheduler = start(JOB)
-    guarded, store = scheduler._executors["default"], scheduler._jobstores["default"]
+    guarded, fires = scheduler._executors["default"], scheduler._jobstores["default"]._fires
     counts = []
-    progressed = store.progressed
+    progressed = fires.progressed
 
     def note(submission, *, over):
         counts.append((over, guarded._instances.get("job", 0)))
         progressed(submission, over=over)
 
-    monkeypatch.setattr(store, "progressed", note)
+    monkeypatch.setattr(fires, "progressed", note)
     scheduler.look()
     assert counts == [(False, 1), (True, 0)]
 

@@ -13,12 +13,12 @@ from apscheduler.schedulers.base import STATE_RUNNING, BaseScheduler
 from singleton_jobs import Leadership, Term
 from singleton_jobs.concurrency.synchronization import run_blocking
 
-__all__ = ["Presence"]
+__all__ = ["Membership"]
 
 logger = logging.getLogger("singleton_jobs")
 
 
-class Presence:
+class Membership:
     """From the start of ``scheduler``, or of a job store in it, to the end. Raises ConfigError if there is no store."""
 
     def __init__(self, scheduler: BaseScheduler, leadership: Leadership) -> None:
@@ -26,7 +26,7 @@ class Presence:
         self._leadership = leadership
         self._candidacy = leadership.prepare()
         self._ended = False
-        _present.setdefault(leadership, WeakSet()).add(self)
+        _members.setdefault(leadership, WeakSet()).add(self)
         scheduler.add_listener(self._on_running, EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED)
         if scheduler.state == STATE_RUNNING:
             leadership.start()
@@ -49,9 +49,9 @@ class Presence:
         self._ended = True
         self._candidacy.changed.notify()
         self._scheduler.remove_listener(self._on_running)
-        present = _present[self._leadership]
-        present.discard(self)
-        if present or not self._candidacy.started:
+        others = _members[self._leadership]
+        others.discard(self)
+        if others or not self._candidacy.started:
             return
         if self._candidacy.active:
             self._leadership.begin_close()
@@ -86,4 +86,4 @@ class Presence:
                 self.wake()
 
 
-_present: WeakKeyDictionary[Leadership, WeakSet[Presence]] = WeakKeyDictionary()
+_members: WeakKeyDictionary[Leadership, WeakSet[Membership]] = WeakKeyDictionary()

@@ -18,10 +18,10 @@ from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from singleton_jobs import ConfigError, Leadership
 from singleton_jobs.decisions.ledger import app_key
 
-from .executor import SingletonExecutor
+from .executor import ClaimingExecutor
 from .unstarted import Unstarted
 
-__all__ = ["Guarded", "GuardedStore", "adopt", "refuse_bad_id"]
+__all__ = ["GuardedScheduler", "GuardedStore", "adopt", "refuse_bad_id"]
 
 GENERATED = re.compile(
     "[0-9a-f]{8}(-?)[0-9a-f]{4}\\1[0-9a-f]{4}\\1[0-9a-f]{4}\\1[0-9a-f]{12}"
@@ -36,7 +36,7 @@ class GuardedStore(BaseJobStore):
         """``job`` is about to be added, in place of another if ``replace``."""
 
 
-class Guarded(BaseScheduler):
+class GuardedScheduler(BaseScheduler):
     """Mixed into the class of a scheduler that has a singleton job store."""
 
     cover: Callable[[BaseJobStore], GuardedStore] | None = None  # guards a store; set if all of them are to be
@@ -57,8 +57,8 @@ class Guarded(BaseScheduler):
         """Guard the executor."""
         if isinstance(executor, str):
             executor, options = self._create_plugin_instance("executor", executor, options), {}
-        if isinstance(executor, BaseExecutor) and not isinstance(executor, SingletonExecutor):
-            executor = SingletonExecutor(executor)
+        if isinstance(executor, BaseExecutor) and not isinstance(executor, ClaimingExecutor):
+            executor = ClaimingExecutor(executor)
         super().add_executor(executor, alias, **options)
 
     def start(self, *arguments: Any, **options: Any) -> Any:
@@ -124,29 +124,29 @@ class Guarded(BaseScheduler):
         return wait
 
 
-def adopt(scheduler: BaseScheduler) -> Guarded:
+def adopt(scheduler: BaseScheduler) -> GuardedScheduler:
     """Turn ``scheduler`` into a guarded one, with the executors that it has. Raises ConfigError for a QtScheduler."""
     if any(kind.__module__ == "apscheduler.schedulers.qt" for kind in type(scheduler).__mro__):
         raise ConfigError(
             "a QtScheduler cannot be guarded: it may be woken on Qt's own thread only. Use a BackgroundScheduler: it "
             "runs jobs in threads as a QtScheduler does, and needs no event loop"
         )
-    if not isinstance(scheduler, Guarded):
+    if not isinstance(scheduler, GuardedScheduler):
         kind = type(scheduler)
         if kind not in _guarded:
-            _guarded[kind] = type(kind.__name__, (Guarded, kind), {"__module__": kind.__module__})
+            _guarded[kind] = type(kind.__name__, (GuardedScheduler, kind), {"__module__": kind.__module__})
         scheduler.__class__ = _guarded[kind]
         scheduler._told = SimpleQueue()
     for alias, executor in scheduler._executors.items():
-        if not isinstance(executor, SingletonExecutor):
-            scheduler._executors[alias] = guarded = SingletonExecutor(executor)
+        if not isinstance(executor, ClaimingExecutor):
+            scheduler._executors[alias] = guarded = ClaimingExecutor(executor)
             if executor._scheduler is not None:
                 guarded.attach(scheduler, alias)
-    guarded_scheduler: Guarded = scheduler
+    guarded_scheduler: GuardedScheduler = scheduler
     return guarded_scheduler
 
 
-_guarded: dict[type[BaseScheduler], type[Guarded]] = {}
+_guarded: dict[type[BaseScheduler], type[GuardedScheduler]] = {}
 
 
 def refuse_bad_id(id: str | None, func: Any) -> None:

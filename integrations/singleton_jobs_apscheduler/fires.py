@@ -1,0 +1,126 @@
+"""The fires of one job store's jobs, from their claims to the end of their runs: the side that executors call."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from apscheduler.job import Job
+
+from singleton_jobs import Leadership
+from singleton_jobs.decisions.ledger import Claim
+from singleton_jobs.events import FireMissed, FireSkipped
+from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
+
+from .unrun import Unrun
+
+__all__ = ["Fires", "Note"]
+
+
+class Submitted(Protocol):
+    """Runs of a job that the scheduler has submitted; ``delay`` is how long their claims have taken so far."""
+
+    @property
+    def job(self) -> Job:
+        """The job as it was submitted."""
+
+    @property
+    def delay(self) -> timedelta:
+        """How long the claims have taken; while they are undecided, longer than anything."""
+
+
+@dataclass(slots=True)
+class Note:
+    """What a job store remembers of one job between passes; it outlives neither the term nor the job.
+
+    ``added_for``: when the job was planned to run as it was added here. ``asked``: the program itself has named the
+    first run. ``planned``: when the job runs by its schedule, not because somebody said so. ``replaces``: the job that
+    this one takes the place of. ``run_now``: the job was told to run at once, at that time. ``submitted``: the last
+    fire that was submitted.
+    """
+
+    added_for: datetime | None = None
+    asked: bool = False
+    planned: datetime | None = None
+    replaces: Job | None = None
+    run_now: datetime | None = None
+    submitted: datetime | None = None
+
+
+class Fires:
+    """Claims, what is under way and what is remembered of each job, for a job store under ``leadership``.
+
+    ``wake`` is called when a job that was awaited has got on. ``candidacy``: known from the store's start on.
+    ``finished`` are jobs whose last fire was submitted: the scheduler takes them for removed. They stay stored until
+    that fire has run, or whoever leads next would not know of it.
+    """
+
+    candidacy: ClaimingCandidacy
+
+    def __init__(self, leadership: Leadership, wake: Callable[[], None]) -> None:
+        self.notes: defaultdict[str, Note] = defaultdict(Note)
+        self.unrun = Unrun()
+        self.finished: dict[str, Job] = {}
+        self._leadership = leadership
+        self._wake = wake
+        self._submissions: dict[str, list[Submitted]] = {}
+        self._awaited: set[str] = set()
+
+    # What triggers, submissions and executors call
+
+    def claim(self, job: Job, key: str, fire: datetime) -> Claim:
+        """The claim for a fire of ``job``: the one that an ended term has left, if there is one."""
+        self.notes[job.id].submitted = fire
+        return self.unrun.take(key, fire) or Claim(key, fire, self._leadership.replica.nonce())
+
+    def submitted(self, submission: Submitted) -> None:
+        """The claims of ``submission`` are on their way."""
+        self._submissions.setdefault(submission.job.id, []).append(submission)
+
+    def progressed(self, submission: Submitted, *, over: bool) -> None:
+        """The claims of ``submission`` were decided; or all of it is ``over``: its runs have ended, or never begin."""
+        job_id = submission.job.id
+        if over:
+            rest = self._submissions.get(job_id, [])
+            if submission in rest:
+                rest.remove(submission)
+            if not rest:
+                self._submissions.pop(job_id, None)
+        if job_id in self._awaited or job_id in self.finished:
+            self._wake()
+
+    def skipped(self, key: str, fire: datetime, reason: str) -> None:
+        """Tell hooks of a fire that does not run here."""
+        time = fire.astimezone(UTC).isoformat()
+        event = FireSkipped(self._leadership.lease, self.candidacy.identity, key, time, reason)
+        self._leadership.replica.emit(event, self._leadership)
+
+    def missed(self, key: str, fire: datetime) -> None:
+        """Tell hooks of a fire that was too late to run."""
+        time = fire.astimezone(UTC).isoformat()
+        event = FireMissed(self._leadership.lease, self.candidacy.identity, key, time)
+        self._leadership.replica.emit(event, self._leadership)
+
+    # What the job store asks
+
+    def is_under_way(self, job_id: str) -> bool:
+        """Whether something of the job was submitted and is not over."""
+        return bool(self._submissions.get(job_id))
+
+    def wait(self, job: Job, now: datetime) -> datetime | None:
+        """Until when ``job``, which is due, has to wait; None: not at all.
+
+        APScheduler skips a fire for good if too many runs of its job are not over. The time that a run has waited for
+        its claim shall not count: as long as that again, the next fire waits for it to end.
+        """
+        running = tuple(self._submissions.get(job.id, ()))
+        if len(running) >= job.max_instances:
+            until: datetime = job.next_run_time + max(submission.delay for submission in running)
+            if until > now:
+                self._awaited.add(job.id)
+                return until
+        self._awaited.discard(job.id)
+        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -23,7 +22,7 @@ from singleton_jobs import ConfigError
 from singleton_jobs.concurrency.threads import patched_by
 
 from .due_trigger import DueTrigger, clone
-from .plugins import plugin
+from .internals import alias_of, default_executor, dispatch, loop_call, plugin, shut_down_on_loop, submit, take_place
 from .runs import Run, Runs, guarded, run_in_process
 from .submission import Submission, SubmittedId
 
@@ -32,7 +31,7 @@ __all__ = ["ClaimingExecutor"]
 _exiting = threading.Event()
 ThreadPoolExecutor  # noqa: B018 (pools stop at the exit by this same hook; what is registered after them is called before)
 with suppress(AttributeError, RuntimeError):  # no such hook, or too late
-    threading._register_atexit(_exiting.set)  # type: ignore[attr-defined]
+    threading._register_atexit(_exiting.set)  # type: ignore[attr-defined]  # noqa: SLF001 (the hook of pools)
 
 
 class ClaimingExecutor(BaseExecutor):
@@ -56,7 +55,7 @@ class ClaimingExecutor(BaseExecutor):
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Start with the scheduler."""
         if self._inner is None:
-            self._inner = scheduler._create_default_executor()
+            self._inner = default_executor(scheduler)
         self._inner.start(scheduler, alias)
         self.attach(scheduler, alias)
 
@@ -66,9 +65,7 @@ class ClaimingExecutor(BaseExecutor):
             raise ConfigError("a guarded GeventExecutor needs gevent.monkey.patch_all() at the start of the program")
         super().start(scheduler, alias)
         self._closed = False
-        self._instances, self._lock = self._inner._instances, self._inner._lock
-        self._inner._run_job_success = self._run_job_success
-        self._inner._run_job_error = self._run_job_error
+        take_place(self, self._inner)
 
     @property
     def is_over(self) -> bool:
@@ -80,12 +77,9 @@ class ClaimingExecutor(BaseExecutor):
         waiters, self._waiters = tuple(self._waiters.values()), {}
         for waiter in waiters:
             waiter.end()
-        if self._loop() is not None:
+        if loop_call(self._inner) is not None:
             self._closed = True
-            futures = self._inner._pending_futures if hasattr(self._inner, "_pending_futures") else set()
-            for future in [future for future in futures if not isinstance(future, asyncio.Task)]:
-                futures.discard(future)  # a thread that is under way: its cancelled future would say that it has ended
-            self._inner.shutdown(wait)
+            shut_down_on_loop(self._inner, wait=wait)
         elif wait:
             self._shut_down(waiters, wait=True)
         else:
@@ -102,27 +96,18 @@ class ClaimingExecutor(BaseExecutor):
     def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
         due = job.trigger
         if not isinstance(due, DueTrigger):
-            self._inner._do_submit_job(job, run_times)
+            submit(self._inner, job, run_times)
             return
-        if iscoroutinefunction_partial(job.func) and self._loop() is None:
+        if iscoroutinefunction_partial(job.func) and loop_call(self._inner) is None:
             raise TypeError(f"{self._inner!r} never awaits: the coroutine function of {job} needs an AsyncIOExecutor")
         candidacy = due.fires.candidacy
         if candidacy not in self._waiters:
             self._waiters[candidacy] = _Waiter(self._logger)
         self._waiters[candidacy].put(Submission(due, job, run_times, self._hand_over).decide)
 
-    def _loop(self) -> Callable[..., object] | None:
-        """How to call something on the event loop that ``inner`` lives on, if it does."""
-        loop = getattr(self._inner, "_eventloop", None)
-        if loop is not None:
-            call: Callable[..., object] = loop.call_soon_threadsafe
-            return call
-        ioloop = getattr(self._inner, "_ioloop", None)
-        return ioloop and ioloop.add_callback
-
     def _hand_over(self, submission: Submission, runs: list[Run]) -> None:
         """Have ``inner`` do ``runs``; without any, the submission is over."""
-        call = self._loop()
+        call = loop_call(self._inner)
         if not runs:
             self._end(submission)
         elif call is None:
@@ -138,14 +123,14 @@ class ClaimingExecutor(BaseExecutor):
     def _submit(self, submission: Submission, runs: list[Run]) -> None:
         job, times = submission.job, Runs(runs)
         try:
-            self._inner._do_submit_job(self._prepared(submission, times), times)
+            submit(self._inner, self._prepared(submission, times), times)
         except Exception:
             self._logger.exception('Error submitting job "%s" to executor %r', job, self._inner)
             self._give_up(submission)
             return
         if not submission.told:
             submission.told = True
-            event = JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, job._jobstore_alias, [run.run_time for run in runs])
+            event = JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, alias_of(job), [run.run_time for run in runs])
             with suppress(RuntimeError):  # the event loop was closed
                 self._scheduler.tell(event)
 
@@ -175,7 +160,7 @@ class ClaimingExecutor(BaseExecutor):
             if again:
                 self._hand_over(job_id.submission, again)
                 for event in events:
-                    self._scheduler._dispatch_event(event)
+                    dispatch(self._scheduler, event)
                 return
         super()._run_job_success(str(job_id), events)
         if isinstance(job_id, SubmittedId):

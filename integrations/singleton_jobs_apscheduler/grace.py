@@ -11,6 +11,8 @@ from apscheduler.job import Job
 from singleton_jobs import Leadership
 from singleton_jobs.config import JITTER
 
+from .internals import modify
+
 __all__ = ["Grace"]
 
 logger = logging.getLogger("singleton_jobs")
@@ -37,7 +39,7 @@ class Grace:
         needed = self.needed
         grace = getattr(job, "misfire_grace_time", defaults["misfire_grace_time"])
         if not hasattr(job, "misfire_grace_time") and grace == UNSET:
-            job._modify(misfire_grace_time=needed)
+            modify(job, misfire_grace_time=needed)
             logger.info("job %s: no misfire_grace_time given, so %d s: its fires outlive a take-over", job.id, needed)
         elif grace is not None and grace < needed and job.id not in self._warned:
             self._warned.add(job.id)

@@ -1,4 +1,4 @@
-"""guard: the one line that makes a scheduler fire on one replica; and an executor that does as much by configuration."""
+"""guard: the one line that makes a scheduler fire on one replica, and an executor that does the same."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.default import default_replica
 
 from .executor import ClaimingExecutor
+from .internals import pending_jobs, stores_of
 from .jobstore import SingletonJobStore
 from .scheduler import GuardedScheduler, adopt, refuse_bad_id
 from .unstarted import Unstarted
@@ -96,13 +97,13 @@ def _cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0
             )
         return store
 
-    for job, _, _ in scheduler._pending_jobs:
+    for job in pending_jobs(scheduler):
         refuse_bad_id(job.id, job.func)
-    stores = {alias: guarded(store) for alias, store in scheduler._jobstores.items()}
+    stores = {alias: guarded(store) for alias, store in stores_of(scheduler).items()}
     guarded_scheduler = adopt(scheduler)
     guarded_scheduler.cover, guarded_scheduler.covered_by = guarded, leadership
     guarded_scheduler.unstarted = Unstarted(scheduler, leadership.lease)
-    scheduler._jobstores.update(stores)
+    stores_of(scheduler).update(stores)
 
 
 def _refuse_stand_in(scheduler: BaseScheduler) -> None:

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, JobLookupError
-from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 
 from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
@@ -21,10 +20,9 @@ from singleton_jobs.default import default_replica
 from .due_trigger import DueTrigger, clone, is_same
 from .fires import Fires, Note
 from .grace import Grace
+from .inner_store import InnerStore
+from .internals import defaults_of, executors_of, modify, plugin
 from .membership import Membership
-from .parking import Parking
-from .plugins import plugin
-from .rows import Rows
 from .schedule import Schedule, begin
 from .scheduler import GuardedStore, adopt, refuse_bad_id
 from .starts import Starts
@@ -65,11 +63,8 @@ class SingletonJobStore(GuardedStore):
         if not isinstance(inner, BaseJobStore) or isinstance(inner, SingletonJobStore):
             raise ConfigError(f"a singleton job store goes round another job store, or the alias of one, not {inner!r}")
         self.leadership: Leadership = (replica or default_replica()).leadership(lease, config)
-        self._inner = inner
-        self._shared = not isinstance(inner, MemoryJobStore)
+        self._inner = InnerStore(inner)
         self._poll = timedelta(seconds=seconds("poll", cast("Seconds", poll)))
-        self._parking = Parking(inner)
-        self._rows = Rows(inner, shared=self._shared)
         self._grace = Grace(self.leadership)
         self._begun: Term | None = None  # the term under which the schedules were taken over
         self._fresh: set[str] = set()  # jobs added here since
@@ -80,7 +75,7 @@ class SingletonJobStore(GuardedStore):
         self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} ({self._inner!r}, lease={self.leadership.lease!r})>"
+        return f"<{type(self).__name__} ({self._inner.store!r}, lease={self.leadership.lease!r})>"
 
     # What the scheduler calls
 
@@ -93,7 +88,7 @@ class SingletonJobStore(GuardedStore):
         super().start(scheduler, alias)
         adopt(scheduler)
         self._fires.candidacy = self.leadership.prepare()
-        self._start_inner(scheduler, alias)
+        self._inner.start(scheduler, alias)
         if self._membership:  # of a start that failed
             self._membership.end()
         self._membership = Membership(scheduler, self.leadership)
@@ -102,7 +97,7 @@ class SingletonJobStore(GuardedStore):
         """Stop with the scheduler, and give the lease back once what runs has ended."""
         if self._membership:
             self._remove_finished()
-        self._inner.shutdown()
+        self._inner.store.shutdown()
         if self._membership:  # else it was removed before the start
             self._begun = None
             self._membership.end()
@@ -113,19 +108,19 @@ class SingletonJobStore(GuardedStore):
         term = self._term
         if term is None:
             return []
-        if any(executor.is_over for executor in self._scheduler._executors.values()):
+        if any(executor.is_over for executor in executors_of(self._scheduler).values()):
             self.leadership.begin_close()
             return []
         if term is not self._begun:
-            self._rows.forget()
+            self._inner.forget()
             self._fires.finished.clear()
-        self._rows.catch_up()
+        self._inner.catch_up()
         self._remove_finished()
         if term is not self._begun or self._fresh:
             self._begin(None if term is not self._begun else self._fresh, now)
             self._begun = term
             self._fresh = set()
-        due = self._parking.known(self._inner.get_due_jobs(now), self._scheduler._executors)
+        due = self._inner.due_jobs(now, executors_of(self._scheduler))
         waits = {job.id: self._fires.wait(job, now) for job in due if job.id not in self._fires.finished}
         self._look_at = min((until for until in waits.values() if until), default=None)
         self._handed_out = {job.id: job for job in due if job.id in waits and waits[job.id] is None}
@@ -141,7 +136,7 @@ class SingletonJobStore(GuardedStore):
         now = datetime.now(UTC)
         later = now + self._poll
         try:
-            upcoming = self._inner.get_next_run_time()
+            upcoming = self._inner.store.get_next_run_time()
             if upcoming is not None and upcoming <= now:  # some due jobs have to wait, but others do not wait for them
                 plans = (job.next_run_time for job in self.get_all_jobs())
                 upcoming = min((plan for plan in plans if plan and plan > now), default=None)
@@ -149,28 +144,27 @@ class SingletonJobStore(GuardedStore):
         except Exception as error:
             self._logger.warning("Error getting the next run time from job store %r: %s", self._alias, error)
             return now + timedelta(seconds=self._scheduler.jobstore_retry_interval)
-        return min(upcoming or later, later) if self._shared else upcoming
+        return min(upcoming or later, later) if self._inner.shared else upcoming
 
     def lookup_job(self, job_id: str) -> Job | None:
         """The job as it is stored."""
-        return None if job_id in self._fires.finished else self._parking.one(self._inner.lookup_job(job_id))
+        return None if job_id in self._fires.finished else self._inner.job(job_id)
 
     def get_all_jobs(self) -> list[Job]:
         """All jobs but those that this version of the program cannot restore."""
-        jobs = self._parking.restored(self._inner.get_all_jobs())
-        return [job for job in jobs if job.id not in self._fires.finished]
+        return [job for job in self._inner.all_jobs() if job.id not in self._fires.finished]
 
     def prepare(self, job: Job, *, replace: bool) -> None:
         """Give a job that is added its grace, and the schedule of the one it replaces if that is the same."""
         refuse_bad_id(job.id, job.func)
-        self._grace.settle(job, self._scheduler._job_defaults)
+        self._grace.settle(job, defaults_of(self._scheduler))
         is_asked = hasattr(job, "next_run_time")
         if is_asked and (job.next_run_time is None or self._scheduler.state != STATE_STOPPED):
             self._fires.notes[job.id].asked = job.next_run_time is not None
             return  # somebody wants that now; what is said at each start is for new jobs
         now = datetime.now(self._scheduler.timezone)
         mark = self._fires.candidacy.mark(self._key(job.id))
-        known = self._inner.lookup_job(job.id) if replace else None
+        known = self._inner.store.lookup_job(job.id) if replace else None
         if self._starts.add(job, known if isinstance(known, Job) else None, mark, now):
             self._fires.notes[job.id] = Note(replaces=known)
             return
@@ -178,13 +172,13 @@ class SingletonJobStore(GuardedStore):
         if mark and not is_asked:
             upcoming = Schedule(job.trigger, mark, now).first(max(now, mark.fire))
             if upcoming:
-                job._modify(next_run_time=upcoming)
+                modify(job, next_run_time=upcoming)
 
     def add_job(self, job: Job) -> None:
         """Store a new job."""
         if self._fires.finished.pop(job.id, None):
-            self._inner.remove_job(job.id)
-        self._inner.add_job(job)
+            self._inner.store.remove_job(job.id)
+        self._inner.store.add_job(job)
         if is_date(job.trigger):  # whose only fire is where it is planned
             self._fires.notes.pop(job.id, None)
             return
@@ -198,9 +192,9 @@ class SingletonJobStore(GuardedStore):
             return
         note = self._fires.notes[job.id]
         replaced, note.replaces = note.replaces, None
-        if self._shared and replaced is not None and is_same(replaced, job):
+        if self._inner.shared and replaced is not None and is_same(replaced, job):
             return  # the row is left to the leader
-        self._inner.update_job(job)
+        self._inner.store.update_job(job)
         if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC) and self._term:
             note.run_now = job.next_run_time
 
@@ -215,12 +209,12 @@ class SingletonJobStore(GuardedStore):
         elif job_id in self._fires.finished:
             raise JobLookupError(job_id)
         else:
-            self._inner.remove_job(job_id)
+            self._inner.store.remove_job(job_id)
         self._forget(job_id)
 
     def remove_all_jobs(self) -> None:
         """Remove every job, also what cannot be restored."""
-        self._inner.remove_all_jobs()
+        self._inner.store.remove_all_jobs()
         self._fires.finished.clear()
         self._know([])
 
@@ -242,15 +236,6 @@ class SingletonJobStore(GuardedStore):
                 del self._fires.finished[job_id]
                 self._move(job, None)
                 self._forget(job_id)
-
-    def _start_inner(self, scheduler: BaseScheduler, alias: str) -> None:
-        try:
-            self._inner.start(scheduler, alias)
-        except Exception:
-            if not self._shared:
-                raise
-            logger.info("starting %r failed, which is tried again", self._inner, exc_info=True)
-            self._inner.start(scheduler, alias)  # two replicas that start at once both make its table: one has failed
 
     def _key(self, job_id: str) -> str:
         return f"aps:{self._alias}:{job_id}"
@@ -276,7 +261,7 @@ class SingletonJobStore(GuardedStore):
             key = self._key(job.id)
             if job.next_run_time is None or (ids is not None and job.id not in ids):
                 continue
-            self._grace.settle(job, self._scheduler._job_defaults)
+            self._grace.settle(job, defaults_of(self._scheduler))
             note = self._fires.notes.pop(job.id, Note())
             mark = marks.get(key)
             self._starts.judge(job, mark, now, self._fires.candidacy.led_until)
@@ -287,7 +272,7 @@ class SingletonJobStore(GuardedStore):
                 job.next_run_time,
                 now,
                 grace,
-                shared=self._shared and note.added_for != job.next_run_time,
+                shared=self._inner.shared and note.added_for != job.next_run_time,
                 asked=note.asked,
                 led_until=self._fires.candidacy.led_until,
                 since=self._fires.unrun.since(key, mark, self._fires.candidacy),
@@ -317,8 +302,8 @@ class SingletonJobStore(GuardedStore):
 
     def _move(self, job: Job, next_run_time: datetime | None) -> None:
         self._fires.notes[job.id].planned = next_run_time
-        if not self._shared or self._fires.candidacy.admits:  # else the row is another leader's by now
-            self._rows.move(job, next_run_time)
+        if not self._inner.shared or self._fires.candidacy.admits:  # else the row is another leader's by now
+            self._inner.move(job, next_run_time)
 
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:
         key = self._key(job.id)

@@ -13,6 +13,8 @@ from apscheduler.schedulers.base import STATE_RUNNING, BaseScheduler
 from singleton_jobs import Leadership, Term
 from singleton_jobs.concurrency.synchronization import run_blocking
 
+from .internals import is_loop_closed
+
 __all__ = ["Membership"]
 
 logger = logging.getLogger("singleton_jobs")
@@ -67,8 +69,7 @@ class Membership:
 
     def _is_orphaned(self) -> bool:
         """Whether the scheduler can never run again, and nobody has shut it down."""
-        loop = getattr(self._scheduler, "_eventloop", None)
-        return loop is not None and bool(loop.is_closed())
+        return is_loop_closed(self._scheduler)
 
     def _watch(self) -> None:
         known: Term | None = None

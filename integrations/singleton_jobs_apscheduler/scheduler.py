@@ -19,6 +19,7 @@ from singleton_jobs import ConfigError, Leadership
 from singleton_jobs.decisions.ledger import app_key
 
 from .executor import ClaimingExecutor
+from .internals import executors_of, scheduler_of
 from .unstarted import Unstarted
 
 __all__ = ["GuardedScheduler", "GuardedStore", "adopt", "refuse_bad_id"]
@@ -42,7 +43,7 @@ class GuardedScheduler(BaseScheduler):
     cover: Callable[[BaseJobStore], GuardedStore] | None = None  # guards a store; set if all of them are to be
     covered_by: Leadership | None = None
     unstarted: Unstarted | None = None
-    _told: SimpleQueue[SchedulerEvent]
+    untold: SimpleQueue[SchedulerEvent]  # what listeners are yet to hear of
     passing: int | None = None  # the thread that looks for due jobs at this moment
 
     def add_jobstore(self, jobstore: BaseJobStore | str, alias: str = "default", **options: Any) -> None:
@@ -101,12 +102,12 @@ class GuardedScheduler(BaseScheduler):
         with self._listeners_lock:
             is_heard = any(mask & event.code for _, mask in self._listeners)
         if is_heard:
-            self._told.put(event)
+            self.untold.put(event)
             self.wakeup()
 
     def _tell_listeners(self) -> None:
-        while not self._told.empty():
-            super()._dispatch_event(self._told.get())
+        while not self.untold.empty():
+            super()._dispatch_event(self.untold.get())
 
     def _process_jobs(self) -> float | None:
         self._tell_listeners()
@@ -136,11 +137,12 @@ def adopt(scheduler: BaseScheduler) -> GuardedScheduler:
         if kind not in _guarded:
             _guarded[kind] = type(kind.__name__, (GuardedScheduler, kind), {"__module__": kind.__module__})
         scheduler.__class__ = _guarded[kind]
-        scheduler._told = SimpleQueue()
-    for alias, executor in scheduler._executors.items():
+        scheduler.untold = SimpleQueue()
+    executors = executors_of(scheduler)
+    for alias, executor in executors.items():
         if not isinstance(executor, ClaimingExecutor):
-            scheduler._executors[alias] = guarded = ClaimingExecutor(executor)
-            if executor._scheduler is not None:
+            executors[alias] = guarded = ClaimingExecutor(executor)
+            if scheduler_of(executor) is not None:
                 guarded.attach(scheduler, alias)
     guarded_scheduler: GuardedScheduler = scheduler
     return guarded_scheduler

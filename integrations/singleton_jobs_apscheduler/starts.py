@@ -11,6 +11,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from singleton_jobs.decisions.ledger import Mark
 
 from .bounds import moves
+from .internals import modify
 from .redefinition import judge_start, renewed
 
 __all__ = ["Starts"]
@@ -40,7 +41,7 @@ class Starts:
             if trigger is not None:
                 if moves(known.trigger, job.trigger):
                     self._tell(job.id, "only its start_date or end_date has moved, so it goes on as planned")
-                job._modify(trigger=trigger, next_run_time=known.next_run_time)
+                modify(job, trigger=trigger, next_run_time=known.next_run_time)
                 self._made.setdefault(job.id, now)
                 return True
             logger.info("job %s: its schedule is not the stored one any more, and goes on from now", job.id)

@@ -15,14 +15,14 @@ from celery.beat import ScheduleEntry
 
 from singleton_jobs.decisions.ledger import INSTANT, Mark
 
-from .inner import Inner, last_run, utc
+from .inner_scheduler import InnerScheduler, last_run, utc
 
-__all__ = ["DatabaseInner"]
+__all__ = ["InnerDatabaseScheduler"]
 
 LONG_AGO = timedelta(days=365 * 30)  # where its scheduler has rows with a start_time begin
 
 
-class DatabaseInner(Inner):
+class InnerDatabaseScheduler(InnerScheduler):
     """django-celery-beat's: the state is in the entries' models, too, which it writes now and then."""
 
     def __init__(self, scheduler: Any) -> None:

@@ -14,7 +14,7 @@ from singleton_jobs.decisions.ledger import AHEAD, LIMIT, Claim, Mark, advance, 
 from singleton_jobs.events import FireSkipped
 from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
 
-from .inner import EQUAL, Inner, last_run
+from .inner_scheduler import EQUAL, InnerScheduler, last_run
 from .schedule import next_due
 
 __all__ = ["Fires", "Planned", "refuse_too_many"]
@@ -33,7 +33,7 @@ class Planned(NamedTuple):
 class Fires:
     """Claims, and what came of them. ``granted``: what is to be sent now, by the entries' names."""
 
-    def __init__(self, leadership: Leadership, candidacy: ClaimingCandidacy, inner: Inner) -> None:
+    def __init__(self, leadership: Leadership, candidacy: ClaimingCandidacy, inner: InnerScheduler) -> None:
         self.granted: dict[str, Planned] = {}
         self._unsent: dict[str, Planned] = {}  # of ended terms: those that landed may be sent under the next one
         self._refused: dict[str, datetime] = {}

@@ -16,10 +16,10 @@ from kombu.exceptions import OperationalError
 from singleton_jobs import LeadershipLost, NotLeader, Term
 
 from .adapters import inner_of
-from .deferral import Deferral
+from .deferred_signals import DeferredSignals
 from .fires import Fires, refuse_too_many
-from .inner import Inner
-from .post import Post
+from .inner_scheduler import InnerScheduler
+from .membership import Membership
 from .schedule import next_due
 from .sending import Abandoned, Message, Sending, underway
 from .settings import Settings
@@ -45,15 +45,15 @@ class SingletonMixin(Scheduler):
         app: Celery = args[0] if args else options["app"]  # handed on as it came: some look for it in their options
         self._settings = Settings.of(app)
         self._leadership = self._settings.leadership()
-        self._post: Post | None = None
+        self._membership: Membership | None = None
         self._fires: Fires
         self._term: Term | None = None  # the last one that was led under
         self._sending: Sending | None = None
-        self._deferral = Deferral()
+        self._deferred_signals = DeferredSignals()
         self._dispatching = self._closing = self._closed = False
         self._config = self._leadership.config or self._leadership.replica.default_config()
         super().__init__(*args, **options)
-        self._inner: Inner = inner_of(self)
+        self._inner: InnerScheduler = inner_of(self)
         if not options.get("lazy"):
             refuse_too_many(self._inner.names(), self._leadership.lease)
 
@@ -69,16 +69,16 @@ class SingletonMixin(Scheduler):
             return super().tick(*args, **options)  # type: ignore[no-any-return]
         if self._mode == "never" or self._closed:
             return self._config.retry_period
-        if self._post is None:
-            self._post = Post(self._leadership)
-            self._fires = Fires(self._leadership, self._post.candidacy, self._inner)
-        self._post.progress()
-        if not self._post.wait():
+        if self._membership is None:
+            self._membership = Membership(self._leadership)
+            self._fires = Fires(self._leadership, self._membership.candidacy, self._inner)
+        self._membership.progress()
+        if not self._membership.wait():
             return 0
         self.producer  # noqa: B018 (connects before anything is claimed)
-        self._post.progress()
-        with self._deferral:
-            wait: float = self._dispatch(self._post, lambda: super(SingletonMixin, self).tick(*args, **options))
+        self._membership.progress()
+        with self._deferred_signals:
+            wait: float = self._dispatch(self._membership, lambda: super(SingletonMixin, self).tick(*args, **options))
         return min(wait, self._config.retry_period)
 
     def populate_heap(self, *args: Any, **options: Any) -> None:
@@ -110,7 +110,7 @@ class SingletonMixin(Scheduler):
         """Claim the due fire of ``entry``, unless that was done. Raises NotLeader outside of a leader's tick."""
         if self._mode == "always":
             return super().reserve(entry)
-        if self._term is None or self._post is None or not self._dispatching:
+        if self._term is None or self._membership is None or not self._dispatching:
             raise NotLeader(self._leadership.lease, self._leadership.reason(), self._leadership.holder)
         self._settle()
         if entry.name not in self._fires.granted:
@@ -122,7 +122,7 @@ class SingletonMixin(Scheduler):
         self._inner.restore(following, planned.claim.fire, planned.claim.runs)
         del self._fires.granted[entry.name]
         duration = self._config.lease_duration
-        self._sending = Sending(entry, planned, self._term, duration, self._post.progress)
+        self._sending = Sending(entry, planned, self._term, duration, self._membership.progress)
         return following
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
@@ -164,9 +164,9 @@ class SingletonMixin(Scheduler):
         try:
             super().close()
         finally:
-            if self._post:
+            if self._membership:
                 self._fires.end()
-                self._post.leave()
+                self._membership.leave()
 
     # Inner parts
 
@@ -174,10 +174,10 @@ class SingletonMixin(Scheduler):
     def _mode(self) -> str:
         return self._leadership.replica.mode
 
-    def _dispatch(self, post: Post, tick: Callable[[], float]) -> float:
+    def _dispatch(self, membership: Membership, tick: Callable[[], float]) -> float:
         """One tick of a leader: all that is due is claimed, and sent."""
         entry = object()
-        term = post.enter(entry)
+        term = membership.enter(entry)
         if term is None:
             return 0
         self._dispatching = True
@@ -201,7 +201,7 @@ class SingletonMixin(Scheduler):
         finally:
             self._settle()
             self._dispatching = False
-            post.exit(entry)
+            membership.exit(entry)
             if self._closing:
                 self.close()
         return wait
@@ -227,13 +227,13 @@ class SingletonMixin(Scheduler):
     def _step_down(self, error: BaseException) -> None:
         logger.error("lease %s: the broker cannot be reached, others may lead: %s", self._leadership.lease, error)
         self._inner.disconnect()
-        if self._post:
-            self._post.step_down()
+        if self._membership:
+            self._membership.step_down()
 
 
 def _quit_if_orphaned() -> None:
     """End a beat that a worker has started, once that worker is dead: nobody else would."""
-    parent = current_process()._parent_pid
+    parent = current_process()._parent_pid  # noqa: SLF001 (no public name tells of it)
     if parent is not None and os.getppid() != parent:
         logger.warning("the worker %d of this beat is gone: beat ends", parent)
         raise SystemExit(1)

@@ -10,13 +10,13 @@ from celery.beat import ScheduleEntry
 
 from singleton_jobs.decisions.ledger import Mark
 
-from .inner import EQUAL, HandOver, Inner, last_run
+from .inner_scheduler import EQUAL, HandOver, InnerScheduler, last_run
 from .schedule import resumed
 
-__all__ = ["RedBeatInner"]
+__all__ = ["InnerRedBeatScheduler"]
 
 
-class RedBeatInner(Inner):
+class InnerRedBeatScheduler(InnerScheduler):
     """RedBeat's: the state is in Redis, and no heap is used; its own lock is off, since the lease decides."""
 
     def __init__(self, scheduler: Any) -> None:

@@ -13,7 +13,7 @@ from celery.signals import after_task_publish, before_task_publish
 from singleton_jobs import Fire, Term
 
 from .fires import Planned
-from .inner import utc
+from .inner_scheduler import utc
 from .message import EXPIRES_HEADER, bound, expiry, headers_of, task_id
 from .schedule import next_due
 

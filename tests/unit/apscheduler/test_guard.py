@@ -10,6 +10,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
 from singleton_jobs import Config, ConfigError, Leadership
 from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, guard
+from singleton_jobs_apscheduler.executor import ClaimingExecutor
 from unit.apscheduler.site import Delegate, Guarded, follows, leads, now
 from unit.apscheduler.work import work
 from unit.stage import until
@@ -139,8 +140,8 @@ def test_stores_and_executors_that_are_there_are_guarded(make):
         "other": SingletonJobStore,
     }
     assert {alias: type(executor) for alias, executor in scheduler._executors.items()} == {
-        "default": SingletonExecutor,
-        "pool": SingletonExecutor,
+        "default": ClaimingExecutor,
+        "pool": ClaimingExecutor,
     }
 
 
@@ -339,5 +340,5 @@ def test_background_and_guard_run_by_themselves(replica, shut, ran):
     shut.append(scheduler)
     leads(leadership)
     until(lambda: ran and not leadership.candidacy.active)
-    until(lambda: not scheduler._jobstores["default"]._inner.get_all_jobs())
+    until(lambda: not scheduler._jobstores["default"]._inner.store.get_all_jobs())
     assert ran[0][1].job == "aps:default:job"

@@ -82,7 +82,7 @@ def test_what_cannot_be_imported_is_not_deleted(replicas, database, due):
     job = Job(leader, id="newer", func=work, trigger=DateTrigger(now() + due), args=(), kwargs={}, executor="default",
               name="newer", misfire_grace_time=60, coalesce=True, max_instances=1, next_run_time=now() + due)  # fmt: skip
     job.func_ref = "no.such.module:work"
-    leader._jobstores["default"]._inner.add_job(job)
+    leader._jobstores["default"]._inner.store.add_job(job)
     leader.add_job(work, "date", run_date=now() + HOUR, id="job")
     leader.look()
     assert [job.id for job in follower.get_jobs()] == [job.id for job in leader.get_jobs()] == ["job"]

@@ -43,7 +43,7 @@ def test_a_store_and_its_inner_one_are_named_by_alias(replica, tmp_path):
         {"inner": "sqlalchemy", "lease": "nightly", "replica": replica, "url": f"sqlite:///{tmp_path}/jobs.sqlite3"},
     )
     assert type(store) is SingletonJobStore
-    assert type(store._inner) is SQLAlchemyJobStore
+    assert type(store._inner.store) is SQLAlchemyJobStore
     assert store.leadership is replica.leadership("nightly")
 
 

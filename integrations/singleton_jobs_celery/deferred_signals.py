@@ -7,13 +7,13 @@ import threading
 from types import FrameType
 from typing import Any
 
-__all__ = ["Deferral"]
+__all__ = ["DeferredSignals"]
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-class Deferral:
-    """Inside ``with deferral:`` SIGTERM and SIGINT are noted; their handlers are called at its end.
+class DeferredSignals:
+    """Inside ``with deferred_signals:`` SIGTERM and SIGINT are noted; their handlers are called at its end.
 
     A handler that raises there and then would cut a message short whose fire is claimed. A second signal is not kept
     waiting. Only the main thread gets signals; on any other this does nothing.

@@ -14,7 +14,7 @@ from singleton_jobs.decisions.ledger import Mark
 
 from .schedule import is_plain, latest_due, next_due, resumed
 
-__all__ = ["EQUAL", "Inner", "last_run", "utc"]
+__all__ = ["EQUAL", "InnerScheduler", "last_run", "utc"]
 
 logger = logging.getLogger("singleton_jobs")
 
@@ -24,7 +24,7 @@ SECOND = timedelta(seconds=1)
 EQUAL = timedelta(milliseconds=1)  # what a store of entries may round
 
 
-class Inner:
+class InnerScheduler:
     """Beat's own schedulers, and others that keep entries on its heap."""
 
     def __init__(self, scheduler: Any) -> None:

@@ -1,4 +1,4 @@
-"""A beat's post among its replicas: it competes while it ticks, waits to lead, and gives the lease up."""
+"""A beat's part in its leadership: it competes while it ticks, waits to lead, and gives the lease up."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from singleton_jobs import Leadership, Term
 from singleton_jobs.concurrency.synchronization import run_blocking
 from singleton_jobs.replica import EXIT_LIMIT
 
-__all__ = ["Post"]
+__all__ = ["Membership"]
 
 
-class Post:
+class Membership:
     """From the first tick of a beat to its end. Raises ConfigError if there is no store to compete in."""
 
     def __init__(self, leadership: Leadership) -> None:

@@ -251,7 +251,7 @@ class Replica:
         """A candidacy of ``owner`` for ``lease``, not yet started."""
         name, wiring, timing = self.full_name(lease), self._wire(), config or self.default_config()
         if sticky and self.mode != "auto":  # no store is asked, so none has to be there
-            return wiring.storeless(name, timing)
+            return wiring.storeless(name, timing, owner.callbacks)
         with self._mutex:
             _uses.use((wiring.store_key(), name), name, role, timing, owner)
         identity = wiring.identity if sticky else self.locker_identity(None)

@@ -102,8 +102,12 @@ class ClaimingExecutor(BaseExecutor):
             raise TypeError(f"{self._inner!r} never awaits: the coroutine function of {job} needs an AsyncIOExecutor")
         candidacy = due.fires.candidacy
         if candidacy not in self._waiters:
-            self._waiters[candidacy] = _Waiter(self._logger)
-        self._waiters[candidacy].put(Submission(due, job, run_times, self._hand_over).decide)
+            waiter = _Waiter(self._logger)
+            waiter.start()
+            self._waiters[candidacy] = waiter
+        submission = Submission(due, job, run_times, self._hand_over)
+        submission.start()
+        self._waiters[candidacy].put(submission.decide)
 
     def _hand_over(self, submission: Submission, runs: list[Run]) -> None:
         """Have ``inner`` do ``runs``; without any, the submission is over."""
@@ -181,6 +185,9 @@ class _Waiter:
         self._logger = logger
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="singleton-jobs-claims", daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait."""
         self._thread.start()
 
     def put(self, task: Callable[[], None]) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from apscheduler.job import Job
 
 from singleton_jobs import Leadership
-from singleton_jobs.decisions.ledger import Claim
-from singleton_jobs.events import FireMissed, FireSkipped
+from singleton_jobs.decisions.ledger import INSTANT, Claim, Mark
 from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
-
-from .unrun import Unrun
+from singleton_jobs.renewal.leftovers import Leftovers
 
 __all__ = ["Fires", "Note"]
 
@@ -62,9 +60,9 @@ class Fires:
 
     def __init__(self, leadership: Leadership, wake: Callable[[], None]) -> None:
         self.notes: defaultdict[str, Note] = defaultdict(Note)
-        self.unrun = Unrun()
         self.finished: dict[str, Job] = {}
         self._leadership = leadership
+        self._leftovers: Leftovers[Claim] = Leftovers()
         self._wake = wake
         self._submissions: dict[str, list[Submitted]] = {}
         self._awaited: set[str] = set()
@@ -74,7 +72,11 @@ class Fires:
     def claim(self, job: Job, key: str, fire: datetime) -> Claim:
         """The claim for a fire of ``job``: the one that an ended term has left, if there is one."""
         self.notes[job.id].submitted = fire
-        return self.unrun.take(key, fire) or Claim(key, fire, self._leadership.replica.nonce())
+        return self._leftovers.take(key, fire) or Claim(key, fire, self._leadership.replica.nonce())
+
+    def keep(self, claim: Claim) -> None:
+        """The term of ``claim`` ended before its fire ran."""
+        self._leftovers.keep(claim)
 
     def submitted(self, submission: Submitted) -> None:
         """The claims of ``submission`` are on their way."""
@@ -92,19 +94,11 @@ class Fires:
         if job_id in self._awaited or job_id in self.finished:
             self._wake()
 
-    def skipped(self, key: str, fire: datetime, reason: str) -> None:
-        """Tell hooks of a fire that does not run here."""
-        time = fire.astimezone(UTC).isoformat()
-        event = FireSkipped(self._leadership.lease, self.candidacy.identity, key, time, reason)
-        self._leadership.replica.emit(event, self._leadership)
-
-    def missed(self, key: str, fire: datetime) -> None:
-        """Tell hooks of a fire that was too late to run."""
-        time = fire.astimezone(UTC).isoformat()
-        event = FireMissed(self._leadership.lease, self.candidacy.identity, key, time)
-        self._leadership.replica.emit(event, self._leadership)
-
     # What the job store asks
+
+    def unrun_since(self, key: str, mark: Mark | None) -> datetime | None:
+        """Just before the first fire of ``key`` that was claimed here and may still run; None: there is none."""
+        return min((claim.fire - INSTANT for claim in self._leftovers.open(key, mark, self.candidacy)), default=None)
 
     def is_under_way(self, job_id: str) -> bool:
         """Whether something of the job was submitted and is not over."""

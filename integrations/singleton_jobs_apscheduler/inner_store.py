@@ -92,7 +92,7 @@ class InnerStore:
         self._pending[job.id] = _Change(job, next_run_time)
         try:
             self.catch_up()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (a store raises whatever its database's driver does)
             logger.warning("job %s was not updated in %r, which is tried again: %s", job.id, self.store, error)
 
     def catch_up(self) -> None:
@@ -119,7 +119,7 @@ class InnerStore:
     def _try_to_restore(self, state: Any) -> Job | _Parked:
         try:
             return self._restore(state)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (restoring a job imports and runs code of the program)
             self._tell(repr(error))
             return _Parked(error)
 

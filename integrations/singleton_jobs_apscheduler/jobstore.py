@@ -22,7 +22,7 @@ from .fires import Fires, Note
 from .grace import Grace
 from .inner_store import InnerStore
 from .internals import defaults_of, executors_of, modify, plugin
-from .membership import Membership
+from .membership import SchedulerMembership
 from .schedule import Schedule, begin
 from .scheduler import GuardedStore, adopt, refuse_bad_id
 from .starts import Starts
@@ -71,7 +71,7 @@ class SingletonJobStore(GuardedStore):
         self._starts = Starts()
         self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
         self._fires = Fires(self.leadership, self._wake)
-        self._membership: Membership | None = None
+        self._membership: SchedulerMembership | None = None
         self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
 
     def __repr__(self) -> str:
@@ -87,11 +87,13 @@ class SingletonJobStore(GuardedStore):
             )
         super().start(scheduler, alias)
         adopt(scheduler)
-        self._fires.candidacy = self.leadership.prepare()
+        membership = SchedulerMembership(scheduler, self.leadership)
+        self._fires.candidacy = membership.candidacy
         self._inner.start(scheduler, alias)
         if self._membership:  # of a start that failed
-            self._membership.end()
-        self._membership = Membership(scheduler, self.leadership)
+            self._membership.leave()
+        self._membership = membership
+        membership.start()
 
     def shutdown(self) -> None:
         """Stop with the scheduler, and give the lease back once what runs has ended."""
@@ -100,7 +102,7 @@ class SingletonJobStore(GuardedStore):
         self._inner.store.shutdown()
         if self._membership:  # else it was removed before the start
             self._begun = None
-            self._membership.end()
+            self._membership.leave()
             self._membership = None
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
@@ -141,7 +143,7 @@ class SingletonJobStore(GuardedStore):
                 plans = (job.next_run_time for job in self.get_all_jobs())
                 upcoming = min((plan for plan in plans if plan and plan > now), default=None)
                 upcoming = min(upcoming or later, self._look_at or later, later)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (a store raises whatever its database's driver does)
             self._logger.warning("Error getting the next run time from job store %r: %s", self._alias, error)
             return now + timedelta(seconds=self._scheduler.jobstore_retry_interval)
         return min(upcoming or later, later) if self._inner.shared else upcoming
@@ -223,7 +225,7 @@ class SingletonJobStore(GuardedStore):
     @property
     def _term(self) -> Term | None:
         """The term under which jobs may fire now."""
-        return self._membership.term if self._membership else None
+        return self._membership.running_term if self._membership else None
 
     def _wake(self) -> None:
         if self._membership:
@@ -275,7 +277,7 @@ class SingletonJobStore(GuardedStore):
                 shared=self._inner.shared and note.added_for != job.next_run_time,
                 asked=note.asked,
                 led_until=self._fires.candidacy.led_until,
-                since=self._fires.unrun.since(key, mark, self._fires.candidacy),
+                since=self._fires.unrun_since(key, mark),
                 made=self._starts.made(job.id),
             )
             if start.mark:
@@ -294,7 +296,7 @@ class SingletonJobStore(GuardedStore):
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:
-            self._fires.skipped(self._key(job.id), job.next_run_time, "refused")
+            self._fires.candidacy.skipped(self._key(job.id), job.next_run_time, "refused")
             self._handed_out[job.id] = job
             self._scheduler.remove_job(job.id, self._alias)
         else:

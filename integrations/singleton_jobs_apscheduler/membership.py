@@ -3,88 +3,73 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from weakref import WeakKeyDictionary, WeakSet
 
 from apscheduler.events import EVENT_SCHEDULER_RESUMED, EVENT_SCHEDULER_STARTED, SchedulerEvent
 from apscheduler.schedulers.base import STATE_RUNNING, BaseScheduler
 
 from singleton_jobs import Leadership, Term
-from singleton_jobs.concurrency.synchronization import run_blocking
+from singleton_jobs.leading.membership import Membership
 
 from .internals import is_loop_closed
 
-__all__ = ["Membership"]
+__all__ = ["SchedulerMembership"]
 
 logger = logging.getLogger("singleton_jobs")
 
 
-class Membership:
-    """From the start of ``scheduler``, or of a job store in it, to the end. Raises ConfigError if there is no store."""
+class SchedulerMembership(Membership):
+    """The part of ``scheduler``, or of a job store in it. Raises ConfigError if there is no store to compete in."""
 
     def __init__(self, scheduler: BaseScheduler, leadership: Leadership) -> None:
+        super().__init__(leadership)
         self._scheduler = scheduler
-        self._leadership = leadership
-        self._candidacy = leadership.prepare()
-        self._ended = False
-        _members.setdefault(leadership, WeakSet()).add(self)
-        scheduler.add_listener(self._on_running, EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED)
-        if scheduler.state == STATE_RUNNING:
-            leadership.start()
+
+    def start(self) -> None:
+        """Compete whenever the scheduler runs."""
+        self.join()
+        self._scheduler.add_listener(self._on_running, EVENT_SCHEDULER_STARTED | EVENT_SCHEDULER_RESUMED)
+        if self._scheduler.state == STATE_RUNNING:
+            self.leadership.start()
         threading.Thread(target=self._watch, name="singleton-jobs-wakeup", daemon=True).start()
 
     @property
-    def term(self) -> Term | None:
+    def running_term(self) -> Term | None:
         """The term under which the scheduler may fire now; a paused one fires nothing."""
-        return self._admitted() if self._scheduler.state == STATE_RUNNING else None
+        return self.term if self._scheduler.state == STATE_RUNNING else None
 
     def wake(self) -> None:
         """Have the scheduler look for due jobs; from any thread."""
         try:
             self._scheduler.wakeup()
         except (AttributeError, RuntimeError):  # its event loop was closed, or it was shut down
-            self._ended = True
+            self.ended = True
 
-    def end(self) -> None:
+    def leave(self) -> None:
         """Give the lease back, once what runs has ended, unless another scheduler of this process needs it."""
-        self._ended = True
-        self._candidacy.changed.notify()
         self._scheduler.remove_listener(self._on_running)
-        others = _members[self._leadership]
-        others.discard(self)
-        if others or not self._candidacy.started:
+        if not self.end() or not self.candidacy.started:
             return
-        if self._candidacy.active:
-            self._leadership.begin_close()
+        if self.candidacy.active:
+            self.leadership.begin_close()
         else:
-            self._leadership.close()
+            self.leadership.close()
 
     def _on_running(self, event: SchedulerEvent) -> None:
         if self._scheduler.state == STATE_RUNNING:
-            self._leadership.start()
-
-    def _admitted(self) -> Term | None:
-        return self._candidacy.term if self._candidacy.admits else None
-
-    def _is_orphaned(self) -> bool:
-        """Whether the scheduler can never run again, and nobody has shut it down."""
-        return is_loop_closed(self._scheduler)
+            self.leadership.start()
 
     def _watch(self) -> None:
         known: Term | None = None
 
         def news() -> bool:
-            return self._ended or self._admitted() is not known or self._is_orphaned()
+            return self.term is not known or is_loop_closed(self._scheduler)
 
-        while not self._ended:
-            run_blocking(self._candidacy.changed.wait(news, math.inf, block=True))
-            if self._is_orphaned():
-                logger.warning("lease %s: the event loop of its scheduler was closed", self._leadership.lease)
-                self.end()
-            known = self._admitted()
-            if known and not self._ended:
+        while not self.ended:
+            self.wait(news)
+            if is_loop_closed(self._scheduler):  # it can never run again, and nobody has shut it down
+                logger.warning("lease %s: the event loop of its scheduler was closed", self.leadership.lease)
+                self.leave()
+            known = self.term
+            if known and not self.ended:
                 self.wake()
-
-
-_members: WeakKeyDictionary[Leadership, WeakSet[Membership]] = WeakKeyDictionary()

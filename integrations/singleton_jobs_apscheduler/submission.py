@@ -30,7 +30,7 @@ class _Planned(NamedTuple):
 class Submission:
     """Guarded work from the moment the scheduler submits it: a drain waits for it.
 
-    Its claims are sent at once, in nominal order. `decide` waits for them and gives ``hand_over`` what may run.
+    `start` sends its claims, `decide` waits for them and gives ``hand_over`` what may run.
     """
 
     def __init__(
@@ -43,12 +43,18 @@ class Submission:
         self.due = due
         self.job = job
         self.told = False  # whether listeners know of it
+        self._run_times = run_times
         self._fires = due.fires
         self._candidacy = due.fires.candidacy
         self._hand_over = hand_over
         self._asked_at = self._candidacy.clock.now()
         self._decided_at: float | None = None
-        self._planned = [self._plan(run_time) for run_time in run_times]
+        self._planned: list[_Planned] = []
+        self._term: Term | None = None
+
+    def start(self) -> None:
+        """Send the claims, in nominal order."""
+        self._planned = [self._plan(run_time) for run_time in self._run_times]
         self._fires.submitted(self)
         self._term = self._candidacy.enter(self)
         if self._term:
@@ -89,7 +95,7 @@ class Submission:
             if claim and claim.outcome == "granted" and planned not in left:
                 if code == EVENT_JOB_MISSED:
                     self._candidacy.done(claim.job, claim.nonce)
-                    self._fires.missed(claim.job, claim.fire)
+                    self._candidacy.missed(claim.job, claim.fire)
                 else:
                     self._candidacy.ended(claim.job, claim.fire, claim.nonce, ok=code != EVENT_JOB_ERROR)
         self._leave()
@@ -127,7 +133,7 @@ class Submission:
             self._keep(planned)
             return False
         if not granted:
-            self._fires.skipped(claim.job, claim.fire, "refused")
+            self._candidacy.skipped(claim.job, claim.fire, "refused")
         return granted
 
     def _run(self, planned: _Planned, term: Term) -> Run:
@@ -138,9 +144,9 @@ class Submission:
         """The term has ended: if the claim landed, the fire may still run under the next term of this process."""
         claim = planned.claim
         if claim:
-            self._fires.unrun.keep(claim)
+            self._fires.keep(claim)
         reason = "in-doubt" if claim and claim.carried and claim.outcome is None else "not-leader"
-        self._fires.skipped(self.due.key, claim.fire if claim else planned.run_time, reason)
+        self._candidacy.skipped(self.due.key, claim.fire if claim else planned.run_time, reason)
 
     def _leave(self) -> None:
         if self._term:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from celery.beat import ScheduleEntry
 
 from singleton_jobs import ConfigError, Leadership, LeadershipLost, Term
 from singleton_jobs.concurrency.synchronization import run_blocking
-from singleton_jobs.decisions.ledger import AHEAD, LIMIT, Claim, Mark, advance, aftermath, size
-from singleton_jobs.events import FireSkipped
+from singleton_jobs.decisions.ledger import AHEAD, LIMIT, Claim, Mark, advance, size
 from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
+from singleton_jobs.renewal.leftovers import Leftovers
 
 from .inner_scheduler import EQUAL, InnerScheduler, last_run
 from .schedule import next_due
@@ -22,11 +22,11 @@ __all__ = ["Fires", "Planned", "refuse_too_many"]
 KEY = "celery:"
 
 
-class Planned(NamedTuple):
-    """A claim, when it was made, and the fire before it."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Planned(Claim):
+    """The claim for a fire of an entry, when it was made, and the fire ``before`` it."""
 
-    claim: Claim
-    at: datetime
+    claimed_at: datetime
     before: datetime | None
 
 
@@ -35,7 +35,7 @@ class Fires:
 
     def __init__(self, leadership: Leadership, candidacy: ClaimingCandidacy, inner: InnerScheduler) -> None:
         self.granted: dict[str, Planned] = {}
-        self._unsent: dict[str, Planned] = {}  # of ended terms: those that landed may be sent under the next one
+        self._leftovers: Leftovers[Planned] = Leftovers()
         self._refused: dict[str, datetime] = {}
         self._leadership = leadership
         self._candidacy = candidacy
@@ -54,10 +54,10 @@ class Fires:
             key = KEY + entry.name
             self._leadership.jobs.add(key)  # it may be new
             mark = marks.get(key)
-            planned = self.granted.get(entry.name) or self._left(entry.name, mark)
+            planned = self.granted.get(entry.name) or next(iter(self._leftovers.open(key, mark, self._candidacy)), None)
             if planned:
                 if planned.before:
-                    self._inner.restore(entry, planned.before, (planned.claim.runs or 1) - 1)
+                    self._inner.restore(entry, planned.before, (planned.runs or 1) - 1)
                 continue
             refused = self._refused.get(entry.name)
             if mark and (begun := self._begun(entry, mark, now)):
@@ -86,34 +86,33 @@ class Fires:
             return True
         refused = False
         try:
-            self._candidacy.ask(term, *(each.claim for each in planned.values()))
+            self._candidacy.ask(term, *planned.values())
             for name, each in planned.items():
-                if run_blocking(self._candidacy.decision(term, each.claim, block=True)):
+                if run_blocking(self._candidacy.decision(term, each, block=True)):
                     self.granted[name] = each
                 else:
                     refused = True
-                    self._refuse(name, each.claim)
+                    self._refused[name] = each.fire
+                    self._candidacy.skipped(each.job, each.fire, "refused")
         except LeadershipLost:
-            self._unsent |= {name: each for name, each in planned.items() if each.claim.outcome != "refused"}
-            self.keep()
+            self.keep(*(each for each in planned.values() if each.outcome != "refused"))
             raise
         return not refused
 
-    def keep(self, name: str | None = None, planned: Planned | None = None) -> None:
-        """The term has ended, or the broker is away: what was claimed and not sent may be sent under the next term."""
-        self._unsent |= self.granted
+    def keep(self, *planned: Planned) -> None:
+        """The term has ended, or the broker is away: what was claimed and not sent, as ``planned``, may be sent under
+        the next term.
+        """
+        self._leftovers.keep(*self.granted.values(), *planned)
         self.granted.clear()
-        if name and planned:
-            self._unsent[name] = planned
 
     def sent(self, planned: Planned) -> None:
         """Its message is with the broker; the next renewal tells the ledger."""
-        claim = planned.claim
-        self._candidacy.ended(claim.job, claim.fire, claim.nonce, ok=True)
+        self._candidacy.ended(planned.job, planned.fire, planned.nonce, ok=True)
 
     def failed(self, planned: Planned) -> None:
         """It may be with the broker, or not: nobody sends it again."""
-        self._candidacy.interrupted(planned.claim.job, planned.claim.fire, planned.claim.nonce)
+        self._candidacy.interrupted(planned.job, planned.fire, planned.nonce)
 
     def drop_gone(self) -> None:
         """Nobody wants what is left of entries that are gone; what is left of others waits for the next tick."""
@@ -123,21 +122,24 @@ class Fires:
     def end(self) -> None:
         """Nothing more is sent from here."""
         self.keep()
-        for planned in self._unsent.values():
-            if planned.claim.outcome == "granted":
-                self.failed(planned)
-        self._unsent.clear()
+        self._leftovers.give_up(self._candidacy)
 
     def _plan(self, entry: ScheduleEntry, now: datetime, *, is_due: bool) -> Planned | None:
         """What is to be claimed for ``entry``, if anything."""
-        if again := self._unsent.pop(entry.name, None):
-            again.claim.outcome = None  # decided anew, under this term
-            return again._replace(at=now)
+        if again := self._leftovers.take(KEY + entry.name):
+            again.claimed_at = now
+            return again
         fire = self._inner.fire(entry) or (now if is_due else None)
         if fire is None or fire == self._refused.get(entry.name):
             return None
-        claim = Claim(KEY + entry.name, fire, self._leadership.replica.nonce(), runs=entry.total_run_count + 1)
-        return Planned(claim, now, last_run(entry))
+        return Planned(
+            KEY + entry.name,
+            fire,
+            self._leadership.replica.nonce(),
+            runs=entry.total_run_count + 1,
+            claimed_at=now,
+            before=last_run(entry),
+        )
 
     def _begun(self, entry: ScheduleEntry, mark: Mark, now: datetime) -> datetime | None:
         """When ``entry`` has begun anew, if that is why nobody claimed what was due: it was not there to be missed."""
@@ -146,25 +148,6 @@ class Fires:
             return None
         missed = next_due(entry.schedule, mark.fire)
         return begun if missed and missed <= begun else None
-
-    def _left(self, name: str, mark: Mark | None) -> Planned | None:
-        """What an ended term has left, if it may still be sent."""
-        planned = self._unsent.get(name)
-        if planned is None:
-            return None
-        left = aftermath(planned.claim, mark)
-        if left == "open":
-            return planned
-        del self._unsent[name]
-        if left == "cut":
-            self.failed(planned)
-        return None
-
-    def _refuse(self, name: str, claim: Claim) -> None:
-        self._refused[name] = claim.fire
-        time = claim.fire.astimezone(UTC).isoformat()
-        event = FireSkipped(self._leadership.lease, self._candidacy.identity, claim.job, time, "refused")
-        self._leadership.replica.emit(event, self._leadership)
 
 
 def refuse_too_many(names: Iterable[str], lease: str) -> None:

@@ -35,6 +35,9 @@ class InnerScheduler:
         """Of all entries."""
         return list(self._scheduler.schedule)
 
+    def start(self) -> None:
+        """The lease decides from now on who dispatches, and nothing else does."""
+
     def forget(self) -> None:
         """Another replica has led meanwhile: what is remembered of entries is out of date."""
         self._scheduler._heap = None
@@ -58,7 +61,7 @@ class InnerScheduler:
         """The nominal time (UTC) of the fire of ``entry`` that is due now, if its own clock says that one is."""
         try:
             due, _ = entry.is_due()
-        except Exception:  # beat will ask, too, and says so
+        except Exception:  # noqa: BLE001 (a schedule of somebody's own; beat asks it, too, and logs what it raises)
             return None
         return self.nominal(entry, datetime.now(UTC)) if due else None
 

@@ -19,7 +19,7 @@ from .adapters import inner_of
 from .deferred_signals import DeferredSignals
 from .fires import Fires, refuse_too_many
 from .inner_scheduler import InnerScheduler
-from .membership import Membership
+from .membership import BeatMembership
 from .schedule import next_due
 from .sending import Abandoned, Message, Sending, underway
 from .settings import Settings
@@ -45,7 +45,7 @@ class SingletonMixin(Scheduler):
         app: Celery = args[0] if args else options["app"]  # handed on as it came: some look for it in their options
         self._settings = Settings.of(app)
         self._leadership = self._settings.leadership()
-        self._membership: Membership | None = None
+        self._membership: BeatMembership | None = None
         self._fires: Fires
         self._term: Term | None = None  # the last one that was led under
         self._sending: Sending | None = None
@@ -54,6 +54,7 @@ class SingletonMixin(Scheduler):
         self._config = self._leadership.config or self._leadership.replica.default_config()
         super().__init__(*args, **options)
         self._inner: InnerScheduler = inner_of(self)
+        self._inner.start()
         if not options.get("lazy"):
             refuse_too_many(self._inner.names(), self._leadership.lease)
 
@@ -70,10 +71,12 @@ class SingletonMixin(Scheduler):
         if self._mode == "never" or self._closed:
             return self._config.retry_period
         if self._membership is None:
-            self._membership = Membership(self._leadership)
-            self._fires = Fires(self._leadership, self._membership.candidacy, self._inner)
+            membership = BeatMembership(self._leadership)
+            self._fires = Fires(self._leadership, membership.candidacy, self._inner)
+            membership.start()
+            self._membership = membership
         self._membership.progress()
-        if not self._membership.wait():
+        if not self._membership.wait_to_lead():
             return 0
         self.producer  # noqa: B018 (connects before anything is claimed)
         self._membership.progress()
@@ -99,7 +102,7 @@ class SingletonMixin(Scheduler):
         due, wait = super().is_due(entry)
         if due and self._dispatching:
             planned, now = self._fires.granted.get(entry.name), datetime.now(UTC)
-            fire = planned.claim.fire if planned else self._inner.nominal(entry, now)
+            fire = planned.fire if planned else self._inner.nominal(entry, now)
             if fire is None:
                 return False, self.max_interval
             following = next_due(entry.schedule, fire)
@@ -119,7 +122,7 @@ class SingletonMixin(Scheduler):
         if planned is None or not self._term.is_valid:
             raise Abandoned
         following = super().reserve(entry)
-        self._inner.restore(following, planned.claim.fire, planned.claim.runs)
+        self._inner.restore(following, planned.fire, planned.runs)
         del self._fires.granted[entry.name]
         duration = self._config.lease_duration
         self._sending = Sending(entry, planned, self._term, duration, self._membership.progress)
@@ -174,10 +177,10 @@ class SingletonMixin(Scheduler):
     def _mode(self) -> str:
         return self._leadership.replica.mode
 
-    def _dispatch(self, membership: Membership, tick: Callable[[], float]) -> float:
+    def _dispatch(self, membership: BeatMembership, tick: Callable[[], float]) -> float:
         """One tick of a leader: all that is due is claimed, and sent."""
         entry = object()
-        term = membership.enter(entry)
+        term = membership.candidacy.enter(entry)
         if term is None:
             return 0
         self._dispatching = True
@@ -201,7 +204,7 @@ class SingletonMixin(Scheduler):
         finally:
             self._settle()
             self._dispatching = False
-            membership.exit(entry)
+            membership.candidacy.exit(entry)
             if self._closing:
                 self.close()
         return wait
@@ -213,7 +216,7 @@ class SingletonMixin(Scheduler):
             return
         sending.end()
         if abandoned and sending.untouched:
-            self._fires.keep(sending.name, sending.planned)
+            self._fires.keep(sending.planned)
         elif sending.complete:
             self._fires.sent(sending.planned)
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from celery.beat import ScheduleEntry
 
@@ -19,9 +18,8 @@ __all__ = ["InnerRedBeatScheduler"]
 class InnerRedBeatScheduler(InnerScheduler):
     """RedBeat's: the state is in Redis, and no heap is used; its own lock is off, since the lease decides."""
 
-    def __init__(self, scheduler: Any) -> None:
-        super().__init__(scheduler)
-        scheduler.lock_key = None
+    def start(self) -> None:
+        self._scheduler.lock_key = None  # of a lock of RedBeat's own
 
     def names(self) -> Iterable[str]:
         from redbeat.schedulers import get_redis

@@ -42,7 +42,7 @@ class Sending:
     ) -> None:
         self.name: str = entry.name
         self.planned = planned
-        self.fire = Fire(planned.claim.job, planned.claim.fire, term)
+        self.fire = Fire(planned.job, planned.fire, term)
         self.failed = False
         self._begun = self._landed = 0
         self._expires = "expires" not in entry.options  # else the entry says when, if ever
@@ -93,7 +93,7 @@ class Sending:
     def _expiry(self, eta: str | None) -> datetime:
         following = next_due(self._schedule, self.fire.time)
         delay = utc(datetime.fromisoformat(eta)) - datetime.now(UTC) if eta else timedelta(0)
-        return expiry(self.planned.at, following, self._lease_duration, delay)
+        return expiry(self.planned.claimed_at, following, self._lease_duration, delay)
 
 
 class Message:

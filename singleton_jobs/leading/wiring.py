@@ -80,9 +80,9 @@ class Wiring:
         made.know(jobs)
         return made
 
-    def storeless(self, name: str, config: Config) -> ClaimingCandidacy:
+    def storeless(self, name: str, config: Config, callbacks: Iterable[Callback] = ()) -> ClaimingCandidacy:
         """A candidacy that asks no store, and leads only if it is told to pretend."""
-        return self._candidacy(SPACE, name, self.identity, config, (), sticky=True)
+        return self._candidacy(SPACE, name, self.identity, config, callbacks, sticky=True)
 
     def _candidacy(
         self, store: Store, name: str, identity: str, config: Config, callbacks: Iterable[Callback], *, sticky: bool

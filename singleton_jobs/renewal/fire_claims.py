@@ -11,6 +11,8 @@ from ..events import (
     FireEnded,
     FireGranted,
     FireInterrupted,
+    FireMissed,
+    FireSkipped,
     LedgerLarge,
     LedgerUnreadable,
     MarkLowered,
@@ -146,6 +148,14 @@ class ClaimingCandidacy(Candidacy):
         with self._mutex:
             self._candidate.claims.done(job, nonce)
             self._emit(FireInterrupted(self.lease, self.identity, job, fire.astimezone(UTC).isoformat()))
+
+    def skipped(self, job: str, fire: datetime, reason: str) -> None:
+        """Tell people of a fire that does not run here; ``reason`` as in `singleton_jobs.events.FireSkipped`."""
+        self._emit(FireSkipped(self.lease, self.identity, job, fire.astimezone(UTC).isoformat(), reason))
+
+    def missed(self, job: str, fire: datetime) -> None:
+        """Tell people of a fire that was too late to run."""
+        self._emit(FireMissed(self.lease, self.identity, job, fire.astimezone(UTC).isoformat()))
 
     def store_time(self) -> datetime:
         """The store's own time now; the host's where the store does not tell."""

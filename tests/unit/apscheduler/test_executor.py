@@ -121,6 +121,16 @@ def test_a_run_past_its_grace_is_told_as_missed_and_done(start, space, ran, hear
     assert not [event for event in heard.events if isinstance(event, FireEnded)]
 
 
+def test_where_every_replica_leads_subscribers_hear_of_missed_fires(make, make_replica, heard):
+    scheduler = make(on=make_replica(mode="always"))
+    scheduler.leadership.subscribe(heard)
+    due = now() - HOUR
+    scheduler.add_job(work, "date", run_date=due, id="job", misfire_grace_time=1)
+    scheduler.start()
+    scheduler.run(EVENT_JOB_MISSED)
+    assert heard.wait_for(FireMissed).time == due.isoformat()
+
+
 def refused(scheduler, space, fire):
     """Somebody else claims ``fire`` while this leader does not see it."""
     candidacy = scheduler.leadership.candidacy

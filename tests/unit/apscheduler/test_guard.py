@@ -9,7 +9,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.blocking import BlockingScheduler
 from singleton_jobs import Config, ConfigError, Leadership
-from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, guard
+from singleton_jobs_apscheduler import SingletonJobStore, guard
 from singleton_jobs_apscheduler.executor import ClaimingExecutor
 from unit.apscheduler.site import Delegate, Guarded, follows, leads, now
 from unit.apscheduler.work import work

@@ -16,10 +16,9 @@ from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from singleton_jobs import ConfigError
-from singleton_jobs.decisions.ledger import Claim, Mark
+from singleton_jobs.decisions.ledger import Mark
 from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, executor, guard
 from singleton_jobs_apscheduler.schedule import Schedule, begin
-from singleton_jobs_apscheduler.unrun import Unrun
 from unit.apscheduler.site import DAY, HOUR, SECOND, Guarded, leads, now
 from unit.apscheduler.work import work
 from unit.stage import LIMIT, until
@@ -91,23 +90,6 @@ def test_a_fire_whose_jitter_is_not_over_was_not_skipped():
         NOON + 2460 * SECOND, 2 * HOUR, shared=True, asked=False, led_until=NOON + 2280 * SECOND,
     )  # fmt: skip
     assert NOON <= start.next_run_time <= NOON + 3000 * SECOND
-
-
-class Told:
-    def __init__(self):
-        self.interrupted_fires = []
-
-    def interrupted(self, job, fire, nonce):
-        self.interrupted_fires.append(fire)
-
-
-def test_of_a_batch_that_another_leader_went_past_every_fire_is_told():
-    unrun, told = Unrun(), Told()
-    for number in range(3):
-        unrun.keep(Claim("aps:default:job", NOON + number * SECOND, f"n{number}", carried={"n2"}))
-    unrun.keep(Claim("aps:default:job", NOON + 9 * SECOND, "n9", carried={"n9"}))  # another has claimed that very fire
-    assert unrun.since("aps:default:job", Mark(NOON + 9 * SECOND, "theirs", "d"), told) is None
-    assert told.interrupted_fires == [NOON + number * SECOND for number in range(3)]
 
 
 def test_an_alias_that_keys_could_not_be_told_apart_by_is_refused(make):

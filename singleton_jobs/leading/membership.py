@@ -1,0 +1,49 @@
+"""A scheduler's part in its leadership: what every integration with a scheduler has in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from weakref import WeakKeyDictionary, WeakSet
+
+from ..concurrency.synchronization import run_blocking
+from ..term import Term
+from .leadership import Leadership
+
+__all__ = ["Membership"]
+
+
+class Membership:
+    """From `join` to `end`; several schedulers of a process may share one leadership.
+
+    Raises ConfigError if there is no store to compete in.
+    """
+
+    def __init__(self, leadership: Leadership) -> None:
+        self.leadership = leadership
+        self.candidacy = leadership.prepare()
+        self.ended = False
+
+    def join(self) -> None:
+        """Take part: no other scheduler's end ends the leadership."""
+        _members.setdefault(self.leadership, WeakSet()).add(self)
+
+    @property
+    def term(self) -> Term | None:
+        """The term under which fires may be claimed now."""
+        return self.candidacy.term if self.candidacy.admits else None
+
+    def wait(self, news: Callable[[], bool], until: float = math.inf) -> bool:
+        """Block this thread until ``news`` or the `end`; False: ``until``, by the candidacy's clock, came first."""
+        return run_blocking(self.candidacy.changed.wait(lambda: self.ended or news(), until, block=True))
+
+    def end(self) -> bool:
+        """Take part no longer. Whether nobody else of this process does, so that the leadership is to end, too."""
+        self.ended = True
+        self.candidacy.changed.notify()
+        members = _members.setdefault(self.leadership, WeakSet())
+        members.discard(self)
+        return not members
+
+
+_members: WeakKeyDictionary[Leadership, WeakSet[Membership]] = WeakKeyDictionary()

@@ -1,6 +1,7 @@
 """What happens, told to hooks: frozen dataclasses, each naming its lease, and the Hook protocol."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from .decisions.actions import Ended
@@ -89,25 +90,25 @@ class RunSkipped(Event):
 
 @dataclass(frozen=True, slots=True)
 class FireSkipped(Event):
-    """A scheduled fire of ``job``, due at ``time`` (ISO 8601, UTC), does not run here.
+    """A scheduled fire of ``job``, due at ``time`` (aware, UTC), does not run here.
 
     ``reason``: ``"refused"`` (it, or a later one, was claimed before), ``"in-doubt"`` (the term ended before the store
     told whether the claim landed), or why there is no leadership, as in `singleton_jobs.Skipped`: another then runs it.
     """
 
     job: str
-    time: str
+    time: datetime
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class FireInterrupted(Event):
-    """The fire of ``job`` at ``time`` (ISO 8601, UTC) was claimed and not reported done: it may have run, in part or
+    """The fire of ``job`` at ``time`` (aware, UTC) was claimed and not reported done: it may have run, in part or
     not at all. Nobody runs it again.
     """
 
     job: str
-    time: str
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,10 @@ class LedgerLarge(Event):
 
 @dataclass(frozen=True, slots=True)
 class MarkLowered(Event):
-    """``job`` was marked as claimed in the future, at ``time`` (ISO 8601), by a broken clock; it is marked as now."""
+    """``job`` was marked as claimed in the future, at ``time`` (aware, UTC), by a broken clock; it is marked as now."""
 
     job: str
-    time: str
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +144,10 @@ class ClockOff(Event):
 
 @dataclass(frozen=True, slots=True)
 class FireMissed(Event):
-    """The fire of ``job`` due at ``time`` (ISO 8601, UTC) was found so late that its grace was over: nobody runs it."""
+    """The fire of ``job`` due at ``time`` (aware, UTC) was found so late that its grace was over: nobody runs it."""
 
     job: str
-    time: str
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,19 +170,19 @@ class RequestEnded(Measurement):
 
 @dataclass(frozen=True, slots=True)
 class FireGranted(Measurement):
-    """The claim of ``job`` for ``time`` (ISO 8601, UTC) was granted here, ``seconds`` after it was asked for."""
+    """The claim of ``job`` for ``time`` (aware, UTC) was granted here, ``seconds`` after it was asked for."""
 
     job: str
-    time: str
+    time: datetime
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class FireEnded(Measurement):
-    """The run of ``job`` for ``time`` (ISO 8601, UTC) came to its end here; not ``ok``: it raised."""
+    """The run of ``job`` for ``time`` (aware, UTC) came to its end here; not ``ok``: it raised."""
 
     job: str
-    time: str
+    time: datetime
     ok: bool
 
 

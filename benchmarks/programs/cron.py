@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import partial
 
 from apscheduler import events
@@ -43,7 +43,7 @@ def tick() -> None:
 def note(event: Event) -> None:
     name = type(event).__name__
     if isinstance(event, FireInterrupted):
-        tell(name, fire=datetime.fromisoformat(event.time).timestamp())
+        tell(name, fire=event.time.timestamp())
     elif isinstance(event, FireSkipped):
         tell(name, what=f"{name} {event.reason}")
     elif isinstance(event, TermStarted | TermEnded):

@@ -51,26 +51,31 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
         case RunSkipped(lease=lease, function=function, reason=reason):
             logger.debug("%s skipped: %s (lease %s)", function, reason, lease)
         case FireSkipped(reason="refused", lease=lease, job=job, time=time):
-            logger.debug("%s skipped at %s: it was claimed before (lease %s)", printable(job), time, lease)
+            logger.debug("%s skipped at %s: it was claimed before (lease %s)", printable(job), time.isoformat(), lease)
         case FireSkipped(lease=lease, job=job, time=time, reason=reason):
-            logger.info("%s skipped at %s: %s (lease %s)", printable(job), time, reason, lease)
+            logger.info("%s skipped at %s: %s (lease %s)", printable(job), time.isoformat(), reason, lease)
         case FireInterrupted(lease=lease, job=job, time=time):
             logger.warning(
                 "lease %s: %s was interrupted at %s: it may have run in part or not at all, and nobody runs it again",
                 lease,
                 printable(job),
-                time,
+                time.isoformat(),
             )
         case FireMissed(lease=lease, job=job, time=time):
             logger.warning(
-                "lease %s: %s was missed at %s: its grace was over when somebody led again", lease, printable(job), time
+                "lease %s: %s was missed at %s: its grace was over when somebody led again",
+                lease,
+                printable(job),
+                time.isoformat(),
             )
         case LedgerUnreadable(lease=lease, reason=reason):
             logger.error("lease %s: its ledger cannot be read, so nothing can be claimed: %s", lease, printable(reason))
         case LedgerLarge(lease=lease, size=size):
             logger.warning("lease %s: its ledger has %d bytes; past 200 KiB claims are refused", lease, size)
         case MarkLowered(lease=lease, job=job, time=time):
-            logger.warning("lease %s: %s was claimed for %s, which is yet to come; marked as now", lease, job, time)
+            logger.warning(
+                "lease %s: %s was claimed for %s, which is yet to come; marked as now", lease, job, time.isoformat()
+            )
         case ClockOff(lease=lease, identity=identity, seconds=seconds):
             logger.warning(
                 "lease %s: the clock of %s is %.0f s %s the store's, so it does not lead; set the host's clock (NTP)",

@@ -98,7 +98,7 @@ class ClaimingCandidacy(Candidacy):
             term.check()  # also a claim that was granted too late gives no right to run
         granted = claim.outcome == "granted"
         if granted and claim.asked_at is not None and self._measure:
-            fire, seconds = claim.fire.astimezone(UTC).isoformat(), self.clock.now() - claim.asked_at
+            fire, seconds = claim.fire.astimezone(UTC), self.clock.now() - claim.asked_at
             self._measure(FireGranted(self.lease, self.identity, claim.job, fire, seconds))
         return granted
 
@@ -141,21 +141,21 @@ class ClaimingCandidacy(Candidacy):
         """`done`, and hooks are told how: not ``ok``, it raised."""
         self.done(job, nonce)
         if self._measure:
-            self._measure(FireEnded(self.lease, self.identity, job, fire.astimezone(UTC).isoformat(), ok))
+            self._measure(FireEnded(self.lease, self.identity, job, fire.astimezone(UTC), ok))
 
     def interrupted(self, job: str, fire: datetime, nonce: str) -> None:
         """The fire that was claimed under ``nonce`` will not run, here or anywhere: tell people and the ledger."""
         with self._mutex:
             self._candidate.claims.done(job, nonce)
-            self._emit(FireInterrupted(self.lease, self.identity, job, fire.astimezone(UTC).isoformat()))
+            self._emit(FireInterrupted(self.lease, self.identity, job, fire.astimezone(UTC)))
 
     def skipped(self, job: str, fire: datetime, reason: str) -> None:
         """Tell people of a fire that does not run here; ``reason`` as in `singleton_jobs.events.FireSkipped`."""
-        self._emit(FireSkipped(self.lease, self.identity, job, fire.astimezone(UTC).isoformat(), reason))
+        self._emit(FireSkipped(self.lease, self.identity, job, fire.astimezone(UTC), reason))
 
     def missed(self, job: str, fire: datetime) -> None:
         """Tell people of a fire that was too late to run."""
-        self._emit(FireMissed(self.lease, self.identity, job, fire.astimezone(UTC).isoformat()))
+        self._emit(FireMissed(self.lease, self.identity, job, fire.astimezone(UTC)))
 
     def store_time(self) -> datetime:
         """The store's own time now; the host's where the store does not tell."""
@@ -172,10 +172,10 @@ class ClaimingCandidacy(Candidacy):
         self._unreadable, self._large = claims.unreadable, large
         lowered, claims.lowered = claims.lowered, {}
         for job, mark in lowered.items():
-            self._emit(MarkLowered(self.lease, self.identity, job, mark.fire.isoformat()))
+            self._emit(MarkLowered(self.lease, self.identity, job, mark.fire))
         interrupted, claims.interrupted = claims.interrupted, {}
         for job, mark in interrupted.items():
-            self._emit(FireInterrupted(self.lease, self.identity, job, mark.fire.isoformat()))
+            self._emit(FireInterrupted(self.lease, self.identity, job, mark.fire))
 
 
 def _always(now: float) -> bool:

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
@@ -31,7 +31,7 @@ def tick():
 
 def heard(event):
     if isinstance(event, FireInterrupted):
-        log.write("interrupted", job="tick", fire=datetime.fromisoformat(event.time).timestamp())
+        log.write("interrupted", job="tick", fire=event.time.timestamp())
 
 
 config = Config(**{name: options[name] for name in ("lease_duration", "renew_deadline", "retry_period")})

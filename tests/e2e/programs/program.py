@@ -33,6 +33,8 @@ def log_event(event):
         return
     fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
     fields["error"] = str(fields["error"]) if "error" in fields else None
+    if "time" in fields:
+        fields["time"] = fields["time"].isoformat()
     log(type(event).__name__, **fields)
 
 

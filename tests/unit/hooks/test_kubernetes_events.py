@@ -1,5 +1,7 @@
 """Which events become Kubernetes Events, and how many."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from singleton_jobs.events import FireInterrupted, HolderChanged, StepDownRequested, TermEnded, TermStarted
@@ -17,9 +19,9 @@ ME = ("nightly", "pod-a_1")
         (TermEnded(*ME, 41, True, "the lease was deleted", "deleted"), "Lost", "the lease was deleted", True),
         (StepDownRequested(*ME), "StepDownRequested", "was asked to step down", False),
         (
-            FireInterrupted(*ME, "fn:report", "2026-11-27T12:00:00+00:00"),
+            FireInterrupted(*ME, "fn:report", datetime(2026, 11, 27, 12, tzinfo=UTC)),
             "FireInterrupted",
-            "fn:report was interr",
+            "fn:report was interrupted at 2026-11-27T12:00:00+00:00;",
             True,
         ),
     ],

@@ -1,6 +1,7 @@
 """The log: which event is said at which level, and that nobody writes into it what they like."""
 
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,8 +9,10 @@ from singleton_jobs import AccessDenied, StoreError
 from singleton_jobs.events import (
     ClockOff,
     FireInterrupted,
+    FireMissed,
     FireSkipped,
     HolderChanged,
+    MarkLowered,
     ReplicaStarted,
     RunSkipped,
     StoreFailed,
@@ -20,6 +23,8 @@ from singleton_jobs.events import (
 from singleton_jobs.hooks.log import log_events, printable
 
 ME = ("nightly", "me_1")
+TWO = datetime(2026, 11, 27, 2, tzinfo=UTC)
+AT_TWO = "at 2026-11-27T02:00:00+00:00:"
 
 
 @pytest.mark.parametrize(
@@ -32,13 +37,15 @@ ME = ("nightly", "me_1")
         (HolderChanged(*ME, "other_1"), logging.INFO, ["other_1"]),
         (HolderChanged(*ME, None), logging.INFO, ["nobody"]),
         (RunSkipped(*ME, "report", "not-leader"), logging.DEBUG, ["report", "not-leader"]),
-        (FireSkipped(*ME, "aps:a", "02:00", "refused"), logging.DEBUG, ["aps:a", "02:00", "claimed before"]),
+        (FireSkipped(*ME, "aps:a", TWO, "refused"), logging.DEBUG, ["aps:a", AT_TWO, "claimed before"]),
         (
-            FireSkipped(*ME, "aps:a", "02:00", "store-unreachable"),
+            FireSkipped(*ME, "aps:a", TWO, "store-unreachable"),
             logging.INFO,
-            ["aps:a", "02:00", "store-unreachable"],
+            ["aps:a", AT_TWO, "store-unreachable"],
         ),
-        (FireInterrupted(*ME, "aps:a", "02:00"), logging.WARNING, ["aps:a", "02:00", "nobody runs it again"]),
+        (FireInterrupted(*ME, "aps:a", TWO), logging.WARNING, ["aps:a", AT_TWO, "nobody runs it again"]),
+        (FireMissed(*ME, "aps:a", TWO), logging.WARNING, ["aps:a", AT_TWO, "grace"]),
+        (MarkLowered(*ME, "aps:a", TWO), logging.WARNING, ["aps:a", "for 2026-11-27T02:00:00+00:00,", "yet to come"]),
         (ClockOff(*ME, 3600.4), logging.WARNING, ["nightly", "me_1", "3600 s ahead", "set the host's clock"]),
         (ClockOff(*ME, -75.0), logging.WARNING, ["75 s behind"]),
         (StoreFailed(*ME, StoreError("no route")), logging.WARNING, ["no route", "again"]),

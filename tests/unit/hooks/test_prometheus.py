@@ -26,7 +26,7 @@ from singleton_jobs.hooks.prometheus import MAX_JOBS, METRICS, PrometheusHook
 from unit.stage import LIMIT, until
 
 ME = ("nightly", "pod-a_1")
-NOON = "2026-11-27T12:00:00+00:00"
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 DOCS = Path(__file__).resolve().parents[3] / "docs/metrics.md"
 
 

@@ -259,7 +259,7 @@ def test_a_mark_in_the_future_is_lowered_and_told_of(leading, space, heard):
     text = json.dumps({"v": 1, "jobs": {"app:report": [(NOW + HOUR).isoformat(), "x", "d"]}})
     space.annotate(LEDGER_ANNOTATION, text)
     lowered = heard.wait_for(MarkLowered)
-    assert (lowered.job, lowered.time) == ("app:report", (NOW + HOUR).isoformat())
+    assert (lowered.job, lowered.time) == ("app:report", (NOW + HOUR))
     assert abs(marks(space)["app:report"].fire - datetime.now(UTC)) < 30 * SECOND
     assert leading.claim("report", datetime.now(UTC) + 30 * SECOND)
 

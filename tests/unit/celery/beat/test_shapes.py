@@ -171,7 +171,7 @@ def test_none_is_sent_once_the_term_is_over(due, kind, monkeypatch, heard):
     until(lambda: beat.look() is not None and beat.leadership.is_leader)
     beat.work()
     assert drained(beat.app) == [], "what was sent in part is not sent again"
-    heard.wait_for(FireInterrupted, job="celery:report", time=fire.isoformat())
+    heard.wait_for(FireInterrupted, job="celery:report", time=fire)
 
 
 @pytest.mark.parametrize("kind", SEVERAL)

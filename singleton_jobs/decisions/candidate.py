@@ -1,10 +1,10 @@
 """One lease's decisions: what to send next, given what was seen and when. No I/O, no clock, no thread.
 
-Safety rests on four rules. A hold is valid until ``sent_at + renew_deadline`` of the last own write that was
-acknowledged, measured from *before* it was sent. A follower takes a record only after seeing it unchanged for the
-record's own duration, measured from *after* it was received. The margin between the two
-(``lease_duration - renew_deadline``) covers stalls and clock rates. And every write is a compare-and-swap, so of
-two candidates that both believe they may write, one is refused.
+Safety rests on four of the rules in rules.py. A hold is valid until ``sent_at + renew_deadline`` of the last own write
+that was acknowledged, measured from *before* it was sent (1). A follower takes a record only after seeing it unchanged
+for the record's own duration, measured from *after* it was received (7). The margin between the two
+(``lease_duration - renew_deadline``) covers stalls and clock rates (3). And every write is a compare-and-swap, so of
+two candidates that both believe they may write, one is refused (10).
 """
 
 import math

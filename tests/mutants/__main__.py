@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mutants.catalogue import MUTANTS, UNBREAKABLE
+from mutants.catalogue import MUTANTS
 from mutants.mutant import Mutant
 from mutants.run import Outcome, baseline, run
 
@@ -36,8 +36,6 @@ def main() -> int:
             console.print(f"{mutant.name}: {outcome.wrong}", markup=False)
     for reason in filter(None, wrong):
         console.print(f"The unbroken source is red: {reason}", markup=False)
-    for rule, why in UNBREAKABLE.items():
-        console.print(f"Rule {rule} has no mutant: {why}", markup=False)
     survivors = [mutant.name for mutant, outcome in zip(chosen, outcomes, strict=True) if outcome.noticed is None]
     found = f"{len(chosen) - len(survivors)} of {len(chosen)} mutants noticed in {time.monotonic() - began:.0f} s"
     console.print(f"{found}{'; survived: ' + ', '.join(survivors) if survivors else ''}", markup=False)

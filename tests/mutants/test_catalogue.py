@@ -1,9 +1,10 @@
-"""Every mutant applies to the source that is shipped, and no rule is without one."""
+"""Every mutant applies to the source that is shipped and breaks a rule, and no rule is without one."""
 
 import pytest
 
-from mutants.catalogue import MUTANTS, RULES, UNBREAKABLE
+from mutants.catalogue import MUTANTS
 from mutants.run import TESTS, applied, source
+from singleton_jobs.decisions.rules import RULES
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -20,5 +21,16 @@ def test_names_are_unique():
     assert len(names) == len(set(names))
 
 
-def test_every_rule_is_broken_or_it_is_said_why_not():
-    assert {mutant.rule for mutant in MUTANTS} | UNBREAKABLE.keys() == set(RULES)
+def test_the_rules_are_numbered_as_the_mutants_name_them():
+    assert list(RULES) == list(range(1, 31))
+    assert all(RULES.values())
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_is_broken(rule):
+    assert rule in {mutant.rule for mutant in MUTANTS}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_every_mutant_breaks_a_rule(mutant):
+    assert mutant.rule in RULES

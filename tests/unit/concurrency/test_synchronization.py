@@ -110,6 +110,35 @@ def test_waiters_of_both_kinds_are_woken_together(signal):
     assert woken == [True] * 6
 
 
+def test_a_waiter_that_registers_in_the_midst_of_a_notification_is_woken_by_the_next(signal):
+    class Waiters(list):
+        """Whoever registers is overtaken by a notification, after it has looked up where to register."""
+
+        def append(self, wake):
+            signal.notify()
+            super().append(wake)
+            in_time.append(wake in signal._waiters)
+
+    in_time = []
+    signal._waiters = Waiters()
+    assert not run_blocking(signal.wait(lambda: False, -math.inf, block=True))
+    assert in_time == [True]
+    assert signal._waiters == []
+
+
+def test_a_notification_that_is_interrupted_has_unregistered_nobody(signal):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    woken = []
+    signal._waiters = [interrupted, lambda: woken.append("late")]
+    with pytest.raises(KeyboardInterrupt):
+        signal.notify()
+    signal._waiters.pop(0)
+    signal.notify()
+    assert woken == ["late"]
+
+
 def test_a_blocking_wait_must_not_suspend():
     async def suspends():
         await asyncio.sleep(0)

@@ -20,13 +20,25 @@ from .observer import Observer
 from .open_claims import OpenClaims
 from .own_writes import OwnWrites
 
-__all__ = ["Answer", "Candidate", "Chance"]
+__all__ = ["Answer", "Candidate", "CandidateState", "Chance"]
 
 HERD_SPREAD = 0.05  # seconds over which followers spread after a seen release
 DENIED_RETRY = 30.0  # seconds between tries while access is denied to a follower
 PATIENT_CONFLICTS = 2  # met in a row before renewals give way a little
 
 Answer = Literal["held", "busy", "failed"]
+
+CandidateState = Literal[
+    "idle",
+    "resting",
+    "barred",
+    "looking",
+    "waiting",
+    "about to take",
+    "leading",
+    "giving back: looking",
+    "giving back: writing",
+]
 
 
 class Chance(Protocol):
@@ -40,34 +52,63 @@ class Candidate:
     """Candidacy of one identity for one lease.
 
     `decide` says what to do; the caller does it, one request at a time, and reports with `saw`, `wrote` or `failed`.
-    ``phase`` aligns the renewals of many candidates, so that they share wake-ups. ``barred`` is set by the caller
-    while work of an ended term still runs here: leading again would only skip everything.
+    All instants are seconds of boot time. ``phase`` (seconds) aligns the renewals of many candidates, so that they
+    share wake-ups.
     """
 
     def __init__(self, identity: str, config: Config, rng: Chance, phase: float = 0.0) -> None:
         self.identity = identity
         self.config = config
         self.hold: Hold | None = None
-        self.barred = False
+        self.barred = False  # by the caller: work of an ended term still runs, and would make a new one skip everything
         self.answer: Answer | None = None  # what came of the attempt under way
-        self.releasing = False
+        self.releasing = False  # the record may name us, and is to be freed if it does
         self.claims = OpenClaims()
         self.released = False  # whether the last release freed the lease
-        self.doing: Literal["read", "acquire", "renew", "release"] = "read"
+        self.doing: Literal["read", "acquire", "renew", "release"] = "read"  # the last request
         self._rng = rng
         self._phase = phase
-        self._wanted = False
+        self._wanted = False  # the program wants to lead, now or after the release under way
         self._next = -math.inf  # a holder's next renewal, anyone else's next read
-        self._take_at: float | None = None  # what was seen is free, and may be taken from then on
-        self._unjudged = False
-        self._last_hold: Hold | None = None
-        self._reread = False
-        self._conflicts = 0
-        self._rest = 0.0
-        self._rest_until = -math.inf
-        self._ours: Stored | None = None  # fetched during a release and found to be ours
+        self._take_at: float | None = None  # the lease was seen free, and may be taken from then on
+        self._unjudged = False  # nobody has decided yet whether what was seen last may be taken
+        self._last_hold: Hold | None = None  # the present or latest one, by which a release knows its record
+        self._reread = False  # a holder's write met a conflict: the record is read before the next one
+        self._conflicts = 0  # met in a row; any write of ours that is acknowledged ends the row
+        self._rest = 0.0  # seconds of rest after the release under way
+        self._rest_until = -math.inf  # another may lead meanwhile: we do not compete before
+        self._ours: Stored | None = None  # fetched during a release and found to be ours: what the release replaces
         self._observer = Observer(identity, config)
         self._own_writes = OwnWrites(identity, config)
+
+    def state(self, now: float) -> CandidateState:
+        """Where this candidate stands at ``now``. Flags that a row does not name are free; no other product occurs.
+
+        ==================== ==== ========= ======= ======== ===== ======= ================================
+        state                hold releasing _wanted _take_at _ours _reread besides
+        ==================== ==== ========= ======= ======== ===== ======= ================================
+        idle                 no   no        no               no    no
+        barred               no   no        yes              no    no      barred
+        resting              no   no        yes     no       no    no      ``now < _rest_until``
+        about to take        no   no        yes     yes      no    no
+        looking              no   no        yes     no       no    no      ``_next <= now``
+        waiting              no   no        yes     no       no    no      ``now < _next``
+        leading              yes  no        yes     no       no            not barred, answer is ``"held"``
+        giving back: looking no   yes               no       no    no
+        giving back: writing no   yes               no       yes   no
+        ==================== ==== ========= ======= ======== ===== ======= ================================
+        """
+        if self.hold:
+            return "leading"
+        if self.releasing:
+            return "giving back: writing" if self._ours else "giving back: looking"
+        if not self._wanted:
+            return "idle"
+        if self.barred or now < self._rest_until:
+            return "barred" if self.barred else "resting"
+        if self._take_at is not None:
+            return "about to take"
+        return "looking" if self._next <= now else "waiting"
 
     @property
     def seen(self) -> Stored | None:
@@ -135,13 +176,13 @@ class Candidate:
         self._ours = None
         self.releasing = True
         self.released = False
-        self._next = now
+        self._look_again(now)
 
     def abandon(self, now: float, why: str) -> None:
         """End the hold here and let the record run out: work under it may still be running."""
         self._end("abandoned", why, now)
-        self._wanted = False
-        self.releasing = False
+        self._wanted = self.releasing = False
+        self._ours = None
 
     def rest(self, now: float, *, again: bool, seconds: float) -> None:
         """Compete again (or not), but not within ``seconds``."""

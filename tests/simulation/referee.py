@@ -13,6 +13,8 @@ from singleton_jobs.decisions.ledger import UnreadableLedger, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs.term import Term
 
+from simulation.states import illegal
+
 if TYPE_CHECKING:
     from simulation.cluster import Cluster
     from simulation.process import Process
@@ -160,6 +162,8 @@ class Referee:
         now = process.host.now()
         for candidacy in process.candidacies():
             term, lease = candidacy.term, candidacy.lease
+            if wrong := illegal(candidacy._candidate, now):
+                self.broken(f"{process} is in no legal state about {lease}: {wrong}")
             if term is None:
                 continue
             until = term._hold.until

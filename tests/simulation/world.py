@@ -11,6 +11,8 @@ from singleton_jobs.errors import Conflict, StoreError
 from singleton_jobs.decisions.ledger import Claim, Mark
 from singleton_jobs.locks.record import Stored
 
+from simulation.states import illegal
+
 CONFIG = Config()
 LATENCY = 0.02
 START = datetime.fromtimestamp(1_800_000_000.0, UTC)  # by the store's clock
@@ -185,6 +187,8 @@ class World:
     def note(self) -> None:
         """Look for new terms and grants, and check what was promised."""
         for actor in self.actors:
+            wrong = illegal(actor.candidate, actor.now)
+            assert wrong is None, f"in no legal state: {wrong}"
             hold = actor.candidate.hold
             if hold is not None and hold not in self.terms:
                 assert all(term.token < hold.token for term in self.terms), "a fencing token did not grow"

@@ -1,6 +1,11 @@
 """What can go wrong, as people meet it: every message says what happened, to which lease, and what to do."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = [
     "AccessDenied",
@@ -15,6 +20,12 @@ __all__ = [
 ]
 
 Outcome = Literal["not done", "conflict", "unknown"]
+
+WHY = {  # reasons of a call that was skipped whoever holds the lease
+    "draining": "the replica is closed, or about to give the lease back",
+    "mode": "guarded functions run nowhere in mode 'never'",
+    "too-soon": "the last run began too short a while ago",
+}
 
 
 class SingletonJobsError(Exception):
@@ -53,15 +64,21 @@ class AccessDenied(StoreError):
 
 
 class LeaseBusy(SingletonJobsError):
-    """The lease was not free within the time given."""
+    """The lease was not free within the time given, or could not be asked for: ``reason`` is that of `Skipped`.
 
-    def __init__(self, lease: str, holder: str | None) -> None:
-        super().__init__(f"lease {lease!r} is busy: held by {repr(holder)[:100] if holder else 'another candidate'}")
+    ``retry_at`` is when a call that came ``"too-soon"`` may run, an aware datetime by the store's time; else None.
+    """
+
+    def __init__(self, lease: str, holder: str | None, reason: str = "busy", retry_at: datetime | None = None) -> None:
+        busy = f"lease {lease!r} is busy: held by {repr(holder)[:100] if holder else 'another candidate'}"
+        super().__init__(busy if reason == "busy" else f"lease {lease!r} was not taken: {_why(reason, retry_at)}")
         self.lease = lease
         self.holder = holder
+        self.reason = reason
+        self.retry_at = retry_at
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.lease, self.holder)
+        return type(self), (self.lease, self.holder, self.reason, self.retry_at)
 
 
 class LeadershipLost(SingletonJobsError):
@@ -81,13 +98,24 @@ class LeaseExpired(LeadershipLost):
 
 
 class NotLeader(SingletonJobsError):
-    """A guarded call was skipped and its guard was asked to raise (``on_skip="raise"``)."""
+    """A guarded call was skipped and its guard was asked to raise (``on_skip="raise"``).
 
-    def __init__(self, lease: str, reason: str, holder: str | None) -> None:
-        super().__init__(f"skipped, lease {lease!r} is not held here ({reason}); holder: {repr(holder)[:100]}")
+    ``reason`` is that of `Skipped`; ``retry_at`` is when a call that came ``"too-soon"`` may run, an aware datetime
+    by the store's time; else None.
+    """
+
+    def __init__(self, lease: str, reason: str, holder: str | None, retry_at: datetime | None = None) -> None:
+        away = f"lease {lease!r} is not held here ({reason}); holder: {repr(holder)[:100]}"
+        super().__init__(f"skipped, lease {lease!r}: {_why(reason, retry_at)}" if reason in WHY else f"skipped, {away}")
         self.lease = lease
         self.reason = reason
         self.holder = holder
+        self.retry_at = retry_at
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.lease, self.reason, self.holder)
+        return type(self), (self.lease, self.reason, self.holder, self.retry_at)
+
+
+def _why(reason: str, retry_at: datetime | None) -> str:
+    why = WHY.get(reason, reason)
+    return f"{why}; it may run again at {retry_at.isoformat()}" if retry_at else why

@@ -228,7 +228,7 @@ class Replica:
 
     def but(self, **changes: Any) -> Replica:
         """Another replica, with other ``store``, ``namespace``, ``identity`` or ``prefix`` and else set up alike."""
-        other = Replica(clock=self.clock, driver=self._given_driver)
+        other = Replica(clock=self.clock, rng=self._rng, driver=self._given_driver)
         other._settings = self._settings.but(**changes)
         return other
 

@@ -1,11 +1,11 @@
 """Functions that run at most every so often, by a claim for each run."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..config import Seconds, seconds
-from ..decisions.ledger import PEOPLES, Claim, app_key
+from ..decisions.ledger import PEOPLES, Claim, Mark, app_key
 from ..errors import ConfigError
 from ..renewal.fire_claims import ClaimingCandidacy
 from ..term import CURRENT_FIRE, Fire, Term
@@ -20,6 +20,15 @@ class Every(NamedTuple):
 
     key: str
     interval: float
+
+    @property
+    def pause(self) -> timedelta:
+        """How long after the start of one run the next may start."""
+        return timedelta(seconds=ENOUGH * self.interval)
+
+    def after(self, last: Mark) -> datetime:
+        """When the run after ``last`` may start, by the store's time."""
+        return last.fire + self.pause
 
 
 def every(function: Callable[..., object], job: str | None, interval: Seconds) -> Every:
@@ -51,6 +60,6 @@ class Run:
 async def claim_run(candidacy: ClaimingCandidacy, term: Term, what: Every, nonce: str, *, block: bool) -> Run | None:
     """The run to do now; None if the last one began too short a while ago, by the store's time."""
     now = candidacy.store_time()
-    claim = Claim(what.key, now, nonce, unless_since=now - timedelta(seconds=ENOUGH * what.interval))
+    claim = Claim(what.key, now, nonce, unless_since=now - what.pause)
     granted = await candidacy.claim(term, claim, block=block)
     return Run(Fire(what.key, now, term), candidacy, nonce) if granted else None

@@ -179,8 +179,8 @@ def exclusive(
     """Hold ``lease`` for each call: acquire it, renew it while the function runs, release it.
 
     A call that does not get it within ``wait`` seconds (None: no limit) returns `Skipped`; with ``on_busy="raise"``
-    it raises LeaseBusy, or the StoreError that kept it from asking. ``at_most_every`` and ``job`` as for `leader_only`.
-    Refuses what `leader_only` refuses.
+    it raises LeaseBusy, which says why, or the StoreError that kept it from asking. ``at_most_every`` and ``job`` as
+    for `leader_only`. Refuses what `leader_only` refuses.
 
     On a Celery task's function (under ``@app.task``) the holder carries the task's id, a redelivered message waits for
     its dead holder's lease to run out, and ``on_busy="retry"`` has Celery run the task again in ``countdown`` seconds

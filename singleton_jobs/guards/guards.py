@@ -3,6 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
@@ -70,7 +71,14 @@ class Guard(ABC):
 
     def refusal(self, skipped: Skipped) -> Exception:
         """What a strict guard raises."""
-        return NotLeader(skipped.lease, skipped.reason, skipped.holder)
+        return NotLeader(skipped.lease, skipped.reason, skipped.holder, self.retry_at(skipped.reason))
+
+    def retry_at(self, reason: Reason) -> datetime | None:
+        """When a call that came too soon may run, by the store's time; None if that is not known or not the reason."""
+        if reason != "too-soon" or self.every is None or self.subject.candidacy is None:
+            return None
+        last = self.subject.candidacy.mark(self.every.key)
+        return self.every.after(last) if last else None
 
 
 class LeaderGuard(Guard):
@@ -175,4 +183,4 @@ class ExclusiveGuard(Guard):
         error = self.subject.candidacy.error if self.subject.candidacy else None
         if isinstance(error, StoreError) and skipped.reason in ("store-unreachable", "access-denied"):
             return error
-        return LeaseBusy(skipped.lease, skipped.holder)
+        return LeaseBusy(skipped.lease, skipped.holder, skipped.reason, self.retry_at(skipped.reason))

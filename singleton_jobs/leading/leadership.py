@@ -209,6 +209,8 @@ class Leadership:
     def reason(self) -> Reason:
         """Why guarded work does not run here now."""
         candidacy = self.candidacy
+        if self.replica.closed:
+            return "draining"
         if candidacy is None or not candidacy.settled:
             return "not-ready"
         if candidacy.draining:
@@ -261,7 +263,7 @@ class Leadership:
 
     async def _wait(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
-        self.start()
+        self.prepare()
         candidacy = self._begin()
         if self.replica.mode == "never":
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from ..concurrency.threads import new_lock
 from ..config import Config
@@ -14,8 +14,12 @@ __all__ = ["LeaseUses"]
 
 class _Use(NamedTuple):
     role: str
-    config: Config | None
-    owners: WeakSet[object]
+    owners: WeakKeyDictionary[object, Config | None]
+
+    @property
+    def config(self) -> Config | None:
+        """The timing that an owner has named, which counts for all."""
+        return next((config for config in self.owners.values() if config is not None), None)
 
 
 class LeaseUses:
@@ -30,7 +34,7 @@ class LeaseUses:
         with self._mutex:
             use = self._uses.get(key)
             if use is None or not use.owners or set(use.owners) == {owner}:
-                use = self._uses[key] = _Use(role, config, WeakSet())
+                use = self._uses[key] = _Use(role, WeakKeyDictionary())
             if use.role != role:
                 raise ConfigError(
                     f"lease {lease!r} is used by {use.role} in this process and cannot be used by {role} too: "
@@ -40,13 +44,13 @@ class LeaseUses:
                 raise ConfigError(
                     f"lease {lease!r} is used in this process with another Config: {use.config}, {config}"
                 )
-            use.owners.add(owner)
+            use.owners[owner] = config
 
     def give_up(self, owner: object) -> None:
         """Forget every use of ``owner``."""
         with self._mutex:
             for use in self._uses.values():
-                use.owners.discard(owner)
+                use.owners.pop(owner, None)
 
     def leases(self) -> list[object]:
         """The leases in use."""

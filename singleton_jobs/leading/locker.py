@@ -22,9 +22,12 @@ from ..skipped import Reason
 from ..term import CURRENT_TERMS, Term
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ..events import Event
     from ..guards.decorators import Decorator
     from ..renewal.fire_claims import ClaimingCandidacy
+    from .cancellation import Cancellation
 
 __all__ = ["LeaseLocker"]
 
@@ -40,6 +43,9 @@ class LeaseLocker:
     Each locker has an identity of its own and is not re-entrant: two lockers of one process exclude each other, and
     so do two threads or tasks that share one locker. ``replica`` is where it belongs; else the default replica, or
     one made for ``store``, ``namespace`` and ``identity``. Nothing is sent before the first lock.
+
+    As a context manager it holds the lease as `hold` does, without a limit; ``async with`` as `ahold` does: the loss of
+    the lease cancels the block, which then raises LeadershipLost.
 
     Raises ConfigError for a name or combination that cannot work.
     """
@@ -68,6 +74,7 @@ class LeaseLocker:
         self._ousted: set[object] = set()  # threads and tasks that lost the lock, and do not know yet
         self._unlocked_lost = ThreadEvent()
         self._blocks: dict[Term, Use] = {}
+        self._cancellations: dict[Use | None, Cancellation] = {}  # of the blocks that coroutines are in
         self._mutex = new_lock()
         self.replica.add_locker(self, lease, config)
 
@@ -187,17 +194,27 @@ class LeaseLocker:
             self._drop(use)
 
     async def __aenter__(self) -> Term:
+        from .cancellation import Cancellation
+
         use = _kept_use(block=False)
         try:
-            return await self._enter_block(use, None, block=False)
+            term = await self._enter_block(use, None, block=False)
+            self._cancellations[use] = Cancellation(term).__enter__()
+            return term  # noqa: TRY300 (inside: an entry that was interrupted here has failed, too)
         except BaseException:
             self._drop(use)
             raise
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         use = self._block()
         try:
-            await self._exit_block(use, block=False)
+            try:
+                if use in self._cancellations:
+                    self._cancellations[use].__exit__(kind, error, traceback)
+            finally:
+                await self._exit_block(use, block=False)
         finally:
             self._drop(use)
 
@@ -232,6 +249,7 @@ class LeaseLocker:
 
         It is held as long as ``entry`` is locked. ``task``: the id that the holder is to carry.
         """
+        notice_fork()
         if self.replica.closed:
             return "draining"
         try:
@@ -275,6 +293,7 @@ class LeaseLocker:
 
     def _keep(self, attempt: Callable[[Use], Coroutine[Any, Any, bool]]) -> bool:
         """Take the lease by ``attempt``, until somebody unlocks it; not if the caller never learns of it."""
+        self._rejoin()
         use = _kept_use(block=True)
         try:
             return run_blocking(attempt(use))
@@ -283,6 +302,7 @@ class LeaseLocker:
             raise
 
     async def _akeep(self, attempt: Callable[[Use], Coroutine[Any, Any, bool]]) -> bool:
+        self._rejoin()
         use = _kept_use(block=False)
         try:
             return await attempt(use)
@@ -291,8 +311,10 @@ class LeaseLocker:
             raise
 
     async def _enter_block(self, use: Use, timeout: Seconds | None, *, block: bool) -> Term:
+        self._rejoin()
         if not await self._lock(use, timeout, block=block) or use.term is None:
-            raise LeaseBusy(self.lease, self.candidacy.holder if self.candidacy else None)
+            holder = self.candidacy.holder if self.candidacy else None
+            raise LeaseBusy(self.lease, holder, "draining" if self.replica.closed else "busy")
         CURRENT_TERMS.set((*CURRENT_TERMS.get(), use.term))
         self._blocks[use.term] = use
         return use.term
@@ -308,6 +330,7 @@ class LeaseLocker:
         if use is not None:
             use.ended = True
             self._blocks.pop(use.term, None)  # type: ignore[arg-type]
+            self._cancellations.pop(use, None)
             _forget(use)
 
     def _block(self) -> Use | None:
@@ -316,9 +339,11 @@ class LeaseLocker:
         last = here[-1] if here else self._term if self._term in self._blocks else next(iter(self._blocks), None)
         return self._blocks[last] if last else None
 
-    def _open(self) -> ClaimingCandidacy:
+    def _rejoin(self) -> None:
         if not self.replica.rejoin():
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
+
+    def _open(self) -> ClaimingCandidacy:
         with self._mutex:
             if self.candidacy is None:
                 candidacy = self.replica.open(self.name, "a locker", self._config, self, sticky=False)

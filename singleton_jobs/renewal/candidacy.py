@@ -220,14 +220,14 @@ class Candidacy:
     def stay(self) -> None:
         """Compete again after the drain under way, which was to be the last."""
         with self._mutex:
-            if self._leaving and self.ending:
-                self._leaving, self.ending = replace(self._leaving, again=True), False
+            self._stay()
 
     def reopen(self) -> None:
         """Forget that the candidacy was ended, so that the next guarded call starts it again."""
-        self.stay()
-        if self._leaving is None:
-            self.draining, self.ending = False, False
+        with self._mutex:
+            self._stay()
+            if self._leaving is None:
+                self.draining, self.ending = False, False
 
     def pretend(self) -> None:
         """Lead for ever without asking anybody: for tests and one-off shells."""
@@ -395,6 +395,10 @@ class Candidacy:
         if self._use is None or self._use is use:
             change(now)
             self._use = None
+
+    def _stay(self) -> None:
+        if self._leaving and self.ending:
+            self._leaving, self.ending = replace(self._leaving, again=True), False
 
     def _begin_drain(self, leaving: _Leaving) -> None:
         self._leaving, self.draining, self.ending = leaving, True, not leaving.again

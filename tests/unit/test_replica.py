@@ -1,6 +1,7 @@
 """A replica: its leases, its identity, its health, and what it refuses."""
 
 import re
+from random import Random
 
 import pytest
 
@@ -241,3 +242,8 @@ def test_a_locker_may_name_its_own_store(space):
     assert locker.term.identity.startswith("web_")
     locker.unlock()
     locker.replica.close()
+
+
+def test_another_replica_like_it_has_its_source_of_chance(make_replica):
+    names = {make_replica(rng=Random(7)).but(identity="web").identity for _ in range(2)}
+    assert len(names) == 1

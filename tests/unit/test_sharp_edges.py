@@ -4,6 +4,7 @@ import asyncio
 import pickle
 import sys
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -27,9 +28,11 @@ from unit.stage import LIMIT, in_thread
     "error",
     [
         LeaseBusy("a", "b"),
+        LeaseBusy("a", "b", "too-soon", datetime(2026, 1, 2, tzinfo=UTC)),
         LeadershipLost("a", "b"),
         LeaseExpired("a", "b"),
         NotLeader("a", "mode", None),
+        NotLeader("a", "too-soon", None, datetime(2026, 1, 2, tzinfo=UTC)),
         AccessDenied("no"),
         StoreError("gone", outcome="not done", retry_after=2.0),
     ],

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from singleton_jobs import ConfigError, Replica, Skipped, current_fire, current_term
+from singleton_jobs import ConfigError, LeaseBusy, NotLeader, Replica, Skipped, current_fire, current_term
 from singleton_jobs.concurrency.clock import SYSTEM_CLOCK, Clock
 from singleton_jobs.events import RunSkipped
 from singleton_jobs.decisions.ledger import Mark, read_ledger
@@ -62,6 +62,22 @@ def test_it_runs_and_then_not_again_too_soon(hourly):
     assert hourly() == "ran"
     skipped = hourly()
     assert (skipped.lease, skipped.reason) == ("nightly", TOO_SOON)
+
+
+@pytest.mark.parametrize(
+    ("decorator", "options", "error"),
+    [("leader_only", {"on_skip": "raise"}, NotLeader), ("exclusive", {"on_busy": "raise"}, LeaseBusy)],
+)
+def test_asked_to_raise_it_says_that_it_is_too_soon_and_when_it_may_run(replica, space, decorator, options, error):
+    guarded = getattr(replica, decorator)(lease="nightly", at_most_every=HOUR, job="report", **options)
+    job = guarded(lambda: "ran")
+    assert job() == "ran"
+    with pytest.raises(error, match="too short a while ago") as caught:
+        job()
+    assert caught.value.reason == TOO_SOON
+    assert caught.value.retry_at == space.marks()["fn:report"].fire + 0.95 * HOUR
+    assert caught.value.retry_at.isoformat() in str(caught.value)
+    assert "held" not in str(caught.value)
 
 
 def test_it_runs_again_when_95_percent_of_the_interval_have_passed(hourly, passes):

@@ -60,6 +60,23 @@ def test_asked_to_raise_it_raises_when_busy(replica, space):
         replica.exclusive(lease="rebuild", on_busy="raise")(lambda: "ran")()
 
 
+def test_asked_to_raise_on_a_closed_replica_it_says_so(replica):
+    job = replica.exclusive(lease="rebuild", on_busy="raise")(lambda: "ran")
+    assert job() == "ran"
+    replica.close()
+    with pytest.raises(LeaseBusy, match="replica is closed") as caught:
+        job()
+    assert caught.value.reason == "draining"
+    assert "held" not in str(caught.value)
+
+
+def test_asked_to_raise_in_mode_never_it_says_so(make_replica):
+    job = make_replica(mode="never").exclusive(lease="rebuild", on_busy="raise")(lambda: "ran")
+    with pytest.raises(LeaseBusy, match="mode 'never'") as caught:
+        job()
+    assert caught.value.reason == "mode"
+
+
 @pytest.mark.parametrize(
     ("fault", "reason", "error"),
     [("down", "store-unreachable", StoreError), ("denied", "access-denied", AccessDenied)],

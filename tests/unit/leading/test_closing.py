@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from singleton_jobs import ConfigError, LeadershipLost, Replica, Skipped, running
+from singleton_jobs import ConfigError, LeadershipLost, LeaseBusy, Replica, Skipped, running
+from singleton_jobs.leading import locker as locker_module
 from unit.stage import LIMIT, in_thread, until
 
 
@@ -48,6 +49,25 @@ def test_a_candidacy_that_starts_while_its_replica_closes_does_not_lead(replica)
     assert not leadership.candidacy.started
 
 
+def test_a_replica_is_opened_again_without_a_race_with_its_drain(replica):
+    main = running("nightly", replica=replica)
+    with main:
+        candidacy = replica.leadership("nightly").candidacy
+    changed_outside = []
+
+    class Watched(type(candidacy)):
+        def __setattr__(self, name, value):
+            if name in ("draining", "ending") and not self._mutex._is_owned():
+                changed_outside.append(name)
+            super().__setattr__(name, value)
+
+    candidacy.__class__ = Watched
+    with main:
+        assert replica.leadership("nightly").candidacy is candidacy
+        assert not candidacy.draining
+    assert changed_outside == []
+
+
 def test_an_unlock_and_a_close_do_not_wait_for_each_other(replica, space):
     locker = replica.locker("rebuild")
     locker.lock(timeout=LIMIT)
@@ -56,6 +76,54 @@ def test_an_unlock_and_a_close_do_not_wait_for_each_other(replica, space):
     assert locker.unlock()
     close()
     assert space.holder("rebuild") == ""
+
+
+def test_a_block_that_waited_for_a_locker_is_told_that_the_replica_closed(replica, space):
+    space.put("rebuild", "other_1", duration=60)
+    locker = replica.locker("rebuild")
+    waiting = in_thread(locker.hold(timeout=LIMIT).__enter__)
+    until(lambda: locker.candidacy and locker.candidacy.settled)
+    replica.close(drain=0)
+    with pytest.raises(LeaseBusy, match="replica is closed"):
+        waiting()
+
+
+@pytest.mark.parametrize("wait", [0, LIMIT])
+def test_a_call_that_locks_while_the_replica_closes_is_skipped(replica, monkeypatch, wait):
+    job = replica.exclusive("rebuild", wait=wait)(lambda: "ran")
+    caller = locker_module._caller
+
+    def closed_meanwhile(**options):
+        replica.close(drain=0)
+        return caller(**options)
+
+    monkeypatch.setattr(locker_module, "_caller", closed_meanwhile)
+    assert job() == Skipped("rebuild", "draining")
+
+
+def test_a_call_that_locks_while_running_ends_does_not_reopen_the_replica(replica, monkeypatch):
+    job = replica.exclusive("rebuild")(lambda: "ran")
+    caller, main = locker_module._caller, running(replica=replica)
+
+    def ended_meanwhile(**options):
+        main.__exit__(None, None, None)
+        return caller(**options)
+
+    with main:
+        monkeypatch.setattr(locker_module, "_caller", ended_meanwhile)
+        assert job() == Skipped("rebuild", "draining")
+
+
+def test_a_call_that_asks_while_the_replica_closes_is_told_of_the_close(replica, monkeypatch):
+    leadership = replica.leadership("nightly")
+    begin = leadership._begin
+
+    def closed_meanwhile():
+        replica.close(drain=0)
+        return begin()
+
+    monkeypatch.setattr(leadership, "_begin", closed_meanwhile)
+    assert replica.leader_only("nightly")(lambda: "ran")() == Skipped("nightly", "draining")
 
 
 def test_nobody_who_waited_for_a_locker_gets_it_after_the_close(replica):

@@ -205,3 +205,11 @@ def test_it_shows_whether_it_leads(leadership):
     assert repr(leadership) == "<Leadership of 'nightly'>"
     leadership.wait(timeout=LIMIT)
     assert "leading" in repr(leadership)
+
+
+def test_waiting_begins_once(leadership, monkeypatch):
+    leadership.start()
+    stays, stay = [], leadership.candidacy.stay
+    monkeypatch.setattr(leadership.candidacy, "stay", lambda: stays.append(stay()))
+    assert leadership.wait(timeout=LIMIT)
+    assert len(stays) == 1

@@ -44,6 +44,23 @@ def test_other_leases_are_free_to_differ():
     assert len(registry.leases()) == 2
 
 
+def test_the_first_timing_that_is_named_counts_for_all_who_come_later():
+    registry, owners = LeaseUses(), [Owner(), Owner(), Owner()]
+    claim(registry, owners[0], config=None)
+    claim(registry, owners[1], config=Config(30))
+    with pytest.raises(ConfigError, match="lease_duration=30"):
+        claim(registry, owners[2], config=Config(60))
+    claim(registry, owners[2], config=None)
+
+
+def test_a_timing_is_forgotten_with_the_last_who_named_it():
+    registry, owners = LeaseUses(), [Owner(), Owner(), Owner()]
+    claim(registry, owners[0], config=None)
+    claim(registry, owners[1], config=Config(30))
+    registry.give_up(owners[1])
+    claim(registry, owners[2], config=Config(60))
+
+
 def test_a_lone_owner_may_change_its_mind():
     registry, owner = LeaseUses(), Owner()
     claim(registry, owner)

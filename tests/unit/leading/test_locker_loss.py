@@ -7,6 +7,7 @@ import pytest
 from singleton_jobs import (
     AccessDenied,
     ConfigError,
+    LeadershipLost,
     LeaseExpired,
     LeaseLocker,
     SingletonJobsError,
@@ -180,14 +181,28 @@ def test_tasks_that_share_a_locker_exclude_each_other(locker):
     assert most == [1, 1, 1, 1]
 
 
-def test_losing_an_awaited_hold_cancels_its_block(locker, space):
+@pytest.mark.parametrize("block", [lambda locker: locker.ahold(), lambda locker: locker], ids=["ahold", "async with"])
+def test_losing_an_awaited_hold_cancels_its_block(locker, space, block):
     async def main():
-        async with locker.ahold():
+        async with block(locker):
             space.put("rebuild", "thief_1")
             await asyncio.sleep(LIMIT)
 
-    with pytest.raises(SingletonJobsError, match="thief_1"):
+    with pytest.raises(LeadershipLost, match="thief_1"):
         asyncio.run(main())
+    assert current_term() is None
+
+
+@pytest.mark.parametrize("block", [lambda locker: locker.ahold(), lambda locker: locker], ids=["ahold", "async with"])
+def test_a_block_that_is_cancelled_by_others_is_cancelled(locker, space, block):
+    async def main():
+        async with block(locker):
+            asyncio.current_task().cancel()
+            await asyncio.sleep(LIMIT)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert space.holder("rebuild") == ""
 
 
 def test_a_cancelled_lock_takes_nothing(locker, other, space):

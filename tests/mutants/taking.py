@@ -106,8 +106,8 @@ MUTANTS = [
         "barred-competes",
         "a replica competes while work of its ended term still runs",
         CANDIDATE,
-        "        if self.barred or now < self._rest_until:",
-        "        if now < self._rest_until:",
+        "        if self.barred or now < self._rest_until:\n            self.answer",
+        "        if now < self._rest_until:\n            self.answer",
         (TAKING,),
     ),
     Mutant(

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ...concurrency.clock import SYSTEM_CLOCK
 from ...concurrency.threads import Worker
 from ...errors import StoreError
+from .connections import Connector, RememberingResolver
 from .credentials import Access, Credentials
 from .tls import cure
 
@@ -154,11 +154,11 @@ class ApiServer:
             self._retire(kept.session)
             kept = None
         if kept is None or kept.session.closed:
-            connector = aiohttp.TCPConnector(
+            connector = Connector(
                 limit=CONNECTIONS,
                 ssl=_tls(access),
                 keepalive_timeout=KEEPALIVE,
-                resolver=_RememberingResolver(self._worker),
+                resolver=RememberingResolver(self._worker),
                 use_dns_cache=False,
             )
             session = aiohttp.ClientSession(
@@ -180,42 +180,6 @@ class ApiServer:
 class _Session(NamedTuple):
     tls: object
     session: aiohttp.ClientSession
-
-
-class _RememberingResolver(AbstractResolver):
-    """Resolves off the loop's thread, and falls back on the last answer when there is none."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._known: dict[tuple[str, int, int], list[ResolveResult]] = {}
-
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
-        import socket
-
-        def look_up() -> list[ResolveResult]:
-            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-            return [
-                ResolveResult(
-                    hostname=host,
-                    host=str(address[0]),
-                    port=int(address[1]),
-                    family=kind,
-                    proto=proto,
-                    flags=socket.AI_NUMERICHOST,
-                )
-                for kind, _, proto, _, address in found
-            ]
-
-        key = (host, port, family)
-        try:
-            self._known[key] = await self._worker.call(look_up)
-        except OSError:
-            if key not in self._known:
-                raise
-        return self._known[key]
-
-    async def close(self) -> None:
-        """Nothing is kept open."""
 
 
 def _tls(access: Access) -> ssl.SSLContext:

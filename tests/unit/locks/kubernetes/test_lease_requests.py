@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -36,6 +38,7 @@ class Desk:
         self.answers = []
         self.loads = []
         self.connections = 0
+        self.connected = asyncio.Event()
 
     def load(self, *, anew):
         self.loads.append(anew)
@@ -43,6 +46,7 @@ class Desk:
 
     async def serve(self, reader, writer):
         self.connections += 1
+        self.connected.set()
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = next(
@@ -205,6 +209,27 @@ def test_connections_are_kept_while_nothing_is_refused():
 
     _, desk = at_the_desk([(200, LEASE)], thrice)
     assert desk.connections == 1
+
+
+def test_a_connection_that_took_longer_than_its_request_is_there_for_the_next(monkeypatch):
+    resolved, look_up = threading.Event(), socket.getaddrinfo
+
+    def slow(*arguments, **options):
+        resolved.wait(10)
+        return look_up(*arguments, **options)
+
+    async def work(lock):
+        server, desk = lock._store.server, lock._store.server._credentials
+        desk.address = desk.address.replace("127.0.0.1", "localhost")
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        with pytest.raises(StoreError, match="no answer within"):
+            await server.request("GET", "/first", timeout=0.05)
+        resolved.set()
+        await asyncio.wait_for(desk.connected.wait(), 10)
+        await server.request("GET", "/second", timeout=10)
+
+    _, desk = at_the_desk([(200, LEASE)], work)
+    assert (desk.connections, len(desk.requests)) == (1, 1)
 
 
 def test_denied_access_names_the_role():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import _get_running_loop, _set_running_loop
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 NUDGE = 1e-8  # seconds; rounding must not wake a loop too early, for it would do nothing, and do that for ever
@@ -51,17 +52,28 @@ class SteppedLoop(asyncio.BaseEventLoop):
 
     def step(self) -> None:
         """Run all that is due at this instant; other loops may be in the midst of a step of theirs."""
-        outer = _get_running_loop()
-        _set_running_loop(self)
-        try:
+        with self._running_inside():
             for _ in range(SPIN):
                 due = self.due()
                 if due is None or due >= self.time():
                     return
                 self._run_once()
             raise RuntimeError("a loop spins: something is ready again and again, and no time passes")
+
+    @contextmanager
+    def _running_inside(self) -> Iterator[None]:
+        """Be the thread's running loop; its task of the moment is set aside, for a thread has one from 3.14 on."""
+        outer = _get_running_loop()
+        task = outer and asyncio.current_task(outer)
+        if task:
+            asyncio._leave_task(outer, task)
+        _set_running_loop(self)
+        try:
+            yield
         finally:
             _set_running_loop(outer)
+            if task:
+                asyncio._enter_task(outer, task)
 
 
 class HostClock:

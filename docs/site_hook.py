@@ -1,4 +1,4 @@
-"""The site carries the examples that pages link to."""
+"""The site carries the examples that pages link to, and the rules where a page has a place for them."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+from singleton_jobs.decisions.rules import RULES
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -22,4 +24,5 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Links lead out of the docs folder in the repository, and not on the site."""
+    markdown = markdown.replace("<!-- rules -->", "\n".join(f"{number}. {rule}" for number, rule in RULES.items()))
     return re.sub(r"\]\(\.\./(examples/[^)]+)\)", r"](\1.txt)", markdown)

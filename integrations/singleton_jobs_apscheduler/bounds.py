@@ -42,7 +42,7 @@ def same_schedule(one: BaseTrigger, other: BaseTrigger) -> bool:
 def put_back(trigger: BaseTrigger, mark: Mark | None, made: datetime | None) -> BaseTrigger:
     """``trigger``, ``made`` here then, with starts that move where they were for ``mark``; itself if none moves."""
     if mark is None or made is None or (not mark.nonce and mark.fire >= made):
-        return trigger  # new here: it is to start where it says
+        return trigger  # the job is new here: its trigger starts where it says
     last, ago = mark.fire, made - mark.fire
 
     def moved(start: datetime, step: timedelta) -> datetime:
@@ -109,16 +109,16 @@ def _unbound_state(trigger: CronTrigger | IntervalTrigger | CalendarIntervalTrig
 
 
 def is_near(time: datetime, made: datetime) -> bool:
-    """Whether ``time`` was taken from the clock at that making."""
+    """Whether ``time`` may have been taken from the clock when its trigger was ``made``."""
     return made - STARTING <= time <= made + SOON
 
 
 def is_day_of(trigger: CalendarIntervalTrigger, made: datetime) -> bool:
-    """Whether it begins on the day of that making, as by default: there, or in the host's own zone."""
+    """Whether ``trigger`` begins on the day when it was ``made``, as by default: by its own zone, or by the host's."""
     return first_day(trigger) in (made.astimezone(trigger.timezone).date(), made.astimezone().date())
 
 
 def first_day(trigger: CalendarIntervalTrigger) -> date:
-    """Its start, which may have been given as a time."""
+    """The first day of ``trigger``, whose start may have been given as a time."""
     start: date = trigger.start_date
     return start.date() if isinstance(start, datetime) else start

@@ -30,7 +30,7 @@ __all__ = ["ClaimingExecutor"]
 
 _exiting = threading.Event()
 ThreadPoolExecutor  # noqa: B018 (pools stop at the exit by this same hook; what is registered after them is called before)
-with suppress(AttributeError, RuntimeError):  # no such hook, or too late
+with suppress(AttributeError, RuntimeError):  # this Python has no such hook, or is ending already
     threading._register_atexit(_exiting.set)  # type: ignore[attr-defined]  # noqa: SLF001 (the hook of pools)
 
 
@@ -49,7 +49,7 @@ class ClaimingExecutor(BaseExecutor):
             self._inner, ClaimingExecutor
         ):
             raise ConfigError(f"a singleton executor goes round another executor, or the alias of one, not {inner!r}")
-        self._waiters: dict[object, _Waiter] = {}  # by candidacy: one store that is away keeps nobody else waiting
+        self._waiters: dict[object, _Waiter] = {}  # by candidacy: a store that is away keeps no other's claims waiting
         self._closed = False
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
@@ -90,7 +90,7 @@ class ClaimingExecutor(BaseExecutor):
             waiter.join()
         try:
             self._inner.shutdown(wait)
-        except RuntimeError:  # a job, or a listener on its thread, cannot wait for itself
+        except RuntimeError:  # it was called by a job, or a listener on its thread, which cannot wait for itself
             self._inner.shutdown(False)
 
     def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:

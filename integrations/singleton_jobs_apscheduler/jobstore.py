@@ -53,7 +53,7 @@ class SingletonJobStore(GuardedStore):
         **options: Any,
     ) -> None:
         super().__init__()
-        if isinstance(poll, str):  # from a configuration that is all text
+        if isinstance(poll, str):  # a configuration file is all text
             with suppress(ValueError):
                 poll = float(poll)
         if not lease:
@@ -67,9 +67,9 @@ class SingletonJobStore(GuardedStore):
         self._poll = timedelta(seconds=seconds("poll", cast("Seconds", poll)))
         self._grace = Grace(self.leadership)
         self._begun: Term | None = None  # the term under which the schedules were taken over
-        self._fresh: set[str] = set()  # jobs added here since
+        self._fresh: set[str] = set()  # ids of jobs that were added here since then
         self._starts = Starts()
-        self._handed_out: dict[str, Job] = {}  # in the present pass, as they were read
+        self._handed_out: dict[str, Job] = {}  # due jobs of the present pass, as they were read
         self._fires = Fires(self.leadership, self._wake)
         self._membership: SchedulerMembership | None = None
         self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
@@ -90,7 +90,7 @@ class SingletonJobStore(GuardedStore):
         membership = SchedulerMembership(scheduler, self.leadership)
         self._fires.candidacy = membership.candidacy
         self._inner.start(scheduler, alias)
-        if self._membership:  # of a start that failed
+        if self._membership:  # an earlier start has failed half-way
             self._membership.leave()
         self._membership = membership
         membership.start()
@@ -100,7 +100,7 @@ class SingletonJobStore(GuardedStore):
         if self._membership:
             self._remove_finished()
         self._inner.store.shutdown()
-        if self._membership:  # else it was removed before the start
+        if self._membership:  # else the store was removed before the start
             self._begun = None
             self._membership.leave()
             self._membership = None
@@ -163,7 +163,7 @@ class SingletonJobStore(GuardedStore):
         is_asked = hasattr(job, "next_run_time")
         if is_asked and (job.next_run_time is None or self._scheduler.state != STATE_STOPPED):
             self._fires.notes[job.id].asked = job.next_run_time is not None
-            return  # somebody wants that now; what is said at each start is for new jobs
+            return  # somebody asks for that time now; what is said at each start is for new jobs
         now = datetime.now(self._scheduler.timezone)
         mark = self._fires.candidacy.mark(self._key(job.id))
         known = self._inner.store.lookup_job(job.id) if replace else None
@@ -181,7 +181,7 @@ class SingletonJobStore(GuardedStore):
         if self._fires.finished.pop(job.id, None):
             self._inner.store.remove_job(job.id)
         self._inner.store.add_job(job)
-        if is_date(job.trigger):  # whose only fire is where it is planned
+        if is_date(job.trigger):  # the only fire of a date is where it is planned
             self._fires.notes.pop(job.id, None)
             return
         self._fresh.add(job.id)
@@ -195,7 +195,7 @@ class SingletonJobStore(GuardedStore):
         note = self._fires.notes[job.id]
         replaced, note.replaces = note.replaces, None
         if self._inner.shared and replaced is not None and is_same(replaced, job):
-            return  # the row is left to the leader
+            return  # nothing is new: the row is the leader's, who may have moved it on since it was read
         self._inner.store.update_job(job)
         if job.next_run_time is not None and job.next_run_time <= datetime.now(UTC) and self._term:
             note.run_now = job.next_run_time
@@ -255,7 +255,8 @@ class SingletonJobStore(GuardedStore):
 
     def _begin(self, ids: set[str] | None, now: datetime) -> None:
         """Go on with each job (or those of ``ids``) where its mark says."""
-        marks = self._fires.candidacy.marks()
+        candidacy = self._fires.candidacy
+        marks = candidacy.marks()
         new_marks: dict[str, datetime] = {}
         jobs = self.get_all_jobs()
         self._know(jobs)
@@ -266,7 +267,7 @@ class SingletonJobStore(GuardedStore):
             self._grace.settle(job, defaults_of(self._scheduler))
             note = self._fires.notes.pop(job.id, Note())
             mark = marks.get(key)
-            self._starts.judge(job, mark, now, self._fires.candidacy.led_until)
+            self._starts.judge(job, mark, now, candidacy.led_until)
             grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
             start = begin(
                 job.trigger,
@@ -276,7 +277,7 @@ class SingletonJobStore(GuardedStore):
                 grace,
                 shared=self._inner.shared and note.added_for != job.next_run_time,
                 asked=note.asked,
-                led_until=self._fires.candidacy.led_until,
+                led_until=candidacy.led_until,
                 since=self._fires.unrun_since(key, mark),
                 made=self._starts.made(job.id),
             )
@@ -289,7 +290,7 @@ class SingletonJobStore(GuardedStore):
                 self._go_on(job, start.next_run_time, now)
             elif not off_schedule:
                 self._fires.notes[job.id].planned = start.next_run_time
-        self._fires.candidacy.introduce(new_marks)
+        candidacy.introduce(new_marks)
 
     def _schedule(self, job: Job, mark: Mark | None, now: datetime) -> Schedule:
         return Schedule(job.trigger, mark, now, self._starts.made(job.id))
@@ -304,7 +305,7 @@ class SingletonJobStore(GuardedStore):
 
     def _move(self, job: Job, next_run_time: datetime | None) -> None:
         self._fires.notes[job.id].planned = next_run_time
-        if not self._inner.shared or self._fires.candidacy.admits:  # else the row is another leader's by now
+        if not self._inner.shared or self._fires.candidacy.admits:  # else a shared row is the next leader's by now
             self._inner.move(job, next_run_time)
 
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:
@@ -314,7 +315,7 @@ class SingletonJobStore(GuardedStore):
         note = self._fires.notes[job.id]
         run_now, note.run_now = note.run_now == job.next_run_time, None
         resume_after = job.next_run_time
-        if run_now and mark:  # what was due goes on as if nothing had been
+        if run_now and mark:  # an extra run was asked for: the schedule goes on after the last claimed fire
             resume_after = max(mark.fire, note.submitted or mark.fire)
             if job.misfire_grace_time is not None:
                 resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))

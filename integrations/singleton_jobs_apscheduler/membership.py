@@ -42,7 +42,7 @@ class SchedulerMembership(Membership):
         """Have the scheduler look for due jobs; from any thread."""
         try:
             self._scheduler.wakeup()
-        except (AttributeError, RuntimeError):  # its event loop was closed, or it was shut down
+        except (AttributeError, RuntimeError):  # the scheduler's event loop was closed, or it was shut down
             self.ended = True
 
     def leave(self) -> None:
@@ -67,7 +67,7 @@ class SchedulerMembership(Membership):
 
         while not self.ended:
             self.wait(news)
-            if is_loop_closed(self._scheduler):  # it can never run again, and nobody has shut it down
+            if is_loop_closed(self._scheduler):  # the scheduler can never run again, and nobody has shut it down
                 logger.warning("lease %s: the event loop of its scheduler was closed", self.leadership.lease)
                 self.leave()
             known = self.term

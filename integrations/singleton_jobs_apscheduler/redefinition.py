@@ -49,7 +49,7 @@ def _merged(known: BaseTrigger, new: BaseTrigger, now: datetime) -> BaseTrigger 
     if known.start_date != new.start_date:
         if isinstance(new, CalendarIntervalTrigger):
             moves = is_day_of(new, now) and first_day(known) <= first_day(new)
-        elif isinstance(new, IntervalTrigger):  # it goes on from its last fire, unless it is to wait for its start
+        elif isinstance(new, IntervalTrigger):  # goes on from its last fire, unless it is to wait for its start
             moves = max(known.start_date, new.start_date) <= now + max(new.interval, SOON)
         else:
             moves = is_near(new.start_date, now) and known.start_date <= now + SOON

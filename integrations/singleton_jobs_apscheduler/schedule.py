@@ -25,9 +25,9 @@ from .triggers import exact, is_and, is_date, is_interval, is_or, jitter, jumps,
 __all__ = ["Schedule", "Start", "begin"]
 
 SECOND = timedelta(seconds=1)
-SHIFT = timedelta(hours=2)  # no zone leaves out more
-STEPS = 10_000  # of a trigger that can only be asked for one time after the other
-FIRST_WINDOW = timedelta(minutes=1)  # in which the latest missed fire is looked for, before wider ones
+SHIFT = timedelta(hours=2)  # no zone's clocks leave out more at once
+STEPS = 10_000  # how often a trigger is asked at most that tells only one time after the other
+FIRST_WINDOW = timedelta(minutes=1)  # before now: the latest missed fire is looked for in it, then in wider ones
 LAST_WINDOW = timedelta(days=366)
 
 
@@ -42,7 +42,7 @@ class Schedule:
         self._trigger = exact(put_back(trigger, mark, made))
         self._mark = mark
         self._now = now.astimezone(UTC)
-        self._local = now  # as the scheduler reckons
+        self._local = now  # in the scheduler's zone
 
     def first(self, after: datetime) -> datetime | None:
         """The first nominal time later than ``after``, in UTC; None if there is none."""
@@ -75,7 +75,7 @@ class Schedule:
         fire = self.scheduled(run_time)
         if fire is not None or (asked and jumps(self._trigger)):
             return fire
-        return run_time.astimezone(UTC)  # each of its times follows from the last: it was moved, and goes on from there
+        return run_time.astimezone(UTC)  # such a trigger counts from its last run, wherever that was moved
 
     def following(self, fire: datetime) -> datetime | None:
         """The nominal time after that of ``fire``, wherever that was."""
@@ -87,7 +87,7 @@ class Schedule:
         if jumps(trigger):
             return self.first(fire)
         following = self._next(fire, fire)
-        return following if following and following > fire else None  # else it does not move on
+        return following if following and following > fire else None  # else the trigger names its last time for ever
 
     def unclaimed(self, run_time: datetime) -> datetime | None:
         """The nominal time of a run that was told to start then; None if it is off schedule, or was claimed before."""
@@ -109,9 +109,9 @@ class Schedule:
         """The latest time that the trigger itself may have planned, ``upcoming`` being its next fire."""
         if upcoming is None:
             return self._now
-        if is_interval(self._trigger) and not shared:  # it began with its process
+        if is_interval(self._trigger) and not shared:  # an interval of this process alone began with it
             upcoming = self._now + self._trigger.interval
-        elif not (shared or jumps(self._trigger)):  # it may have begun with its process
+        elif not (shared or jumps(self._trigger)):  # a trigger of this process alone may have begun with it
             upcoming = max(upcoming, self._next(None, self._now) or upcoming)
         return upcoming + self.jitter
 
@@ -127,13 +127,13 @@ class Schedule:
 
     def _first_of_chain(self, after: datetime) -> datetime | None:
         mark = self._mark
-        fire = mark.fire if mark and mark.nonce else None  # a mark that was introduced is no fire, but where it began
+        fire = mark.fire if mark and mark.nonce else None  # a mark that was introduced is where the job began, no fire
         following = self._next(fire, mark.fire if mark and fire is None else after)
         for _ in range(STEPS - 1):
             if following is None or following > after:
                 return following
             if fire is not None and following <= fire:
-                return None  # it does not move on
+                return None  # the trigger names its last time for ever
             fire, following = following, self._next(following, after)
         return self._next(after, after)
 
@@ -141,7 +141,7 @@ class Schedule:
         """The trigger's answer, asked as APScheduler does: now in the scheduler's zone, its last fire in its own."""
         now = (after + INSTANT).astimezone(self._local.tzinfo)
         if is_and(self._trigger):
-            fire = None  # its parts would go on from there each on its own, and it is a time of all of them
+            fire = None  # its parts would each go on from there on their own, though it is a time of all of them
         return _utc(self._trigger.get_next_fire_time(fire and fire.astimezone(self._zone), now))
 
     @cached_property
@@ -182,9 +182,9 @@ def begin(
     them. ``made``: when ``trigger`` was made here, as for `Schedule`.
     """
     planned, now = planned.astimezone(UTC), now.astimezone(UTC)
-    earliest = planned - timedelta(seconds=jitter(trigger)) - INSTANT  # of the fires that it may be planned for
+    earliest = planned - timedelta(seconds=jitter(trigger)) - INSTANT  # no fire before is the one that is planned
     skipped = min(led_until - AHEAD, earliest) if led_until and shared else None
-    if is_date(trigger):  # its only fire, wherever that was moved
+    if is_date(trigger):  # a date has one fire, wherever that was moved
         done = mark.fire if mark else now - FORGOTTEN_AFTER  # a mark may be forgotten after that
         done = since or done
         return Start(planned if planned > done else None)
@@ -192,10 +192,10 @@ def begin(
     if put is not trigger:
         own = _utc(exact(trigger).get_next_fire_time(None, now))
         if own is not None and planned <= own + timedelta(seconds=jitter(trigger)):
-            planned = min(planned, now)  # by a start that moves, and not put off by somebody
+            planned = min(planned, now)  # it was planned by a start that moves, and not put off by somebody
     elif mark and not mark.nonce and is_interval(trigger) and (shared or made):
         start = trigger.start_date.astimezone(UTC)
-        if planned == start > mark.fire + trigger.interval:  # it has yet to begin
+        if planned == start > mark.fire + trigger.interval:  # the interval has yet to begin
             mark = mark._replace(fire=start - trigger.interval)
     schedule = partial(Schedule, put, now=now)
     if mark is None:

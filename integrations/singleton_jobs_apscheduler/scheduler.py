@@ -40,7 +40,7 @@ class GuardedStore(BaseJobStore):
 class GuardedScheduler(BaseScheduler):
     """Mixed into the class of a scheduler that has a singleton job store."""
 
-    cover: Callable[[BaseJobStore], GuardedStore] | None = None  # guards a store; set if all of them are to be
+    cover: Callable[[BaseJobStore], GuardedStore] | None = None  # how to guard a store; None: not all of them are to be
     covered_by: Leadership | None = None
     unstarted: Unstarted | None = None
     untold: SimpleQueue[SchedulerEvent]  # what listeners are yet to hear of
@@ -89,7 +89,7 @@ class GuardedScheduler(BaseScheduler):
             self.unstarted.over()
         in_pass = event.code == EVENT_JOB_SUBMITTED and self.passing == threading.get_ident()
         if not in_pass or not isinstance(self._jobstores.get(event.jobstore), GuardedStore):
-            super()._dispatch_event(event)  # of a guarded job it is told once its claim is granted
+            super()._dispatch_event(event)  # listeners hear of a guarded job's submission once its claim is granted
 
     def _real_add_job(self, job: Job, jobstore_alias: str, replace_existing: bool) -> None:
         store = self._lookup_jobstore(jobstore_alias)
@@ -119,7 +119,7 @@ class GuardedScheduler(BaseScheduler):
         except JobLookupError:
             if self.state != STATE_STOPPED:
                 raise
-            return None  # it was shut down in the midst of this, and knows no jobs any more
+            return None  # the scheduler was shut down in the midst of this pass, and knows no jobs any more
         finally:
             self.passing = None
         return wait
@@ -159,4 +159,4 @@ def refuse_bad_id(id: str | None, func: Any) -> None:
         raise ConfigError(
             f'the job {name!r} needs an id that is the same on every replica: scheduler.add_job({name}, …, id="{name}")'
         )
-    app_key(id)  # the same limits as for jobs that people claim themselves
+    app_key(id)  # an id has the limits of a name by which people claim a job themselves

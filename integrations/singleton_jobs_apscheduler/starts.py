@@ -51,7 +51,7 @@ class Starts:
     def judge(self, job: Job, mark: Mark | None, now: datetime, led_until: datetime | None) -> None:
         """A new leader goes on with ``job``."""
         match judge_start(job.trigger, mark, now, self.made(job.id), led_until):
-            case "moves" if not isinstance(job.trigger, IntervalTrigger):  # as the default of intervals does
+            case "moves" if not isinstance(job.trigger, IntervalTrigger):  # an interval's start moves by default
                 self._tell(job.id, "its start_date moves with each start, so it goes on from its last fire")
             case "kept":
                 self.forget(job.id)

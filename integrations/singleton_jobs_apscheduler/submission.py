@@ -24,7 +24,7 @@ __all__ = ["Submission", "SubmittedId"]
 
 class _Planned(NamedTuple):
     run_time: datetime
-    claim: Claim | None  # None: off schedule
+    claim: Claim | None  # None: the run is off schedule
 
 
 class Submission:
@@ -85,7 +85,7 @@ class Submission:
             event.job_id = str(event.job_id)
         term = self._term
         left = [planned for planned in self._planned if planned.run_time in not_run]
-        if left and term and term.is_valid:  # a process had an outdated copy of the term
+        if left and term and term.is_valid:  # a pool's process had an outdated copy of the term, and did not start
             return told, [self._run(planned, term) for planned in left]
         for planned in left:
             self._keep(planned)
@@ -109,7 +109,7 @@ class Submission:
         self._leave()
 
     def over(self) -> None:
-        """Its instance counts no more."""
+        """APScheduler does not count its instance any more."""
         self._fires.progressed(self, over=True)
 
     def _plan(self, run_time: datetime) -> _Planned:
@@ -117,7 +117,7 @@ class Submission:
         return _Planned(run_time, None if fire is None else self._fires.claim(self.due.job, self.due.key, fire))
 
     def _ask(self, term: Term) -> None:
-        with suppress(LeadershipLost):  # none of them will be granted then
+        with suppress(LeadershipLost):  # the term is over: `decide` finds that nothing was granted
             self._candidacy.ask(term, *(claim for _, claim in self._planned if claim))
 
     def _granted(self, term: Term) -> list[Run]:

@@ -23,39 +23,39 @@ __all__ = ["changed", "exact", "is_and", "is_date", "is_interval", "is_or", "is_
 
 
 def is_interval(trigger: BaseTrigger) -> bool:
-    """Whether its times are whole intervals from one to the next."""
+    """Whether the times of ``trigger`` are whole intervals from one to the next."""
     return _tells_as(trigger, IntervalTrigger)
 
 
 def is_date(trigger: BaseTrigger) -> bool:
-    """Whether it has one time."""
+    """Whether ``trigger`` has one time."""
     return _tells_as(trigger, DateTrigger)
 
 
 def is_and(trigger: BaseTrigger) -> bool:
-    """Whether its times are those on which all that it combines agree."""
+    """Whether the times of ``trigger`` are those on which all that it combines agree."""
     return _tells_as(trigger, AndTrigger)
 
 
 def is_or(trigger: BaseTrigger) -> bool:
-    """Whether its times are those of all that it combines."""
+    """Whether the times of ``trigger`` are those of all that it combines."""
     return _tells_as(trigger, OrTrigger)
 
 
 def is_plain(trigger: BaseTrigger) -> bool:
-    """Whether it is of APScheduler's own making, with all that it combines: these store all that they know."""
+    """Whether ``trigger`` and all that it combines are of APScheduler's own making: these store all that they know."""
     return type(trigger).__module__.startswith("apscheduler.") and all(map(is_plain, _inner(trigger)))
 
 
 def jumps(trigger: BaseTrigger) -> bool:
-    """Whether it tells its first time after any other at once."""
+    """Whether ``trigger`` tells its first time after any other at once."""
     if is_and(trigger) or is_or(trigger):
         return all(map(jumps, trigger.triggers))
     return _tells_as(trigger, CronTrigger)
 
 
 def jitter(trigger: BaseTrigger) -> float:
-    """The seconds by which its times are put off at most; what is no number means something else."""
+    """The seconds by which the times of ``trigger`` are put off at most; no number is no jitter."""
     own = getattr(trigger, "jitter", None)
     return (own if isinstance(own, (int, float)) else 0) + max(map(jitter, _inner(trigger)), default=0)
 
@@ -65,7 +65,7 @@ def exact(trigger: BaseTrigger) -> BaseTrigger:
     if not jitter(trigger):
         return trigger
     made = changed(trigger)
-    with suppress(AttributeError):  # a class that works it out: its times stay as they are
+    with suppress(AttributeError):  # where a class works its jitter out, its times stay as they are
         object.__setattr__(made, "jitter", 0)
     if isinstance(made, BaseCombiningTrigger):
         made.triggers = [exact(inner) for inner in made.triggers]
@@ -83,7 +83,7 @@ def changed(trigger: BaseTrigger, **changes: object) -> BaseTrigger:
 
 
 def zones(trigger: BaseTrigger) -> Iterator[tzinfo]:
-    """The zones that it reckons in, if it says so."""
+    """The zones that ``trigger`` reckons in, if it says so."""
     for inner in _inner(trigger):
         yield from zones(inner)
     zone = getattr(trigger, "timezone", None)

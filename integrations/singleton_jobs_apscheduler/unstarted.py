@@ -19,7 +19,7 @@ SOON = 60.0  # seconds: a program that ends before has only imported its schedul
 
 
 class Unstarted:
-    """Of ``scheduler``, guarded by ``lease``; `over` once it has started. ``clock``: seconds that grow.
+    """A watch over ``scheduler``, guarded by ``lease``; `over` once it has started. ``clock``: seconds that grow.
 
     Tells as soon as it is known: when ``scheduler`` is collected, or the program ends. A program that forks leaves the
     start to its children.
@@ -32,11 +32,11 @@ class Unstarted:
         _waiting.add(self)
 
     def over(self) -> None:
-        """It has started."""
+        """The scheduler has started."""
         self._finalizer.detach()
 
     def tell(self) -> None:
-        """It was told to start, and has not, unless `over`."""
+        """The scheduler was told to start, and has not unless the watch is `over`."""
         if found := self._finalizer.detach():
             _, _, (_, name, lease, *_), _ = found
             _tell(name, lease)
@@ -68,5 +68,5 @@ def _leave_to_children() -> None:
 
 
 _waiting: WeakSet[Unstarted] = WeakSet()
-with suppress(AttributeError):  # no forks here
+with suppress(AttributeError):  # Windows has no forks
     os.register_at_fork(after_in_parent=_leave_to_children)

@@ -19,7 +19,7 @@ from .inner_scheduler import InnerScheduler, last_run, utc
 
 __all__ = ["InnerDatabaseScheduler"]
 
-LONG_AGO = timedelta(days=365 * 30)  # where its scheduler has rows with a start_time begin
+LONG_AGO = timedelta(days=365 * 30)  # before its last change: where the scheduler has a row with a start_time begin
 
 
 class InnerDatabaseScheduler(InnerScheduler):
@@ -28,13 +28,14 @@ class InnerDatabaseScheduler(InnerScheduler):
     def __init__(self, scheduler: Any) -> None:
         super().__init__(scheduler)
         self._enabled: set[str] | None = None  # names, at the last look under this term
-        self._enabled_at: dict[str, datetime] = {}  # when those that were not, then, were found to be
+        self._enabled_at: dict[str, datetime] = {}  # when entries were first seen enabled that had not been
 
     def names(self) -> Iterable[str]:
         from django.db import close_old_connections
 
-        close_old_connections()  # a follower's has been idle for long
-        return list(self._scheduler.Model.objects.enabled().values_list("name", flat=True))  # also those of other hours
+        close_old_connections()  # the connection of a follower has been idle for long
+        # The scheduler's own list leaves out crontabs of other hours.
+        return list(self._scheduler.Model.objects.enabled().values_list("name", flat=True))
 
     def forget(self) -> None:
         super().forget()
@@ -57,7 +58,7 @@ class InnerDatabaseScheduler(InnerScheduler):
     def begun(self, entry: ScheduleEntry, mark: Mark) -> datetime | None:
         model = entry.model
         if model.clocked:
-            return None  # its time is in its schedule alone
+            return None  # the time of a clocked entry is in its schedule alone
         seen = self._enabled_at.get(entry.name)
         if not _has_never_run(model):
             return max(filter(None, (last_run(entry), seen)), default=None)
@@ -65,7 +66,7 @@ class InnerDatabaseScheduler(InnerScheduler):
         if start and changed and start > changed:
             return None
         if self.is_configured(entry):
-            return seen  # beat changes these rows at each start
+            return seen  # beat changes the rows of configured entries at each start
         return max(filter(None, (changed, seen)), default=None)
 
     def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
@@ -74,7 +75,7 @@ class InnerDatabaseScheduler(InnerScheduler):
             changed = _aware(model.date_changed)
             entry.last_run_at = self._stored(entry, changed - LONG_AGO if model.start_time else changed)
         _declare(entry)
-        if model.clocked:  # "at once" is what some are made for
+        if model.clocked:  # a clocked entry may be made for a time that has come: "at once"
             clocked: datetime = _aware(model.clocked.clocked_time)
             return min(last_run(entry) or now, clocked - INSTANT)
         return super().first(entry, now)
@@ -112,7 +113,7 @@ def _declare(entry: ScheduleEntry) -> None:
     if model.expires:
         entry.options["expires"] = _aware(model.expires)
     entry._default_now = timezone.now  # in TIME_ZONE, as are the start_time and expires that it is compared with
-    model.due_start_time = lambda _: model.start_time  # its own has a zone, which cannot be compared
+    model.due_start_time = lambda _: model.start_time  # the model's own answer has a zone, which cannot be compared
 
 
 def _aware(time: datetime | None) -> Any:

@@ -44,7 +44,7 @@ class Fires:
     def begin(self) -> None:
         """A term begins; what was refused before may have had to do with this replica."""
         self._refused.clear()
-        self._leadership.jobs.update(KEY + name for name in self._inner.names())  # their marks are kept, however old
+        self._leadership.jobs.update(KEY + name for name in self._inner.names())  # keeps their marks, however old
 
     def hand_over(self, entries: Iterable[ScheduleEntry], now: datetime) -> None:
         """Have ``entries`` go on from what the ledger says; those that it does not know get a mark."""
@@ -52,7 +52,7 @@ class Fires:
         self._inner.look(now)
         for entry in entries:
             key = KEY + entry.name
-            self._leadership.jobs.add(key)  # it may be new
+            self._leadership.jobs.add(key)  # the entry may be new
             mark = marks.get(key)
             planned = self.granted.get(entry.name) or next(iter(self._leftovers.open(key, mark, self._candidacy)), None)
             if planned:
@@ -107,11 +107,11 @@ class Fires:
         self.granted.clear()
 
     def sent(self, planned: Planned) -> None:
-        """Its message is with the broker; the next renewal tells the ledger."""
+        """All that was ``planned`` is with the broker; the next renewal tells the ledger."""
         self._candidacy.ended(planned.job, planned.fire, planned.nonce, ok=True)
 
     def failed(self, planned: Planned) -> None:
-        """It may be with the broker, or not: nobody sends it again."""
+        """What was ``planned`` may be with the broker, or not: nobody sends it again."""
         self._candidacy.interrupted(planned.job, planned.fire, planned.nonce)
 
     def drop_gone(self) -> None:

@@ -32,7 +32,7 @@ class InnerScheduler:
         self._stuck: set[str] = set()  # entries of which people have been told
 
     def names(self) -> Iterable[str]:
-        """Of all entries."""
+        """The names of all entries."""
         return list(self._scheduler.schedule)
 
     def start(self) -> None:
@@ -53,9 +53,9 @@ class InnerScheduler:
         """The entries that may be due, by the heap; usually none, and told without a look at all of them."""
         scheduler = self._scheduler
         heap = scheduler._heap
-        if not heap or heap[0][0] > (now := scheduler._when(heap[0][2], 0)):
+        if not heap or heap[0][0] > (until := scheduler._when(heap[0][2], 0)):
             return []
-        return [entry for time, _, entry in heap if time <= now]
+        return [entry for time, _, entry in heap if time <= until]
 
     def fire(self, entry: ScheduleEntry) -> datetime | None:
         """The nominal time (UTC) of the fire of ``entry`` that is due now, if its own clock says that one is."""
@@ -73,10 +73,11 @@ class InnerScheduler:
         if self.is_stuck(entry):
             return None
         fire = latest_due(entry.schedule, last, now)
-        return fire if fire or is_plain(entry.schedule) else now  # Celery 5.6 adds to what clocks show
+        # Celery 5.6 adds to what clocks show, so an entry may be due whose schedule names no fire yet.
+        return fire if fire or is_plain(entry.schedule) else now
 
     def is_stuck(self, entry: ScheduleEntry) -> bool:
-        """Whether its schedule names no time after its last fire, but that or an earlier one; tells people, once."""
+        """Whether the schedule of ``entry`` names its last fire or an earlier time as the next; tells people, once."""
         last = last_run(entry)
         following = last and next_due(entry.schedule, last)
         if not last or following is None or following > last:
@@ -104,7 +105,7 @@ class InnerScheduler:
         heapify(self._scheduler._heap)
 
     def is_configured(self, entry: ScheduleEntry) -> bool:
-        """Whether beat makes it at each start, from its configuration."""
+        """Whether beat makes ``entry`` at each start, from its configuration."""
         return entry.name in self._scheduler.app.conf.beat_schedule
 
     def look(self, now: datetime) -> None:
@@ -114,7 +115,8 @@ class InnerScheduler:
         """From when the state of ``entry`` has it go on: a later time than its ``mark`` is that of a fire that was sent
         without a claim, or of its coming back. None if it does not say.
         """
-        return last_run(entry) if entry.total_run_count > (mark.runs or 0) else None  # else a refused fire's
+        # An entry that has run no more often than its mark tells of a refused fire.
+        return last_run(entry) if entry.total_run_count > (mark.runs or 0) else None
 
     def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
         """What is to count as the last fire of an entry that was never claimed: nothing in the past is sent."""
@@ -136,7 +138,7 @@ class InnerScheduler:
         """``time`` in the form in which the scheduler stores an entry's last run."""
         zone = entry.default_now().tzinfo
         if zone and is_plain(entry.schedule):
-            zone = UTC  # where what clocks show is what has passed
+            zone = UTC  # in UTC, clocks show what has passed
         return time.astimezone(zone) if zone else time.replace(tzinfo=None)
 
 

@@ -28,7 +28,7 @@ __all__ = ["SingletonMixin"]
 
 READS = 9  # a database's entries are read anew whenever they have changed, also between two of our looks at them
 SOON = 0.02  # seconds; beat looks again within these when something is due
-BEFORE_TASK_ID = 6  # parameters of Celery.send_task
+BEFORE_TASK_ID = 6  # parameters of Celery.send_task come before task_id
 
 logger = logging.getLogger("singleton_jobs")
 
@@ -42,12 +42,12 @@ class SingletonMixin(Scheduler):
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        app: Celery = args[0] if args else options["app"]  # handed on as it came: some look for it in their options
+        app: Celery = args[0] if args else options["app"]  # stays where it came: some look for it in their options
         self._settings = Settings.of(app)
         self._leadership = self._settings.leadership()
         self._membership: BeatMembership | None = None
         self._fires: Fires
-        self._term: Term | None = None  # the last one that was led under
+        self._term: Term | None = None  # the last term that this beat led under
         self._sending: Sending | None = None
         self._deferred_signals = DeferredSignals()
         self._dispatching = self._closing = self._closed = False
@@ -224,7 +224,7 @@ class SingletonMixin(Scheduler):
 
     def _is_brokers(self, error: BaseException) -> bool:
         """Whether the broker is away; else only this one message could not be sent."""
-        cause = error.__cause__ or error.__context__  # of beat's SchedulingError
+        cause = error.__cause__ or error.__context__  # beat has wrapped it in a SchedulingError
         return isinstance(cause, (OperationalError, *self.connection.connection_errors))
 
     def _step_down(self, error: BaseException) -> None:

@@ -16,10 +16,10 @@ __all__ = ["InnerRedBeatScheduler"]
 
 
 class InnerRedBeatScheduler(InnerScheduler):
-    """RedBeat's: the state is in Redis, and no heap is used; its own lock is off, since the lease decides."""
+    """RedBeat's: the state is in Redis, and no heap is used."""
 
     def start(self) -> None:
-        self._scheduler.lock_key = None  # of a lock of RedBeat's own
+        self._scheduler.lock_key = None  # RedBeat's own lock is off, since the lease decides
 
     def names(self) -> Iterable[str]:
         from redbeat.schedulers import get_redis
@@ -40,7 +40,8 @@ class InnerRedBeatScheduler(InnerScheduler):
     def begun(self, entry: ScheduleEntry, mark: Mark) -> datetime | None:
         if self.is_configured(entry) and not entry.total_run_count:
             return None
-        return None if mark.runs and entry.total_run_count == mark.runs else last_run(entry)  # a refused fire's
+        # An entry that has run as often as its mark tells of a refused fire.
+        return None if mark.runs and entry.total_run_count == mark.runs else last_run(entry)
 
     def first(self, entry: ScheduleEntry, now: datetime) -> datetime:
         return last_run(entry) or now  # Redis was told of each fire before its message was sent

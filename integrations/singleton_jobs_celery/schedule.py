@@ -37,7 +37,7 @@ def latest_due(schedule: BaseSchedule, last: datetime, now: datetime) -> datetim
     first = following(last)
     if first is None or first > now:
         return None
-    if hasattr(schedule, "run_every"):  # depends on where it is counted from
+    if hasattr(schedule, "run_every"):  # the times of an interval depend on where they are counted from
         second = following(first)
         return first if second is None else _on_grid(first, second - first, now) or first
     for since in _bases(first, now):
@@ -87,7 +87,7 @@ def _asking(schedule: BaseSchedule) -> Following:
         frozen.nowfun = lambda: now
         try:
             left = frozen.remaining_estimate(local)
-        except NotImplementedError:  # it says only whether it is due
+        except NotImplementedError:  # this schedule says only whether it is due
             return None
         return None if left is None else last + left
 

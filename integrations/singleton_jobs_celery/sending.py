@@ -19,7 +19,7 @@ from .schedule import next_due
 
 __all__ = ["Abandoned", "Message", "Sending", "underway"]
 
-_here = threading.local()  # whatever else the process sends is no message of the fire
+_here = threading.local()  # by thread, as whatever else the process sends is no message of the fire
 
 
 class Abandoned(BaseException):
@@ -45,7 +45,7 @@ class Sending:
         self.fire = Fire(planned.job, planned.fire, term)
         self.failed = False
         self._begun = self._landed = 0
-        self._expires = "expires" not in entry.options  # else the entry says when, if ever
+        self._expires = "expires" not in entry.options  # else the entry says when its messages do, if ever
         self._schedule = entry.schedule
         self._lease_duration = lease_duration
         self._on_progress = on_progress
@@ -67,7 +67,7 @@ class Sending:
 
     @property
     def task_id(self) -> str:
-        """Of the next message."""
+        """The id of the next message."""
         return task_id(self.fire, self._begun)
 
     def check(self) -> None:
@@ -81,7 +81,7 @@ class Sending:
         self.check()
         self._begun += 1
         headers.update(headers_of(self.fire))
-        told: Mapping[str, Any] = headers if "id" in headers else body  # where task_protocol 1 has it
+        told: Mapping[str, Any] = headers if "id" in headers else body  # task_protocol 1 has these in the body
         if self._expires and told["expires"] is None:
             headers[EXPIRES_HEADER] = bound(self._expiry(told["eta"]), told["id"])
 
@@ -108,7 +108,7 @@ class Message:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Of the fire's next message."""
+        """The options of the fire's next message."""
         options = dict(self._entry.options)
         options["headers"] = {**(options.get("headers") or {}), **headers_of(self._sending.fire)}
         options.setdefault("task_id", self._sending.task_id)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from weakref import WeakKeyDictionary, WeakSet
 
+from ..concurrency.forks import at_fork
 from ..concurrency.synchronization import run_blocking
 from ..term import Term
 from .leadership import Leadership
@@ -47,3 +48,4 @@ class Membership:
 
 
 _members: WeakKeyDictionary[Leadership, WeakSet[Membership]] = WeakKeyDictionary()
+at_fork(_members.clear)  # schedulers of the parent do not run in its child

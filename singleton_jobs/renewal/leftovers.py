@@ -15,40 +15,39 @@ class Leftovers(Generic[C]):
     """What the ended terms of one candidacy have left."""
 
     def __init__(self) -> None:
-        self._claims: dict[tuple[str, datetime], C] = {}
+        self._claims: dict[str, dict[datetime, C]] = {}  # by job and fire
 
     def keep(self, *claims: C) -> None:
         """The term of ``claims`` has ended; whether they landed is not known, or they were granted too late."""
-        self._claims.update({(claim.job, claim.fire): claim for claim in claims})
+        for claim in claims:
+            self._claims.setdefault(claim.job, {})[claim.fire] = claim
 
     def take(self, job: str, fire: datetime | None = None) -> C | None:
-        """The claim for ``fire`` (None: for any) of ``job``, to be decided again; None if there is none."""
-        for claim in self._claims.values():
-            if claim.job == job and fire in (None, claim.fire):
-                del self._claims[(job, claim.fire)]
-                claim.outcome = None
-                return claim
-        return None
+        """The claim for ``fire`` (None: for the earliest) of ``job``, to be decided again; None if there is none."""
+        claims = self._claims.get(job)
+        claim = claims.pop(fire or min(claims), None) if claims else None
+        if claim:
+            claim.outcome = None
+        return claim
 
     def open(self, job: str, mark: Mark | None, candidacy: ClaimingCandidacy) -> list[C]:
         """The claims whose fires may still run here, by the present ``mark`` of ``job``.
 
         The others are forgotten; ``candidacy`` tells of fires that were claimed and will not run.
         """
-        still_open = []
-        for claim in [claim for claim in self._claims.values() if claim.job == job]:
+        claims = self._claims.get(job, {})
+        for claim in tuple(claims.values()):
             left = aftermath(claim, mark)
-            if left == "open":
-                still_open.append(claim)
-                continue
-            del self._claims[(job, claim.fire)]
+            if left != "open":
+                del claims[claim.fire]
             if left == "cut":
                 candidacy.interrupted(job, claim.fire, claim.nonce)
-        return still_open
+        return list(claims.values())
 
     def give_up(self, candidacy: ClaimingCandidacy) -> None:
         """No claim is decided again; ``candidacy`` tells of fires that were granted and will not run."""
-        for claim in self._claims.values():
-            if claim.outcome == "granted":
-                candidacy.interrupted(claim.job, claim.fire, claim.nonce)
-        self._claims.clear()
+        left, self._claims = self._claims, {}
+        for claims in left.values():
+            for claim in claims.values():
+                if claim.outcome == "granted":
+                    candidacy.interrupted(claim.job, claim.fire, claim.nonce)

@@ -8,7 +8,7 @@ import pytest
 from apscheduler.events import EVENT_JOB_EXECUTED
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.triggers.date import DateTrigger
-from unit.apscheduler.site import DAY, HOUR, SECOND, now, submitted
+from unit.apscheduler.site import DAY, HOUR, SECOND, leads, now, submitted
 from unit.apscheduler.work import work
 
 
@@ -81,6 +81,17 @@ def test_a_row_with_an_unknown_executor_is_left_alone(leader, rows, ran):
     assert rows.ids() == ["newer"]
     assert [event.job_id for event in scheduler.events(EVENT_JOB_EXECUTED)] == ["job"]
     assert len(ran) == 1
+
+
+def test_a_row_is_left_alone_after_a_second_start(leader, rows):
+    rows.put("newer", now() + DAY, func=GONE["no-module"])
+    scheduler = leader()
+    scheduler.shutdown()
+    scheduler.start()
+    leads(scheduler.leadership)
+    assert scheduler.get_jobs() == []
+    scheduler.look()
+    assert rows.ids() == ["newer"]
 
 
 @pytest.mark.parametrize(

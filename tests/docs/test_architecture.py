@@ -72,3 +72,11 @@ def test_every_room_is_on_it() -> None:
     rooms = re.findall(r"singleton_jobs\.(\w+)", " ".join(contracts[0]["layers"]))
     drawing = TEXT.partition("```\n")[2].partition("```")[0]
     assert [room for room in rooms if not re.search(rf"\b{room}\b", drawing)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(set(re.findall(r"`([\w.]+/[\w./]*)`", (ROOT / "CONTRIBUTING.md").read_text())) - {"decisions/", "renewal/"}),
+)
+def test_where_contributions_go_is_there(path: str) -> None:
+    assert (ROOT / path).exists()

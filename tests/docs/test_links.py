@@ -1,11 +1,11 @@
-"""Every relative link in README and docs leads somewhere, down to the heading."""
+"""Every relative link in README, CONTRIBUTING and docs leads somewhere, down to the heading."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from .test_snippets import PAGES
+from .test_snippets import PAGES, ROOT
 
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
@@ -15,7 +15,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text()):
         linked = page.parent / target if target else page

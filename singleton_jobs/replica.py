@@ -28,8 +28,7 @@ if TYPE_CHECKING:  # what is needed from the first use on is imported then
     from .leading.leadership import Leadership
     from .leading.locker import LeaseLocker
     from .leading.wiring import Wiring
-    from .renewal.candidacy import Driver
-    from .renewal.fire_claims import ClaimingCandidacy
+    from .renewal.candidacy import Candidacy, Driver
 
 __all__ = ["Participant", "Replica"]
 
@@ -42,7 +41,7 @@ RELEASE_LIMIT = 10.0  # seconds that a close may wait for them
 class Participant(Protocol):
     """A leadership or a locker, as its replica sees it."""
 
-    candidacy: ClaimingCandidacy | None
+    candidacy: Candidacy | None
     callbacks: list[Callable[[Event], object]]
     jobs: set[str]
 
@@ -245,9 +244,7 @@ class Replica:
         """The timing of leases that name none."""
         return self._settings.resolve_config()
 
-    def open(
-        self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool
-    ) -> ClaimingCandidacy:
+    def open(self, lease: str, role: str, config: Config | None, owner: Participant, *, sticky: bool) -> Candidacy:
         """A candidacy of ``owner`` for ``lease``, not yet started."""
         name, wiring, timing = self.full_name(lease), self._wire(), config or self.default_config()
         if sticky and self.mode != "auto":  # no store is asked, so none has to be there
@@ -277,13 +274,13 @@ class Replica:
         self.declare(lease, "a locker", config, locker)
         self._lockers.add(locker)
 
-    def pretended(self, lease: str) -> ClaimingCandidacy:
+    def pretended(self, lease: str) -> Candidacy:
         """What guards go by in mode always."""
         made = self._wire().storeless(self.full_name(lease), self.default_config())
         made.pretend()
         return made
 
-    def announce(self, candidacy: ClaimingCandidacy) -> None:
+    def announce(self, candidacy: Candidacy) -> None:
         """Tell hooks of the first candidacy, with all that was declared."""
         leases = sorted(self.full_name(str(lease)) for lease in self._declared.leases())
         self._wire().announce(candidacy.lease, tuple(leases))
@@ -341,7 +338,7 @@ class Replica:
     def _participants(self) -> list[Leadership | LeaseLocker]:
         return [*self._leaderships.values(), *self._lockers]
 
-    def _candidacies(self) -> list[ClaimingCandidacy]:
+    def _candidacies(self) -> list[Candidacy]:
         return [p.candidacy for p in self._participants() if p.candidacy is not None]
 
     def _wire(self) -> Wiring:

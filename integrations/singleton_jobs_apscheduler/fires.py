@@ -12,7 +12,7 @@ from apscheduler.job import Job
 
 from singleton_jobs import Leadership
 from singleton_jobs.decisions.ledger import INSTANT, Claim, Mark
-from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
+from singleton_jobs.renewal.candidacy import Candidacy
 from singleton_jobs.renewal.leftovers import Leftovers
 
 __all__ = ["Fires", "Note"]
@@ -56,7 +56,7 @@ class Fires:
     that fire has run, or whoever leads next would not know of it.
     """
 
-    candidacy: ClaimingCandidacy
+    candidacy: Candidacy
 
     def __init__(self, leadership: Leadership, wake: Callable[[], None]) -> None:
         self.notes: defaultdict[str, Note] = defaultdict(Note)

@@ -11,7 +11,7 @@ from celery.beat import ScheduleEntry
 from singleton_jobs import ConfigError, Leadership, LeadershipLost, Term
 from singleton_jobs.concurrency.synchronization import run_blocking
 from singleton_jobs.decisions.ledger import AHEAD, LIMIT, Claim, Mark, advance, size
-from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
+from singleton_jobs.renewal.candidacy import Candidacy
 from singleton_jobs.renewal.leftovers import Leftovers
 
 from .inner_scheduler import EQUAL, InnerScheduler, last_run
@@ -33,7 +33,7 @@ class Planned(Claim):
 class Fires:
     """Claims, and what came of them. ``granted``: what is to be sent now, by the entries' names."""
 
-    def __init__(self, leadership: Leadership, candidacy: ClaimingCandidacy, inner: InnerScheduler) -> None:
+    def __init__(self, leadership: Leadership, candidacy: Candidacy, inner: InnerScheduler) -> None:
         self.granted: dict[str, Planned] = {}
         self._leftovers: Leftovers[Planned] = Leftovers()
         self._refused: dict[str, datetime] = {}

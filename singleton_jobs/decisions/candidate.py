@@ -81,7 +81,7 @@ class Candidate:
         self._observer = Observer(identity, config)
         self._own_writes = OwnWrites(identity, config)
 
-    def state(self, now: float) -> CandidateState:
+    def state(self, now: float) -> CandidateState:  # noqa: PLR0911 (a table of states)
         """Where this candidate stands at ``now``. Flags that a row does not name are free; no other product occurs.
 
         ==================== ==== ========= ======= ======== ===== ======= ================================
@@ -104,8 +104,10 @@ class Candidate:
             return "giving back: writing" if self._ours else "giving back: looking"
         if not self._wanted:
             return "idle"
-        if self.barred or now < self._rest_until:
-            return "barred" if self.barred else "resting"
+        if self.barred:
+            return "barred"
+        if now < self._rest_until:
+            return "resting"
         if self._take_at is not None:
             return "about to take"
         return "looking" if self._next <= now else "waiting"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..config import Seconds, seconds
 from ..decisions.ledger import PEOPLES, Claim, Mark, app_key
 from ..errors import ConfigError
-from ..renewal.fire_claims import ClaimingCandidacy
+from ..renewal.candidacy import Candidacy
 from ..term import CURRENT_FIRE, Fire, Term
 
 __all__ = ["Every", "Run", "claim_run", "every"]
@@ -44,7 +44,7 @@ def every(function: Callable[..., object], job: str | None, interval: Seconds) -
 class Run:
     """A claimed run: inside ``with run:`` `current_fire` tells what it is for, and its end is noted in the ledger."""
 
-    def __init__(self, fire: Fire, candidacy: ClaimingCandidacy, nonce: str) -> None:
+    def __init__(self, fire: Fire, candidacy: Candidacy, nonce: str) -> None:
         self._fire = fire
         self._candidacy = candidacy
         self._nonce = nonce
@@ -57,7 +57,7 @@ class Run:
         self._candidacy.ended(self._fire.job, self._fire.time, self._nonce, ok=kind is None)
 
 
-async def claim_run(candidacy: ClaimingCandidacy, term: Term, what: Every, nonce: str, *, block: bool) -> Run | None:
+async def claim_run(candidacy: Candidacy, term: Term, what: Every, nonce: str, *, block: bool) -> Run | None:
     """The run to do now; None if the last one began too short a while ago, by the store's time."""
     now = candidacy.store_time()
     claim = Claim(what.key, now, nonce, unless_since=now - what.pause)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..events import Event
-    from ..renewal.fire_claims import ClaimingCandidacy
+    from ..renewal.candidacy import Candidacy
 
 __all__ = ["Leadership", "leadership"]
 
@@ -40,7 +40,7 @@ class Leadership:
     def __init__(self, replica: Replica, lease: str, config: Config | None) -> None:
         self.replica = replica
         self.name = lease
-        self.candidacy: ClaimingCandidacy | None = None
+        self.candidacy: Candidacy | None = None
         self.callbacks: list[Callable[[Event], object]] = []
         self.jobs: set[str] = set()
         self.config = config
@@ -181,7 +181,7 @@ class Leadership:
 
     # What guards, schedulers and the replica use
 
-    def prepare(self) -> ClaimingCandidacy:
+    def prepare(self) -> Candidacy:
         """Find the store without asking it anything. Raises ConfigError if there is none."""
         if not self.replica.rejoin():
             raise SingletonJobsError(f"the replica is closed: it cannot compete for lease {self.lease!r} any more")
@@ -231,7 +231,7 @@ class Leadership:
 
     # Inner parts
 
-    def _begin(self, main: Lock | None = None) -> ClaimingCandidacy:
+    def _begin(self, main: Lock | None = None) -> Candidacy:
         with self._mutex:
             candidacy = self._open()
             if main:
@@ -247,7 +247,7 @@ class Leadership:
                 candidacy.start(unless=lambda: self.replica.closed)
             return candidacy
 
-    def _open(self) -> ClaimingCandidacy:
+    def _open(self) -> Candidacy:
         if self.candidacy is None:
             self.candidacy = self.replica.open(self.name, "a leadership", self.config, self, sticky=True)
         return self.candidacy
@@ -278,7 +278,7 @@ class Leadership:
         return self.is_leader
 
     @contextmanager
-    def _mains(self) -> Iterator[tuple[ClaimingCandidacy | None, Lock]]:
+    def _mains(self) -> Iterator[tuple[Candidacy | None, Lock]]:
         """Round the runs of a main: an end that was interrupted, or its beginning, is made up for by the next step."""
         entry = new_lock()
         if not self.replica.rejoin() or self.replica.mode == "never":
@@ -291,7 +291,7 @@ class Leadership:
                 if self.candidacy and self.candidacy.ending:
                     self.candidacy.mains.discard(entry)
 
-    async def _next_term(self, candidacy: ClaimingCandidacy, entry: Lock, *, block: bool) -> Term | None:
+    async def _next_term(self, candidacy: Candidacy, entry: Lock, *, block: bool) -> Term | None:
         """The next term to run a main under, entered; None once the candidacy is ended."""
         while not candidacy.ending:
             await candidacy.changed.wait(lambda: candidacy.admits or candidacy.ending, math.inf, block=block)
@@ -300,9 +300,7 @@ class Leadership:
         return None
 
     @contextmanager
-    def _main(
-        self, candidacy: ClaimingCandidacy, term: Term, entry: Lock, stop: Callable[[], object]
-    ) -> Iterator[None]:
+    def _main(self, candidacy: Candidacy, term: Term, entry: Lock, stop: Callable[[], object]) -> Iterator[None]:
         outer = CURRENT_TERMS.get()
         try:
             CURRENT_TERMS.set((*outer, term))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..events import Event
     from ..guards.decorators import Decorator
-    from ..renewal.fire_claims import ClaimingCandidacy
+    from ..renewal.candidacy import Candidacy
     from .cancellation import Cancellation
 
 __all__ = ["LeaseLocker"]
@@ -65,7 +65,7 @@ class LeaseLocker:
             raise ConfigError("a LeaseLocker takes either a replica, or store, namespace and identity")
         self.replica = Replica(store, namespace, identity) if own else replica or default_replica()
         self.name = lease
-        self.candidacy: ClaimingCandidacy | None = None
+        self.candidacy: Candidacy | None = None
         self.callbacks: list[Callable[[Event], object]] = []
         self.jobs: set[str] = set()
         self._config = config
@@ -343,7 +343,7 @@ class LeaseLocker:
         if not self.replica.rejoin():
             raise SingletonJobsError(f"the replica is closed: lease {self.lease!r} cannot be locked any more")
 
-    def _open(self) -> ClaimingCandidacy:
+    def _open(self) -> Candidacy:
         with self._mutex:
             if self.candidacy is None:
                 candidacy = self.replica.open(self.name, "a locker", self._config, self, sticky=False)
@@ -352,7 +352,7 @@ class LeaseLocker:
                 self.candidacy = candidacy
             return self.candidacy
 
-    def _take(self, use: Use, candidacy: ClaimingCandidacy) -> bool:
+    def _take(self, use: Use, candidacy: Candidacy) -> bool:
         """Be the one use of this locker; neither before a release is through, nor stopped by a lock that was lost."""
         with self._mutex:
             before = self._use
@@ -368,7 +368,7 @@ class LeaseLocker:
             candidacy.exit(lost)
         return True
 
-    def _let_go(self, candidacy: ClaimingCandidacy) -> None:
+    def _let_go(self, candidacy: Candidacy) -> None:
         self.replica.taken.discard(self)
         candidacy.changed.notify()
 
@@ -404,7 +404,7 @@ class LeaseLocker:
     async def _attempt(
         self,
         use: Use,
-        candidacy: ClaimingCandidacy,
+        candidacy: Candidacy,
         decided: Callable[[], bool],
         until: float,
         task: str | None,
@@ -498,7 +498,7 @@ def _forget(use: Use) -> None:
     CURRENT_TERMS.set(tuple(term for term in CURRENT_TERMS.get() if term is not use.term))
 
 
-def _one_attempt(candidacy: ClaimingCandidacy) -> float:
+def _one_attempt(candidacy: Candidacy) -> float:
     """When an attempt that begins now must have been answered."""
     return candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
 

@@ -12,8 +12,7 @@ from ..hooks import dispatcher
 from ..hooks.log import log_events
 from ..locks import Store
 from ..locks.memory import SPACE
-from ..renewal.candidacy import Driver
-from ..renewal.fire_claims import ClaimingCandidacy
+from ..renewal.candidacy import Candidacy, Driver
 from ..renewal.renewer import shared_renewer
 from .settings import Settings
 
@@ -74,23 +73,23 @@ class Wiring:
         jobs: set[str],
         *,
         sticky: bool,
-    ) -> ClaimingCandidacy:
+    ) -> Candidacy:
         """A candidacy for the lease called ``name`` in the store; ``jobs``: the ledger's keys of this program's own."""
         made = self._candidacy(self.store(), name, identity, config, callbacks, sticky=sticky)
         made.know(jobs)
         return made
 
-    def storeless(self, name: str, config: Config, callbacks: Iterable[Callback] = ()) -> ClaimingCandidacy:
+    def storeless(self, name: str, config: Config, callbacks: Iterable[Callback] = ()) -> Candidacy:
         """A candidacy that asks no store, and leads only if it is told to pretend."""
         return self._candidacy(SPACE, name, self.identity, config, callbacks, sticky=True)
 
     def _candidacy(
         self, store: Store, name: str, identity: str, config: Config, callbacks: Iterable[Callback], *, sticky: bool
-    ) -> ClaimingCandidacy:
+    ) -> Candidacy:
         candidate = Candidate(identity, config, self._rng, self._phase)
         tell = partial(self.tell, callbacks=callbacks)
         lock = store.lock(name, identity)
-        return ClaimingCandidacy(
+        return Candidacy(
             name,
             candidate,
             lock,

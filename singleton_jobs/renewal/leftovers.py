@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from ..decisions.ledger import Claim, Mark, aftermath
-from .fire_claims import ClaimingCandidacy
+from .candidacy import Candidacy
 
 __all__ = ["Leftovers"]
 
@@ -30,7 +30,7 @@ class Leftovers(Generic[C]):
             claim.outcome = None
         return claim
 
-    def open(self, job: str, mark: Mark | None, candidacy: ClaimingCandidacy) -> list[C]:
+    def open(self, job: str, mark: Mark | None, candidacy: Candidacy) -> list[C]:
         """The claims whose fires may still run here, by the present ``mark`` of ``job``.
 
         The others are forgotten; ``candidacy`` tells of fires that were claimed and will not run.
@@ -44,7 +44,7 @@ class Leftovers(Generic[C]):
                 candidacy.interrupted(job, claim.fire, claim.nonce)
         return list(claims.values())
 
-    def give_up(self, candidacy: ClaimingCandidacy) -> None:
+    def give_up(self, candidacy: Candidacy) -> None:
         """No claim is decided again; ``candidacy`` tells of fires that were granted and will not run."""
         left, self._claims = self._claims, {}
         for claims in left.values():

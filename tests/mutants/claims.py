@@ -122,8 +122,9 @@ MUTANTS = [
         27,
         "wrong-clock-leads",
         "a replica whose clock is off keeps a lease that carries a ledger",
-        CLAIMING,
-        "        if off and self.term and self._sticky and not self.draining:\n            self.drain(again=True)\n",
+        "singleton_jobs/renewal/candidacy.py",
+        "        if off and self.term and self._sticky and not self.work.draining:\n"
+        "            self.work.drain(again=True)\n",
         "",
         ("unit/decisions/test_clock_off.py",),
     ),

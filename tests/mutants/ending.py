@@ -4,6 +4,7 @@ from mutants.mutant import Mutant
 
 CANDIDATE = "singleton_jobs/decisions/candidate.py"
 CANDIDACY = "singleton_jobs/renewal/candidacy.py"
+WORK = "singleton_jobs/renewal/guarded_work.py"
 TERM = "singleton_jobs/term.py"
 ENDING = "unit/decisions/test_candidate_ending.py"
 
@@ -12,7 +13,7 @@ MUTANTS = [
         18,
         "drain-admits",
         "a drain lets new work start",
-        CANDIDACY,
+        WORK,
         "if (not self.draining or term in CURRENT_TERMS.get()) and term.is_valid:",
         "if term.is_valid:",
         ("unit/renewal/test_candidacy.py",),
@@ -22,9 +23,9 @@ MUTANTS = [
         "drain-does-not-renew",
         "renewals stop while a drain waits for running work",
         CANDIDACY,
-        "            action = self._candidate.decide(now, self.clock.wall())\n",
-        "            action = self._candidate.decide(now, self.clock.wall())\n"
-        "            if self._leaving and self.active:\n"
+        "            action = self.candidate.decide(now, self.clock.wall())\n",
+        "            action = self.candidate.decide(now, self.clock.wall())\n"
+        "            if self.work.awaited and self.work.draining:\n"
         "                action = Wait(self.held_until)\n",
         ("unit/renewal/test_candidacy.py",),
     ),
@@ -32,7 +33,7 @@ MUTANTS = [
         18,
         "drain-releases-early",
         "the lease is given back while work still runs",
-        CANDIDACY,
+        WORK,
         "if self._leaving is not leaving or self.active:",
         "if self._leaving is not leaving:",
         ("unit/renewal/test_candidacy.py",),
@@ -41,9 +42,9 @@ MUTANTS = [
         18,
         "cut-drain-releases",
         "at the drain limit the lease is given back under running work",
-        CANDIDACY,
-        '            self._candidate.abandon(now, "its work did not end within the drain limit")\n',
-        "            self._candidate.release(now)\n",
+        WORK,
+        '            candidate.abandon(now, "its work did not end within the drain limit")\n',
+        "            candidate.release(now)\n",
         ("unit/renewal/test_candidacy.py",),
     ),
     Mutant(
@@ -51,8 +52,8 @@ MUTANTS = [
         "interrupted-release-forgotten",
         "a release whose thread was taken away is not finished by the renewer",
         CANDIDACY,
-        "        self._end_use(now)\n        for main",
-        "        for main",
+        "            self._end_use(now)\n            self.work",
+        "            self.work",
         ("unit/test_any_line.py",),
     ),
     Mutant(
@@ -122,10 +123,10 @@ MUTANTS = [
         20,
         "exit-releases-under-work",
         "at exit the lease is given back though work still runs",
-        "singleton_jobs/renewal/candidacy.py",
-        "        if leaving:\n            self._change(lambda now: self._leave(leaving, now))",
+        WORK,
+        "        if leaving:\n            self._lead.change(lambda now: self._leave(leaving, now))",
         "        if leaving:\n            self.active.clear()\n"
-        "            self._change(lambda now: self._leave(leaving, now))",
+        "            self._lead.change(lambda now: self._leave(leaving, now))",
         ("unit/test_exit.py::test_an_exit_while_guarded_work_runs_on_a_thread_leaves_the_lease_to_run_out",),
     ),
     Mutant(

@@ -43,7 +43,7 @@ MUTANTS = [
         "loss-not-latched",
         "a failing check leaves the hold to be revived",
         CANDIDACY,
-        "            self._change(lambda _: None, wake=False)\n",
+        "            self.change(lambda _: None, wake=False)\n",
         "            self.changed.notify()\n",
         ("unit/renewal/test_candidacy.py", "unit/leading/test_locker_loss.py"),
     ),

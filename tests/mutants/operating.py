@@ -2,7 +2,7 @@
 
 from mutants.mutant import Mutant
 
-CLAIMING = "singleton_jobs/renewal/fire_claims.py"
+CANDIDACY = "singleton_jobs/renewal/candidacy.py"
 SUPERVISOR = "singleton_jobs/cli/run/supervisor.py"
 ASKED = "unit/decisions/test_asked_to_step_down.py"
 RUN = "cli/test_run.py"
@@ -21,8 +21,8 @@ MUTANTS = [
         19,
         "nobody-steps-down",
         "a request to step down is not heeded",
-        CLAIMING,
-        "if self._candidate.asked_to_step_down and",
+        CANDIDACY,
+        "if self.candidate.asked_to_step_down and",
         "if False and",
         (ASKED,),
     ),
@@ -30,9 +30,9 @@ MUTANTS = [
         19,
         "locks-step-down",
         "a lock that was taken is given back because somebody asks",
-        CLAIMING,
-        "if self._candidate.asked_to_step_down and self._sticky and",
-        "if self._candidate.asked_to_step_down and",
+        CANDIDACY,
+        "if self.candidate.asked_to_step_down and self._sticky and",
+        "if self.candidate.asked_to_step_down and",
         (ASKED,),
     ),
     Mutant(

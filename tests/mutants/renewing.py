@@ -37,10 +37,10 @@ MUTANTS = [
         "dated-by-the-answer",
         "a send is dated when its answer comes",
         "singleton_jobs/renewal/candidacy.py",
-        "        sent_at = self.clock.now()\n        request = self._candidate.doing\n"
-        "        outcome = await send(action, self._lock, self._candidate.patience(sent_at))\n",
-        "        request = self._candidate.doing\n"
-        "        outcome = await send(action, self._lock, self._candidate.patience(self.clock.now()))\n"
+        "        sent_at = self.clock.now()\n        request = self.candidate.doing\n"
+        "        outcome = await send(action, self._lock, self.candidate.patience(sent_at))\n",
+        "        request = self.candidate.doing\n"
+        "        outcome = await send(action, self._lock, self.candidate.patience(self.clock.now()))\n"
         "        sent_at = self.clock.now()\n",
         ("simulation/test_seeds.py",),
     ),

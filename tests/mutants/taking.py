@@ -115,7 +115,7 @@ MUTANTS = [
         "never-barred",
         "running work of an ended term is not noticed",
         "singleton_jobs/renewal/candidacy.py",
-        "busy = self._sticky and (self.unfit or bool(self.active))",
+        "busy = self._sticky and (self.unfit or bool(self.work.active))",
         "busy = self._sticky and self.unfit",
         ("unit/guards/test_leader_only.py::test_a_replica_does_not_compete_while_work_of_its_lost_term_runs",),
     ),

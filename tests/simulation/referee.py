@@ -13,7 +13,7 @@ from singleton_jobs.decisions.ledger import UnreadableLedger, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs.term import Term
 
-from simulation.states import illegal
+from simulation.states import illegal, illegal_drain
 
 if TYPE_CHECKING:
     from simulation.cluster import Cluster
@@ -162,7 +162,7 @@ class Referee:
         now = process.host.now()
         for candidacy in process.candidacies():
             term, lease = candidacy.term, candidacy.lease
-            if wrong := illegal(candidacy._candidate, now):
+            if wrong := illegal(candidacy.candidate, now) or illegal_drain(candidacy.work):
                 self.broken(f"{process} is in no legal state about {lease}: {wrong}")
             if term is None:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from singleton_jobs.decisions.candidate import Candidate, CandidateState
+from singleton_jobs.renewal.guarded_work import GuardedWork
 
 FLAGS = ("hold", "releasing", "_wanted", "_take_at", "_ours", "_reread", "barred")
 TABLE = {  # what each of the flags is: yes, no, or either (.)
@@ -21,6 +22,14 @@ TABLE = {  # what each of the flags is: yes, no, or either (.)
 assert TABLE.keys() == set(get_args(CandidateState))
 
 
+DRAINS = {  # draining, ending, and whether a drain is under way
+    "open": (False, False, False),
+    "stepping down": (True, False, True),
+    "closing": (True, True, True),
+    "closed": (True, True, False),
+}
+
+
 def illegal(candidate: Candidate, now: float) -> str | None:
     """What is wrong with the state of ``candidate``; None if it is one of the table's."""
     state = candidate.state(now)
@@ -34,3 +43,9 @@ def illegal(candidate: Candidate, now: float) -> str | None:
     if state == "leading" and candidate.answer != "held":
         return f"{state!r} with the answer {candidate.answer!r}"
     return None
+
+
+def illegal_drain(work: GuardedWork) -> str | None:
+    """What is wrong with the drains of ``work``; None if nothing is."""
+    found = work.draining, work.ending, work._leaving is not None
+    return None if found in DRAINS.values() else f"draining, ending and leaving are {found}"

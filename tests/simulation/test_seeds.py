@@ -144,10 +144,10 @@ def test_a_loss_that_is_not_told_is_found(monkeypatch):
 
 
 def _settle_gains_only(self):
-    hold = self._candidate.hold
+    hold = self.candidate.hold
     if hold and self.term is None:
         self.term = self.last_term = self._new_term(hold)
-    self.settled = self._candidate.answer is not None
+    self.settled = self.candidate.answer is not None
 
 
 # Shrinking

@@ -68,7 +68,7 @@ def lose_term(scheduler, clock, space, meanwhile=lambda: None):
 def sent_in_vain(scheduler):
     """Wait until all open claims have been sent to a store that fails."""
     candidacy = scheduler.leadership.candidacy
-    claims = candidacy._candidate.claims
+    claims = candidacy.candidate.claims
     seen_by(candidacy, lambda: candidacy.error and claims._open and all(claim.carried for claim in claims._open))
 
 

@@ -385,7 +385,7 @@ def test_a_refused_fire_is_told_and_the_schedule_goes_on(start, space, heard, ra
     candidacy = scheduler.leadership.candidacy
     marks = candidacy.marks()
     seen_by(candidacy, lambda: KEY in candidacy.marks())
-    candidacy.marks = lambda: {**marks, KEY: candidacy._candidate.claims.marks[KEY]._replace(fire=mark)}
+    candidacy.marks = lambda: {**marks, KEY: candidacy.candidate.claims.marks[KEY]._replace(fire=mark)}
     space.mark(mark + HOUR, nonce="other")
     scheduler.look()
     skipped = heard.wait_for(FireSkipped, reason="refused")

@@ -160,4 +160,4 @@ def test_a_replica_is_measured(make_replica, registry, value):
 def test_nothing_is_measured_without_a_hook(replica):
     leadership = replica.leadership("nightly")
     leadership.start()
-    assert leadership.candidacy._measure is None
+    assert leadership.candidacy.reporter._measure is None

@@ -160,5 +160,5 @@ def test_of_an_unreadable_ledger_no_marks_are_known(leading, space):
         whole = json.loads(body)
         whole["metadata"].setdefault("annotations", {})[LEDGER_ANNOTATION] = "{"
         space.leases["nightly"] = (uid, space.next_version(), json.dumps(whole), at)
-    seen_by(leading.candidacy, lambda: leading.candidacy._candidate.seen.ledger == "{")
+    seen_by(leading.candidacy, lambda: leading.candidacy.candidate.seen.ledger == "{")
     assert leading.candidacy.marks() == {}

@@ -58,7 +58,7 @@ def test_nobody_sees_an_answer_before_what_came_of_it(bench):
     bench.space.fault = "down"
     bench.candidacy.start()
     failed, go_on = threading.Event(), threading.Event()
-    candidate = bench.candidacy._candidate
+    candidate = bench.candidacy.candidate
     report = candidate.failed
 
     def slowly(error, now):
@@ -103,7 +103,7 @@ def test_no_work_is_entered_after_the_deadline_though_no_thread_noticed(bench, c
 def test_a_signal_handler_that_asks_in_the_midst_of_a_change_is_answered(bench, clock):
     term = bench.lead()
     clock.push(QUICK.renew_deadline + 1)
-    with bench.candidacy._mutex:  # the handler runs on the thread that it interrupts
+    with bench.candidacy.mutex:  # the handler runs on the thread that it interrupts
         assert not term.is_valid
     assert not term.lost.is_set()
     assert not term.is_valid
@@ -126,9 +126,9 @@ def test_the_last_work_to_end_starts_the_release(bench):
     bench.candidacy.enter("two")
     bench.candidacy.drain(again=False)
     bench.candidacy.exit("one")
-    assert not bench.candidacy._candidate.releasing
+    assert not bench.candidacy.candidate.releasing
     bench.candidacy.exit("two")
-    assert bench.candidacy._candidate.releasing
+    assert bench.candidacy.candidate.releasing
     bench.steps(2)
     assert bench.space.holder("nightly") == ""
 
@@ -158,6 +158,25 @@ def test_a_drain_may_leave_the_lease_to_run_out(bench):
     bench.candidacy.drain(again=False, release=False)
     bench.steps(2)
     assert bench.space.holder("nightly") == "me_1"
+
+
+def test_a_candidacy_is_reopened_within_a_change_of_its_own(bench):
+    class Noting:
+        """Notes at the end of each change whether work is refused."""
+
+        def __enter__(self):
+            mutex.__enter__()
+
+        def __exit__(self, *_):
+            noted.append(bench.candidacy.draining)
+            mutex.__exit__(None, None, None)
+
+    bench.lead()
+    bench.candidacy.drain(again=False)
+    bench.steps(2)
+    noted, mutex, bench.candidacy.mutex = [], bench.candidacy.mutex, Noting()
+    bench.candidacy.reopen()
+    assert noted[-1] is False
 
 
 def test_a_request_that_takes_too_long_is_given_up(bench):

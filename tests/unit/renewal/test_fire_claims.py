@@ -155,7 +155,7 @@ def test_a_claim_that_is_answered_after_the_deadline_does_not_run(leading, space
 def test_a_claim_waits_out_an_outage(leading, space, heard):
     space.fault = "down"
     join = in_thread(lambda: leading.claim("report", NOW))
-    claims = leading.candidacy._candidate.claims
+    claims = leading.candidacy.candidate.claims
     seen_by(leading.candidacy, lambda: bool(claims._open) and leading.candidacy.error is not None)
     space.fault = None
     assert join()
@@ -168,7 +168,7 @@ def test_a_claim_undecided_when_the_term_ends_is_lost(leading, space, clock):
     clock.push(QUICK.renew_deadline)
     with pytest.raises(LeadershipLost):
         join()
-    assert not leading.candidacy._candidate.claims._open
+    assert not leading.candidacy.candidate.claims._open
 
 
 def test_a_claim_undecided_when_the_leader_steps_down_is_lost(leading, space):
@@ -217,7 +217,7 @@ def test_a_coroutine_that_gives_up_leaves_no_claim_behind(leading, space):
             await task
 
     asyncio.run(give_up())
-    assert not leading.candidacy._candidate.claims._open
+    assert not leading.candidacy.candidate.claims._open
     space.fault = None
     assert leading.claim("report", NOW - HOUR)
 
@@ -231,7 +231,7 @@ def test_foreign_annotations_are_kept(leading, space):
 @pytest.mark.parametrize("text", ["no ledger", '{"v":2,"jobs":{}}'])
 def test_an_unreadable_ledger_is_kept_refuses_claims_and_is_told_of(leading, space, heard, text):
     space.annotate(LEDGER_ANNOTATION, text)
-    seen_by(leading.candidacy, lambda: leading.candidacy._candidate.seen.ledger == text)
+    seen_by(leading.candidacy, lambda: leading.candidacy.candidate.seen.ledger == text)
     assert not leading.claim("report", NOW)
     assert leading.last_fire("report") is None
     heard.wait_for(LedgerUnreadable)

@@ -26,7 +26,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 import own_triggers
 from program import boot_time, configure, log, option, options
 
-from singleton_jobs.renewal.fire_claims import ClaimingCandidacy
+from singleton_jobs.renewal.fire_claims import FireClaims
 from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, guard
 
 EVENTS = {
@@ -157,7 +157,7 @@ def lines(path):
 
 def sabotage():
     """Let a test stop or kill this process right at a claim."""
-    ask, decision = ClaimingCandidacy.ask, ClaimingCandidacy.decision
+    ask, decision = FireClaims.ask, FireClaims.decision
 
     def at(claim, moment):
         job = claim.job.rpartition(":")[2]
@@ -180,7 +180,7 @@ def sabotage():
             at(claim, "kill after the claim")
         return granted
 
-    ClaimingCandidacy.ask, ClaimingCandidacy.decision = asking, deciding
+    FireClaims.ask, FireClaims.decision = asking, deciding
 
 
 def begin(scheduler):

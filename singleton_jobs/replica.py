@@ -403,7 +403,7 @@ def _at_exit() -> None:
     """Release what no work is running under; the rest runs out by itself."""
     notice_fork()
     for replica in tuple(_replicas):
-        if replica._wiring is not None and not replica.closed:
+        if replica._wiring is not None and not replica.closed:  # noqa: SLF001 (a replica's own module)
             replica.closed = True
             run_blocking(replica.leave(0, block=True, limit=EXIT_LIMIT))
     from .hooks.dispatcher import flush
@@ -415,7 +415,7 @@ def _after_fork_in_child() -> None:
     global _uses
     _uses = LeaseUses()
     for replica in tuple(_replicas):
-        replica._after_fork_in_child()
+        replica._after_fork_in_child()  # noqa: SLF001 (a replica's own module)
 
 
 at_fork(_after_fork_in_child)

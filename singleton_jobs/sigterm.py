@@ -59,7 +59,7 @@ class ExitOnSigterm:
         try:
             if callable(self._previous):
                 self._previous(number, frame)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (raised again)
             self._raise(error)
         if not self._leaving:
             self._raise(SystemExit(128 + number))

@@ -150,7 +150,7 @@ class Submission:
 
     def _leave(self) -> None:
         if self._term:
-            self._term._exit(self)  # noqa: SLF001 (as the core's own guards do)
+            self._term._exit(self)
 
 
 class SubmittedId(str):

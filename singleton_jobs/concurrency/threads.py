@@ -103,10 +103,11 @@ class Worker:
     def __init__(self, name: str, *, cooperative: bool = False) -> None:
         self._name = name
         self._cooperative = cooperative
-        self._start_anew()
+        self.start_anew()
         _workers.add(self)
 
-    def _start_anew(self) -> None:
+    def start_anew(self) -> None:
+        """Have no thread and no tasks: those of a parent process stayed with it."""
         self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lock = new_lock()
         self._started = False
@@ -139,7 +140,7 @@ class Worker:
         def task() -> None:
             try:
                 outcome: tuple[T | None, BaseException | None] = function(), None
-            except Exception as error:  # handed to the caller, who awaits it
+            except Exception as error:  # noqa: BLE001 (handed to the caller, who awaits it)
                 outcome = None, error
             with suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(settle, *outcome)
@@ -173,7 +174,7 @@ _workers: WeakSet[Worker] = WeakSet()
 def _after_fork_in_child() -> None:
     """The threads stayed with the parent, perhaps in the middle of something."""
     for worker in tuple(_workers):
-        worker._start_anew()
+        worker.start_anew()
 
 
 at_fork(_after_fork_in_child)

@@ -157,7 +157,7 @@ class BoundGuardedFunction(_Parts, _BoundFunctionWrapper):
 
     @property
     def _self_guard(self) -> Guard:  # type: ignore[override]
-        guard: Guard = self._self_parent._self_guard
+        guard: Guard = self._self_parent._self_guard  # noqa: SLF001 (wrapt keeps what is called _self_* on the wrapper)
         return guard
 
     def __reduce_ex__(self, protocol: object) -> Any:

@@ -102,7 +102,7 @@ class Renewer:
                 self._watch_deadline(candidacy, loop)
                 if due > self._clock.now():
                     break
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (logged in full; one lease must not end the thread of all)
             log(logging.ERROR, "a fault in the candidacy for lease %s; trying again", candidacy.lease, error=error)
             due = self._clock.now() + candidacy.config.retry_period
         finally:
@@ -153,7 +153,7 @@ def _native_selector() -> selectors.BaseSelector | None:
         original: Any = sys.modules["gevent.monkey"].get_original("selectors", "DefaultSelector")
         return original()  # type: ignore[no-any-return]
     if patched_by() == "eventlet":
-        poll_like: Any = selectors._PollLikeSelector  # eventlet removes its subclasses
+        poll_like: Any = selectors._PollLikeSelector  # noqa: SLF001 (eventlet removes its subclasses)
         poll = sys.modules["eventlet.patcher"].original("select").poll
         parts = {"_selector_cls": poll, "_EVENT_READ": select.POLLIN, "_EVENT_WRITE": select.POLLOUT}
         return type("NativePollSelector", (poll_like,), parts)()  # type: ignore[no-any-return]

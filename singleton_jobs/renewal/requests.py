@@ -32,7 +32,7 @@ async def send(action: Read | Write, lock: ResourceLock, patience: float) -> Sto
         if task is None or task.cancelling():
             raise
         what = "the store cancelled the request"
-    except Exception as error:  # a store of somebody else's making
+    except Exception as error:  # noqa: BLE001 (a store of somebody else's making; logged in full)
         log(logging.ERROR, "%s: the store failed unexpectedly", lock.describe(), error=error)
         what = repr(error)
     return StoreError(f"{lock.describe()}: {what}")

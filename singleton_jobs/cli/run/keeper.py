@@ -77,7 +77,7 @@ class Keeper:
         try:
             while self._go_on(rest):
                 pass
-        except Exception:
+        except Exception:  # noqa: BLE001 (told in full, and the child must not outlive this process)
             traceback.print_exc()
         finally:
             self._signal(signal.SIGKILL)

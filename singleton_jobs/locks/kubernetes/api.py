@@ -171,7 +171,7 @@ class ApiServer:
                 headers={"User-Agent": "singleton-jobs"},
             )
             # aiohttp resends PUTs on a dropped keep-alive connection, even one that had landed.
-            session._retry_connection = False
+            session._retry_connection = False  # noqa: SLF001 (it has no public switch)
             kept = _Session(access.tls, session)
         self._sessions[loop] = kept
         return kept.session

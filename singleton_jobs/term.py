@@ -93,7 +93,7 @@ class Term:
         """Why the term ended; empty while it lasts."""
         if os.getpid() != self._pid:
             return "a forked process holds nothing"
-        return self._hold.ending
+        return self._hold.reason
 
     @property
     def ended(self) -> Ended | None:
@@ -155,7 +155,7 @@ class _Nobody:
 def _copied(lease: str, identity: str, token: int, uid: str, acquired_at: datetime | None, until: float) -> Term:
     from .decisions.actions import Hold
 
-    hold = Hold(until, token, uid, acquired_at, 0, ending="this process has a copy, which no renewal reaches")
+    hold = Hold(until, token, uid, acquired_at, 0, reason="this process has a copy, which no renewal reaches")
     return Term(lease, identity, hold, SYSTEM_CLOCK.now, _Nobody())
 
 

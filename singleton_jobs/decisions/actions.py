@@ -50,7 +50,7 @@ class Hold:
     written_before: datetime | None = None  # the last write of whoever held the lease before
     ended_at: float | None = None
     ended: Ended | None = None
-    ending: str = ""
+    reason: str = ""  # why it ended, for people
 
     def is_in(self, stored: Stored) -> bool:
         """Whether ``stored`` still records this hold."""

@@ -123,9 +123,9 @@ class Candidate:
         return self.hold.until if self.hold else -math.inf
 
     @property
-    def unsettled(self) -> bool:
+    def may_be_stored(self) -> bool:
         """Whether the stored record may still name us."""
-        return self._own_writes.unsettled
+        return self._own_writes.may_be_stored
 
     @property
     def asked_to_step_down(self) -> bool:
@@ -164,7 +164,7 @@ class Candidate:
     def stop(self, now: float) -> None:
         """Compete no longer; an acquisition under way is handed back as soon as it is seen to have landed."""
         self._wanted = self.released = False
-        if self.unsettled:
+        if self.may_be_stored:
             self.release(now)
 
     def release(self, now: float, *, again: bool = False, rest: float = 0.0) -> None:
@@ -245,7 +245,7 @@ class Candidate:
     def saw(self, stored: Stored | None, received_at: float) -> None:
         """A read was answered, or a watch told. Reading never creates or extends a hold."""
         self.expire(received_at)
-        if self._observer.is_outdated(stored):
+        if self._observer.is_outdated(stored):  # a lagging cache answered: what was seen before is newer
             self._next = received_at + self._poll()
             self.answer = self.answer or "busy"
             return
@@ -268,7 +268,7 @@ class Candidate:
                 self._ours = stored
             else:
                 freed = stored is not None and not stored.record.holder_identity and self._own_writes.is_ours(stored)
-                self._leave(released=freed, now=received_at)
+                self._end_release(released=freed, now=received_at)
 
     def wrote(self, stored: Stored, sent_at: float, now: float) -> None:
         """Our own write, sent at ``sent_at``, was acknowledged; ``now`` is when the answer was read."""
@@ -281,7 +281,7 @@ class Candidate:
         self._conflicts = 0
         if not stored.record.holder_identity:
             self.claims.wrote(stored, now)
-            self._leave(released=True, now=now)
+            self._end_release(released=True, now=now)
             return
         self._unjudged = False
         self._take_at = None
@@ -313,7 +313,7 @@ class Candidate:
         """A request was refused, not done, or its outcome is unknown; ``now`` is when that was known."""
         self.expire(now)
         if error.outcome == "conflict":
-            self._conflicts += 1
+            self._conflicts += 1  # the store holds another version than we have seen
             self._take_at = None
             self._reread = self.hold is not None
             self._ours = None
@@ -324,10 +324,10 @@ class Candidate:
                 self._next = now + self._poll()
                 self.answer = self.answer or "busy"
         elif self.releasing:
-            if self.doing in ("acquire", "renew"):  # it may have landed: look
+            if self.doing in ("acquire", "renew"):  # that write may have landed, and is then to be released
                 self._next = now
             else:
-                self._leave(released=False, now=now)
+                self._end_release(released=False, now=now)
         else:
             self._take_at = None
             self._unjudged = False
@@ -344,6 +344,7 @@ class Candidate:
         if not self.hold:
             return max(self._poll(), min(wish, DENIED_RETRY))
         backoff = self.config.retry_period / 2 * self._rng.uniform(1, JITTER)
+        # A holder heeds the store's wish only while that leaves it time for one more request.
         fits = wish <= self.hold.until - now - self.config.request_timeout
         return max(backoff, wish) if fits else backoff
 
@@ -353,13 +354,14 @@ class Candidate:
             self.claims.end()
             self._reread = False
             self._next = at
-            hold.ended_at, hold.ended, hold.ending = at, ended, why
+            hold.ended_at, hold.ended, hold.reason = at, ended, why
             hold.until, self.hold = -math.inf, None  # in one statement: whoever is interrupted before it begins anew
 
-    def _leave(self, *, released: bool, now: float) -> None:
+    def _end_release(self, *, released: bool, now: float) -> None:
         self.released = released
         self.releasing = False
         self._ours = None
+        # Whoever rests must not take its own record back as if it had never let go.
         if released or self._rest:
             self._own_writes.forget()
         self._rest_until = now + self._rest
@@ -384,7 +386,7 @@ class Candidate:
         free_at = self._observer.free_at(wall, ours=seen is not None and self._is_ours(seen))
         if self.clock_off:
             free_at = math.inf
-        if free_at <= at:
+        if free_at <= at:  # followers that saw the same release at the same time take it one after the other
             self._take_at = at + (self._rng.uniform(0, HERD_SPREAD) if self._observer.freed_by_another else 0.0)
         else:
             self._take_at = None
@@ -394,19 +396,21 @@ class Candidate:
     def _is_ours(self, stored: Stored) -> bool:
         if not stored.record.holder_identity:
             return False
+        # A release knows its hold's record also when somebody else has edited when it was renewed.
         last = self._last_hold if self.releasing else None
         return self._own_writes.is_ours(stored) or (last is not None and last.is_in(stored))
 
     def _acquisition(self, now: float, wall: float) -> Write:
         self.doing = "acquire"
         over = self._observer.stored
+        # A lease that was deleted is made anew with the ledger it had: what was claimed stays claimed.
         return self._own_writes.acquisition(over, None if over else self._observer.last_ledger, now, wall)
 
     def _next_renewal(self, sent_at: float) -> float:
         """The next point of the common grid: one renewal per retry period, in company."""
         period = self.config.retry_period
         ahead = period - (sent_at - self._phase) % period
-        return sent_at + (ahead if ahead > period / 100 else ahead + period)
+        return sent_at + (ahead if ahead > period / 100 else ahead + period)  # sent just before a point counts as at it
 
     def _poll(self) -> float:
         return self.config.retry_period * self._rng.uniform(1, JITTER)

@@ -51,7 +51,7 @@ class OwnWrites:
         self._sent: list[_Sent] = []
 
     @property
-    def unsettled(self) -> bool:
+    def may_be_stored(self) -> bool:
         """Whether the stored record may be one of ours."""
         return bool(self._sent)
 

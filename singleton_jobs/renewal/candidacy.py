@@ -62,17 +62,17 @@ class Candidacy:
         measure: Measure | None = None,
     ) -> None:
         self.lease = lease
-        self.lane = lane  # candidacies of one store share its connections
-        self.identity = candidate.identity
+        self.lane = lane  # equal for the candidacies of one store, which share its connections
+        self.identity = candidate.identity  # what the next acquisition writes
         self.config = candidate.config
         self.clock = clock
         self.candidate = candidate  # touched only under the mutex
         self.mutex = new_owned_lock()  # held for microseconds
         self.changed = Signal(clock)
-        self.term: Term | None = None
-        self.last_term: Term | None = None
+        self.term: Term | None = None  # the one held, or whose end was not told yet
+        self.last_term: Term | None = None  # the present one, or the latest
         self.settled = False  # the attempt under way has led to something: a hold, a refusal or a failure
-        self.unfit = False  # the condition of `only_while` does not hold: not to lead meanwhile
+        self.unfit = False  # the condition of `only_while` does not hold, so this process is not to lead meanwhile
         self.started = False  # it competes, and was not ended since
         self.first_answer_due: float | None = None  # after a start the first answer is waited for until then
         self.pretending = False  # it leads for ever without asking anybody, and the candidate has no say
@@ -185,7 +185,7 @@ class Candidacy:
     @property
     def unsettled(self) -> bool:
         """Whether the stored record may still name this identity."""
-        return self.candidate.unsettled
+        return self.candidate.may_be_stored
 
     def rename(self, identity: str) -> None:
         """Compete as ``identity`` from now on; a hold keeps its own."""
@@ -300,8 +300,9 @@ class Candidacy:
             self._settle()
             awaited = self.work.awaited
         self.changed.notify()
-        if isinstance(action, Wait):  # work that ends may have no time to say so
+        if isinstance(action, Wait):  # work that ends may be interrupted before it says so: look again by then
             return min(action.until, now + self.config.retry_period) if awaited else action.until
+        # A hold is counted from before the send, however late the answer is.
         sent_at = self.clock.now()
         request = self.candidate.doing
         outcome = await send(action, self._lock, self.candidate.patience(sent_at))
@@ -353,7 +354,7 @@ class Candidacy:
             lost = term._hold.ended != "released"
             if lost and not self._sticky:
                 self.candidate.abandon(self.clock.now(), "")
-            if lost or self._sticky or self.work.busy:  # other work runs under a lock that is given back
+            if lost or self._sticky or self.work.busy:  # a lock that is given back, too, may have other work under it
                 term._lose()
             self.reporter.tell(TermEnded, term.fencing_token, lost, term.ending, term.ended)
             self.term = None

@@ -179,7 +179,7 @@ class GuardedWork:
         candidate = self._lead.candidate
         if not leaving.release:
             candidate.abandon(now, "the replica is closing")
-        elif candidate.hold or candidate.unsettled:
+        elif candidate.hold or candidate.may_be_stored:
             candidate.release(now, again=leaving.again, rest=leaving.rest)
         else:
             candidate.rest(now, again=leaving.again, seconds=leaving.rest)

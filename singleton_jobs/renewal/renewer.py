@@ -31,16 +31,16 @@ class Renewer:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._loop: AbstractEventLoop | None = None
-        self._slots: dict[object, Semaphore] = defaultdict(lambda: Semaphore(AT_ONCE))
+        self._slots: dict[object, Semaphore] = defaultdict(lambda: Semaphore(AT_ONCE))  # by lane, which is a store
         self._stopped: asyncio.Event | None = None
-        self._timers: dict[Candidacy, TimerHandle] = {}
-        self._tasks: dict[Candidacy, Task[None]] = {}
+        self._timers: dict[Candidacy, TimerHandle] = {}  # of candidacies that wait for their next step
+        self._tasks: dict[Candidacy, Task[None]] = {}  # of candidacies that take steps now
         self._holding: dict[Candidacy, None] = {}  # in order, so that what expires together always does so alike
-        self._sweep: TimerHandle | None = None
-        self._sweep_at = math.inf
-        self._asked_at: float | None = None
-        self._early: list[Candidacy] = []
-        self._mutex = new_lock()
+        self._sweep: TimerHandle | None = None  # the timer that ends overdue holds
+        self._sweep_at = math.inf  # the earliest end of a hold, by which the sweep is due
+        self._asked_at: float | None = None  # when the loop was asked for a sign of life that it has not given yet
+        self._early: list[Candidacy] = []  # candidacies woken before there was a loop
+        self._mutex = new_lock()  # guards the loop's beginning, so that nobody is woken too early and then forgotten
 
     async def run(self) -> None:
         """Serve until `stop`."""
@@ -112,7 +112,7 @@ class Renewer:
             self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy)
 
     def _watch_deadline(self, candidacy: Candidacy, loop: AbstractEventLoop) -> None:
-        """A hold ends in time, also while its next step waits for the requests of others."""
+        """See that a hold ends in time, also while its next step waits for the requests of others."""
         until = candidacy.held_until
         if until > -math.inf:
             self._holding[candidacy] = None

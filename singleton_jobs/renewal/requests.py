@@ -1,5 +1,6 @@
 """One request of a candidate's to its resource lock: within its time, and whatever a store of anybody's making does."""
 
+import asyncio
 import logging
 from typing import Literal
 
@@ -13,9 +14,7 @@ __all__ = ["kind", "send"]
 
 async def send(action: Read | Write, lock: ResourceLock, patience: float) -> Stored | StoreError | None:
     """Do it within ``patience`` seconds: what the store answered (None: there is no such lease), or what went wrong."""
-    import asyncio
-
-    REQUEST_TIMEOUT.set(patience)
+    REQUEST_TIMEOUT.set(patience)  # a store's own threads and sockets cannot be cancelled, so it limits itself too
     try:
         async with asyncio.timeout(patience):
             if isinstance(action, Read):
@@ -29,7 +28,7 @@ async def send(action: Read | Write, lock: ResourceLock, patience: float) -> Sto
         what = f"no answer within {patience:.2f} s"
     except asyncio.CancelledError:
         task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if task is None or task.cancelling():  # this very step is to end, not only its request
             raise
         what = "the store cancelled the request"
     except Exception as error:  # noqa: BLE001 (a store of somebody else's making; logged in full)

@@ -17,8 +17,8 @@ from .tls import strictness
 
 __all__ = ["KubernetesStore", "LeaseLock"]
 
-DEFAULT_TIMEOUT = 5.0
-LIST_TIMEOUT = 30.0
+DEFAULT_TIMEOUT = 5.0  # seconds for one request
+LIST_TIMEOUT = 30.0  # seconds; a namespace may have thousands of Leases
 
 
 class KubernetesStore:
@@ -145,6 +145,7 @@ class LeaseLock:
     async def get(self) -> Stored | None:
         """The newest version, or None if there is no such Lease."""
         answer = await self._request("GET")
+        # A namespace that is missing is an error: whoever took its leases for free would try to create them for ever.
         if answer.status == 404 and not _is_namespace(answer):
             return None
         return self._stored(answer)
@@ -207,7 +208,7 @@ class LeaseLock:
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
 
     def _over(self, replaces: Stored) -> dict[str, Any]:
-        """What ``replaces`` holds, to be swapped with exactly it."""
+        """What ``replaces`` holds, labels and annotations of others included, to be swapped with exactly it."""
         new, old = self._new(), replaces.raw or {}
         exactly = {"uid": replaces.uid, "resourceVersion": str(replaces.version)}
         return {**new, **old, "metadata": {**(old.get("metadata") or {}), **new["metadata"], **exactly}}
@@ -217,6 +218,7 @@ class LeaseLock:
 
     async def _swap(self, lease: dict[str, Any], query: str = "") -> Answer:
         answer = await self._request("PUT", lease, query)
+        # A PUT without a version creates; where the Lease exists, the server misses the version to replace.
         exists = answer.status == 422 and answer.mentions("metadata.resourceVersion")
         gone = answer.status == 404 and not _is_namespace(answer)
         if answer.status == 409 or exists or gone:
@@ -238,6 +240,7 @@ class LeaseLock:
         what = f"{self.describe()}: {answer.reason()}"
         if answer.status == 404:
             return StoreError(f"{what} (create the namespace {self.namespace!r})", outcome="not done")
+        # A namespace that is being deleted forbids creation whatever the Role says: no grant would help.
         if answer.status == 403 and (answer.body.get("details") or {}).get("causes") and "terminat" in what.lower():
             return StoreError(what, outcome="not done")
         if answer.status == 403 and "ValidatingAdmissionPolicy" in what:
@@ -249,15 +252,18 @@ class LeaseLock:
             )
         if answer.status == 401:
             return AccessDenied(f"{what}: the API server does not accept these credentials")
+        # A server that refuses a request has not done it; after 408 and 5xx nobody knows.
         certain = 400 <= answer.status < 500 and answer.status != 408
         return StoreError(what, outcome="not done" if certain else "unknown", retry_after=answer.retry_after)
 
 
 def _read(what: str, body: dict[str, Any], served_at: datetime | None) -> Stored:
+    """The Lease in ``body``, which the server gave at ``served_at`` by its own clock; StoreError about ``what``."""
     record, ledger = read_lease(body)
     metadata = body["metadata"]
     try:
         uid, version = str(metadata["uid"]), int(metadata["resourceVersion"])
+        # Field managers are the server's own business, and are not to be sent back: only their times are of use.
         fields = metadata.pop("managedFields", None) or ()
         written = max((str(f["time"]) for f in fields if "time" in f), default=None)
         written_at = datetime.fromisoformat(written) if written else None
@@ -267,4 +273,5 @@ def _read(what: str, body: dict[str, Any], served_at: datetime | None) -> Stored
 
 
 def _is_namespace(answer: Answer) -> bool:
+    """Whether what was not found is the namespace, not the Lease."""
     return (answer.body.get("details") or {}).get("kind") == "namespaces"

@@ -59,7 +59,7 @@ def test_an_acknowledged_release_is_known_as_such():
     made = fetched(leader())
     write = writes(made, 1.0)
     made.wrote(acknowledged(write, 2), sent_at=1.0, now=1.1)
-    assert (made.releasing, made.released, made.unsettled) == (False, True, False)
+    assert (made.releasing, made.released, made.may_be_stored) == (False, True, False)
 
 
 def test_a_record_that_is_anothers_by_now_is_not_released():
@@ -143,7 +143,7 @@ def test_a_release_whose_answer_is_lost_is_not_claimed():
     made = fetched(leader())
     writes(made, 1.0)
     made.failed(unknown(), 2.0)
-    assert (made.releasing, made.released, made.unsettled) == (False, False, True)
+    assert (made.releasing, made.released, made.may_be_stored) == (False, False, True)
 
 
 def test_a_second_try_finds_that_the_lost_release_landed():
@@ -253,7 +253,7 @@ def test_an_abandoned_hold_ends_here_and_sends_nothing():
     hold = made.hold
     made.abandon(1.0, "its work goes on")
     assert waits(made, 1.0) == math.inf
-    assert (hold.until, hold.ending) == (-math.inf, "its work goes on")
+    assert (hold.until, hold.reason) == (-math.inf, "its work goes on")
 
 
 def test_an_acquisition_given_up_is_handed_back_when_it_turns_out_to_have_landed():

@@ -192,7 +192,7 @@ def test_a_vanished_lease_is_a_loss():
     hold = made.hold
     made.saw(None, 1.0)
     assert made.hold is None
-    assert hold.ending == "the lease was deleted"
+    assert hold.reason == "the lease was deleted"
 
 
 def test_a_failed_renewal_is_tried_again_within_the_hold():

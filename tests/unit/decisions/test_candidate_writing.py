@@ -182,7 +182,7 @@ def test_a_read_of_the_old_version_does_not_settle_an_unknown_write():
     lost = writes(made, 0.0)
     made.failed(unknown(), 1.0)
     made.saw(stored("", version=4), 3.0)
-    assert made.unsettled
+    assert made.may_be_stored
     made.failed(Conflict("it landed late"), 3.1)
     made.saw(acknowledged(lost, 5), 5.5)
     assert writes(made, 5.5).record.lease_transitions == 3
@@ -193,7 +193,7 @@ def test_a_read_past_the_version_a_lost_write_was_to_replace_settles_it():
     writes(made, 0.0)
     made.failed(unknown(), 1.0)
     made.saw(stored(version=5, renewed=1.0), 3.0)
-    assert not made.unsettled
+    assert not made.may_be_stored
 
 
 def test_a_follower_whose_write_failed_reads_before_it_writes_again():

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .config import Config as Config
     from .default import configure as configure
+    from .default import exclusive as exclusive
+    from .default import leader_only as leader_only
+    from .default import leadership as leadership
     from .errors import AccessDenied as AccessDenied
     from .errors import ConfigError as ConfigError
     from .errors import LeadershipLost as LeadershipLost
@@ -16,11 +19,8 @@ if TYPE_CHECKING:
     from .errors import NotLeader as NotLeader
     from .errors import SingletonJobsError as SingletonJobsError
     from .errors import StoreError as StoreError
-    from .guards.decorators import exclusive as exclusive
-    from .guards.decorators import leader_only as leader_only
     from .health import Health as Health
     from .leading.leadership import Leadership as Leadership
-    from .leading.leadership import leadership as leadership
     from .leading.locker import LeaseLocker as LeaseLocker
     from .lifecycle import running as running
     from .replica import Replica as Replica
@@ -50,9 +50,9 @@ _HOMES = {
     "configure": "default",
     "current_fire": "term",
     "current_term": "term",
-    "exclusive": "guards.decorators",
-    "leader_only": "guards.decorators",
-    "leadership": "leading.leadership",
+    "exclusive": "default",
+    "leader_only": "default",
+    "leadership": "default",
     "running": "lifecycle",
 }
 

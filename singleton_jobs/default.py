@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .config import Config
+from .config import Config, Seconds
 from .errors import ConfigError
+from .leading.core import default_core
 from .leading.settings import Mode, Settings
-from .replica import Replica
+from .replica import Replica, replica_on
 
 if TYPE_CHECKING:
     from .events import Hook
+    from .guards.decorators import Decorator, OnSkip, StrictDecorator
+    from .leading.leadership import Leadership
+    from .skipped import OnBusy
 
-__all__ = ["configure", "default_replica"]
-
-_default: Replica | None = None
+__all__ = ["configure", "default_replica", "exclusive", "leader_only", "leadership"]
 
 
 def default_replica() -> Replica:
     """The process's own replica."""
-    global _default
-    if _default is None:
-        _default = Replica()
-    return _default
+    return replica_on(default_core())
 
 
 def configure(
@@ -39,7 +38,122 @@ def configure(
 
     To be called before anything was guarded, locked or asked; ConfigError afterwards, and for bad values.
     """
-    replica = default_replica()
-    if not replica.configure(Settings(store, namespace, identity, prefix, config, tuple(hooks), mode)):
+    if not default_core().configure(Settings(store, namespace, identity, prefix, config, hooks, mode)):
         raise ConfigError("configure() must be called before the first use of a guard, a leadership or a locker")
-    return replica
+    return default_replica()
+
+
+def leadership(lease: str, config: Config | None = None) -> Leadership:
+    """The default replica's candidacy for ``lease``; inert until started. Same lease, same object."""
+    return default_replica().leadership(lease, config)
+
+
+@overload
+def leader_only(
+    lease: str,
+    job: str | None = None,
+    at_most_every: Seconds | None = None,
+    on_skip: Literal["return"] = "return",
+    *,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> Decorator: ...
+@overload
+def leader_only(
+    lease: str,
+    job: str | None = None,
+    at_most_every: Seconds | None = None,
+    *,
+    on_skip: Literal["raise"],
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> StrictDecorator: ...
+def leader_only(
+    lease: str,
+    job: str | None = None,
+    at_most_every: Seconds | None = None,
+    on_skip: OnSkip = "return",
+    *,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> Any:
+    """Run the function only on the replica that holds ``lease``; elsewhere it returns `Skipped`, or raises NotLeader.
+
+    For functions, coroutine functions, methods, static and class methods. The first call starts the candidacy and
+    waits, at most one request timeout, for its first answer, so that a lone replica's first tick runs; called on a
+    running event loop's thread a plain function does not wait but is ``Skipped("not-ready")``. When the term is lost
+    while a coroutine runs, it is cancelled and its caller gets LeadershipLost; a plain function asks
+    ``current_term().check()``.
+
+    ``at_most_every`` (seconds, or a timedelta) runs it no more often than that, start to start, whichever replicas lead
+    meanwhile and whatever their clocks say: the run is claimed in the lease first, so failures count too, and a call
+    that comes earlier is ``Skipped("too-soon")``. ``job`` is its name there; by default the function's own. A claim
+    waits for the store's answer: on an event loop, guard coroutine functions.
+
+    Raises ConfigError for a lease name that cannot be used, and TypeError for what cannot be guarded: generators,
+    classes, Celery tasks (put this decorator under ``@app.task``).
+    """
+    from .guards.decorators import leader_only as through
+
+    return through((replica or default_replica()).leadership, lease, job, at_most_every, on_skip, config=config)
+
+
+@overload
+def exclusive(
+    lease: str,
+    wait: Seconds | None = 0,
+    on_busy: Literal["skip"] = "skip",
+    at_most_every: Seconds | None = None,
+    *,
+    job: str | None = None,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> Decorator: ...
+@overload
+def exclusive(
+    lease: str,
+    wait: Seconds | None = 0,
+    *,
+    on_busy: Literal["raise"],
+    at_most_every: Seconds | None = None,
+    job: str | None = None,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> StrictDecorator: ...
+@overload
+def exclusive(
+    lease: str,
+    wait: Seconds | None = 0,
+    *,
+    on_busy: Literal["retry"],
+    countdown: Seconds | None = None,
+    at_most_every: Seconds | None = None,
+    job: str | None = None,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> Decorator: ...
+def exclusive(
+    lease: str,
+    wait: Seconds | None = 0,
+    on_busy: OnBusy = "skip",
+    at_most_every: Seconds | None = None,
+    *,
+    countdown: Seconds | None = None,
+    job: str | None = None,
+    config: Config | None = None,
+    replica: Replica | None = None,
+) -> Any:
+    """Hold ``lease`` for each call: acquire it, renew it while the function runs, release it.
+
+    A call that does not get it within ``wait`` seconds (None: no limit) returns `Skipped`; with ``on_busy="raise"``
+    it raises LeaseBusy, which says why, or the StoreError that kept it from asking. ``at_most_every`` and ``job`` as
+    for `leader_only`. Refuses what `leader_only` refuses.
+
+    On a Celery task's function (under ``@app.task``) the holder carries the task's id, a redelivered message waits for
+    its dead holder's lease to run out, and ``on_busy="retry"`` has Celery run the task again in ``countdown`` seconds
+    (by default the lease's duration), as often as the task's own ``max_retries`` allows. Outside of a task that raises.
+    """
+    from .guards.decorators import exclusive as through
+
+    locker = (replica or default_replica()).locker
+    return through(locker, lease, wait, on_busy, at_most_every, countdown=countdown, job=job, config=config)

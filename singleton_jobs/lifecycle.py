@@ -8,6 +8,7 @@ from .concurrency.synchronization import run_blocking
 from .config import Seconds, seconds
 from .default import default_replica
 from .errors import ConfigError
+from .leading.core import core_of
 from .replica import Replica
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class running:  # noqa: N801 (read as a verb: with running(...))
     ) -> None:
         if sigterm not in ("leave", "exit"):
             raise ConfigError(f"sigterm must be 'leave' or 'exit', not {sigterm!r}")
-        self._replica = replica or default_replica()
-        self._leaderships = [self._replica.leadership(lease) for lease in leases]
+        on = replica or default_replica()
+        self._core = core_of(on)
+        self._leaderships = [on.leadership(lease) for lease in leases]
         self._sigterm = sigterm
         self._handler: ExitOnSigterm | None = None
         self._drain = seconds("drain", drain, zero=True)
@@ -50,7 +52,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
 
             self._handler = ExitOnSigterm()
         try:
-            self._replica.enter_running(self)
+            self._core.enter_running(self)
             for leadership in self._leaderships:
                 leadership.start()
             return self  # noqa: TRY300 (inside: what comes here is an entry that failed, too)
@@ -63,10 +65,10 @@ class running:  # noqa: N801 (read as a verb: with running(...))
     ) -> None:
         self._leave()
         try:
-            run_blocking(self._replica.exit_running(self, self._drain, block=True))
+            run_blocking(self._core.exit_running(self, self._drain, block=True))
         finally:
             self._restore()
-            self._replica.forget_running(self)  # also if that was interrupted before it began
+            self._core.forget_running(self)  # also if that was interrupted before it began
 
     async def __aenter__(self) -> running:
         return self.__enter__()
@@ -76,10 +78,10 @@ class running:  # noqa: N801 (read as a verb: with running(...))
     ) -> None:
         self._leave()
         try:
-            await self._replica.exit_running(self, self._drain, block=False)
+            await self._core.exit_running(self, self._drain, block=False)
         finally:
             self._restore()
-            self._replica.forget_running(self)  # also if that was interrupted before it began
+            self._core.forget_running(self)  # also if that was interrupted before it began
 
     def _leave(self) -> None:
         if self._handler:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["OnBusy", "Reason", "Skipped"]
+from .errors import AccessDenied, StoreError
+
+__all__ = ["OnBusy", "Reason", "Skipped", "reason_of"]
 
 Reason = Literal[
     "not-leader", "not-ready", "store-unreachable", "access-denied", "draining", "too-soon", "busy", "mode"
@@ -22,3 +24,8 @@ class Skipped(NamedTuple):
 
     def __bool__(self) -> Literal[False]:
         return False
+
+
+def reason_of(error: StoreError) -> Literal["access-denied", "store-unreachable"]:
+    """What kept the store from answering, in a word."""
+    return "access-denied" if isinstance(error, AccessDenied) else "store-unreachable"

@@ -12,6 +12,7 @@ from apscheduler.job import Job
 
 from singleton_jobs import Leadership
 from singleton_jobs.decisions.ledger import INSTANT, Claim, Mark
+from singleton_jobs.leading.participant import part_of
 from singleton_jobs.renewal.candidacy import Candidacy
 from singleton_jobs.renewal.leftovers import Leftovers
 
@@ -72,7 +73,7 @@ class Fires:
     def claim(self, job: Job, key: str, fire: datetime) -> Claim:
         """The claim for a fire of ``job``: the one that an ended term has left, if there is one."""
         self.notes[job.id].submitted = fire
-        return self._leftovers.take(key, fire) or Claim(key, fire, self._leadership.replica.nonce())
+        return self._leftovers.take(key, fire) or Claim(key, fire, part_of(self._leadership).core.nonce())
 
     def keep(self, claim: Claim) -> None:
         """The term of ``claim`` ended before its fire ran."""

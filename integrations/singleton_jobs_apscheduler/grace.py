@@ -10,6 +10,7 @@ from apscheduler.job import Job
 
 from singleton_jobs import Leadership
 from singleton_jobs.config import JITTER
+from singleton_jobs.leading.participant import part_of
 
 from .internals import modify
 
@@ -31,7 +32,7 @@ class Grace:
     @property
     def needed(self) -> int:
         """Seconds: the longest that nobody leads after a crash, and some to spare."""
-        config = self._leadership.config or self._leadership.replica.default_config()
+        config = part_of(self._leadership).timing
         return math.ceil(config.lease_duration + JITTER * config.retry_period + SPARE)
 
     def settle(self, job: Job, defaults: dict[str, Any]) -> None:

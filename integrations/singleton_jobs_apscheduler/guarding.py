@@ -11,6 +11,8 @@ from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from singleton_jobs import Config, ConfigError, Leadership, Replica
 from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.default import default_replica
+from singleton_jobs.leading.participant import part_of
+from singleton_jobs.replica import replica_on
 
 from .executor import ClaimingExecutor
 from .internals import pending_jobs, stores_of
@@ -87,9 +89,8 @@ def _cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0
 
     def guarded(store: BaseJobStore) -> SingletonJobStore:
         if not isinstance(store, SingletonJobStore):
-            return SingletonJobStore(
-                store, leadership.name, config=leadership.config, replica=leadership.replica, poll=poll
-            )
+            part = part_of(leadership)
+            return SingletonJobStore(store, part.name, config=part.config, replica=replica_on(part.core), poll=poll)
         if store.leadership is not leadership:
             raise ConfigError(
                 f"one scheduler, one lease: it is guarded by {leadership.lease!r}, "

@@ -16,6 +16,7 @@ from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.decisions.ledger import Mark
 from singleton_jobs.default import default_replica
+from singleton_jobs.leading.participant import part_of
 
 from .due_trigger import DueTrigger, clone, is_same
 from .fires import Fires, Note
@@ -111,7 +112,7 @@ class SingletonJobStore(GuardedStore):
         if term is None:
             return []
         if any(executor.is_over for executor in executors_of(self._scheduler).values()):
-            self.leadership.begin_close()
+            part_of(self.leadership).begin_close()
             return []
         if term is not self._begun:
             self._inner.forget()
@@ -245,13 +246,14 @@ class SingletonJobStore(GuardedStore):
     def _forget(self, job_id: str) -> None:
         self._fires.notes.pop(job_id, None)
         self._starts.forget(job_id)
-        self.leadership.jobs.discard(self._key(job_id))
+        part_of(self.leadership).jobs.discard(self._key(job_id))
 
     def _know(self, jobs: list[Job]) -> None:
         """The marks of ``jobs`` are kept however old they get; those of jobs that are gone are not."""
         jobs_here = {self._key(job.id) for job in jobs}
-        self.leadership.jobs -= {key for key in self.leadership.jobs if key.startswith(self._key(""))} - jobs_here
-        self.leadership.jobs |= jobs_here
+        kept = part_of(self.leadership).jobs
+        kept -= {key for key in kept if key.startswith(self._key(""))} - jobs_here
+        kept |= jobs_here
 
     def _begin(self, ids: set[str] | None, now: datetime) -> None:
         """Go on with each job (or those of ``ids``) where its mark says."""

@@ -10,6 +10,7 @@ from apscheduler.schedulers.base import STATE_RUNNING, BaseScheduler
 
 from singleton_jobs import Leadership, Term
 from singleton_jobs.leading.membership import Membership
+from singleton_jobs.leading.participant import part_of
 
 from .internals import is_loop_closed
 
@@ -51,7 +52,7 @@ class SchedulerMembership(Membership):
         if not self.end() or not self.candidacy.started:
             return
         if self.candidacy.active:
-            self.leadership.begin_close()
+            part_of(self.leadership).begin_close()
         else:
             self.leadership.close()
 

@@ -11,6 +11,7 @@ from celery.beat import ScheduleEntry
 from singleton_jobs import ConfigError, Leadership, LeadershipLost, Term
 from singleton_jobs.concurrency.synchronization import run_blocking
 from singleton_jobs.decisions.ledger import AHEAD, LIMIT, Claim, Mark, advance, size
+from singleton_jobs.leading.participant import part_of
 from singleton_jobs.renewal.candidacy import Candidacy
 from singleton_jobs.renewal.leftovers import Leftovers
 
@@ -44,7 +45,8 @@ class Fires:
     def begin(self) -> None:
         """A term begins; what was refused before may have had to do with this replica."""
         self._refused.clear()
-        self._leadership.jobs.update(KEY + name for name in self._inner.names())  # keeps their marks, however old
+        names = self._inner.names()
+        part_of(self._leadership).jobs.update(KEY + name for name in names)  # keeps their marks, however old
 
     def hand_over(self, entries: Iterable[ScheduleEntry], now: datetime) -> None:
         """Have ``entries`` go on from what the ledger says; those that it does not know get a mark."""
@@ -52,7 +54,7 @@ class Fires:
         self._inner.look(now)
         for entry in entries:
             key = KEY + entry.name
-            self._leadership.jobs.add(key)  # the entry may be new
+            part_of(self._leadership).jobs.add(key)  # the entry may be new
             mark = marks.get(key)
             planned = self.granted.get(entry.name) or next(iter(self._leftovers.open(key, mark, self._candidacy)), None)
             if planned:
@@ -135,7 +137,7 @@ class Fires:
         return Planned(
             KEY + entry.name,
             fire,
-            self._leadership.replica.nonce(),
+            part_of(self._leadership).core.nonce(),
             runs=entry.total_run_count + 1,
             claimed_at=now,
             before=last_run(entry),

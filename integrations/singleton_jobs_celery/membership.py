@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from singleton_jobs import Leadership
 from singleton_jobs.concurrency.synchronization import run_blocking
+from singleton_jobs.leading.core import EXIT_LIMIT
 from singleton_jobs.leading.membership import Membership
+from singleton_jobs.leading.participant import part_of
 
 __all__ = ["BeatMembership"]
-
-EXIT_LIMIT = 2.0  # seconds that the program's end may wait for the release
 
 
 class BeatMembership(Membership):
@@ -47,7 +47,7 @@ class BeatMembership(Membership):
     def leave(self) -> None:
         """Give the lease back, by the renewal thread; the program's end may wait for that a little."""
         if self.end():
-            self.leadership.begin_close()
+            part_of(self.leadership).begin_close()
             run_blocking(self.candidacy.wait_left(self._clock.now() + EXIT_LIMIT, block=True))
 
     def _ticks(self, now: float) -> bool:

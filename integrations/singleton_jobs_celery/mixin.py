@@ -14,6 +14,7 @@ from celery.beat import ScheduleEntry, Scheduler
 from kombu.exceptions import OperationalError
 
 from singleton_jobs import LeadershipLost, NotLeader, Term
+from singleton_jobs.leading.participant import part_of
 
 from .adapters import inner_of
 from .deferred_signals import DeferredSignals
@@ -51,7 +52,7 @@ class SingletonMixin(Scheduler):
         self._sending: Sending | None = None
         self._deferred_signals = DeferredSignals()
         self._dispatching = self._closing = self._closed = False
-        self._config = self._leadership.config or self._leadership.replica.default_config()
+        self._config = part_of(self._leadership).timing
         super().__init__(*args, **options)
         self._inner: InnerScheduler = inner_of(self)
         self._inner.start()
@@ -114,7 +115,7 @@ class SingletonMixin(Scheduler):
         if self._mode == "always":
             return super().reserve(entry)
         if self._term is None or self._membership is None or not self._dispatching:
-            raise NotLeader(self._leadership.lease, self._leadership.reason(), self._leadership.holder)
+            raise NotLeader(self._leadership.lease, part_of(self._leadership).reason(), self._leadership.holder)
         self._settle()
         if entry.name not in self._fires.granted:
             self._fires.claim(self._term, datetime.now(UTC), entry)
@@ -175,7 +176,7 @@ class SingletonMixin(Scheduler):
 
     @property
     def _mode(self) -> str:
-        return self._leadership.replica.mode
+        return part_of(self._leadership).core.mode
 
     def _dispatch(self, membership: BeatMembership, tick: Callable[[], float]) -> float:
         """One tick of a leader: all that is due is claimed, and sent."""

@@ -9,6 +9,8 @@ from celery import Celery
 
 from singleton_jobs import Config, ConfigError, Leadership
 from singleton_jobs.default import default_replica
+from singleton_jobs.leading.core import core_of
+from singleton_jobs.replica import replica_on
 
 __all__ = ["Settings"]
 
@@ -44,7 +46,7 @@ class Settings(NamedTuple):
 
     def leadership(self) -> Leadership:
         """The candidacy of this beat, through the process's own replica, or one like it in the place that is named."""
-        replica = default_replica().but(**self.place) if self.place else default_replica()
+        replica = replica_on(core_of(default_replica()).but(**self.place)) if self.place else default_replica()
         return replica.leadership(self.lease, self.config)
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, overload
 
 from ..config import Config, Seconds, seconds
-from ..default import default_replica
 from ..errors import ConfigError
-from ..replica import Replica
+from ..leading.participant import part_of
 from ..skipped import OnBusy, Skipped
 
 if TYPE_CHECKING:
     from ..leading.leadership import Leadership
     from ..leading.locker import LeaseLocker
+    from ..leading.locker_part import LockerPart
     from .at_most_every import Every
 
 __all__ = ["Decorator", "Guarded", "OnSkip", "StrictDecorator", "exclusive", "held_only", "leader_only"]
@@ -70,102 +70,33 @@ class StrictDecorator(Protocol):
         """Guard ``function``."""
 
 
-@overload
 def leader_only(
-    lease: str,
-    job: str | None = None,
-    at_most_every: Seconds | None = None,
-    on_skip: Literal["return"] = "return",
-    *,
-    config: Config | None = None,
-    replica: Replica | None = None,
-) -> Decorator: ...
-@overload
-def leader_only(
-    lease: str,
-    job: str | None = None,
-    at_most_every: Seconds | None = None,
-    *,
-    on_skip: Literal["raise"],
-    config: Config | None = None,
-    replica: Replica | None = None,
-) -> StrictDecorator: ...
-def leader_only(
+    leadership: Callable[[str, Config | None], Leadership],
     lease: str,
     job: str | None = None,
     at_most_every: Seconds | None = None,
     on_skip: OnSkip = "return",
     *,
     config: Config | None = None,
-    replica: Replica | None = None,
 ) -> Any:
-    """Run the function only on the replica that holds ``lease``; elsewhere it returns `Skipped`, or raises NotLeader.
-
-    For functions, coroutine functions, methods, static and class methods. The first call starts the candidacy and
-    waits, at most one request timeout, for its first answer, so that a lone replica's first tick runs; called on a
-    running event loop's thread a plain function does not wait but is ``Skipped("not-ready")``. When the term is lost
-    while a coroutine runs, it is cancelled and its caller gets LeadershipLost; a plain function asks
-    ``current_term().check()``.
-
-    ``at_most_every`` (seconds, or a timedelta) runs it no more often than that, start to start, whichever replicas lead
-    meanwhile and whatever their clocks say: the run is claimed in the lease first, so failures count too, and a call
-    that comes earlier is ``Skipped("too-soon")``. ``job`` is its name there; by default the function's own. A claim
-    waits for the store's answer: on an event loop, guard coroutine functions.
-
-    Raises ConfigError for a lease name that cannot be used, and TypeError for what cannot be guarded: generators,
-    classes, Celery tasks (put this decorator under ``@app.task``).
-    """
-    if not isinstance(lease, str):
-        raise TypeError('write @leader_only(lease="name"), with a lease name and parentheses')
-    if on_skip not in ("return", "raise"):
+    """`singleton_jobs.leader_only`, by what `Replica.leadership` gives."""
+    _refuse_bare(lease, "leader_only")
+    if on_skip not in get_args(OnSkip):
         raise ConfigError(f"on_skip must be 'return' or 'raise', not {on_skip!r}")
-    leadership = (replica or default_replica()).leadership(lease, config)
+    leads = leadership(lease, config)
 
     def decorate(function: Callable[..., Any]) -> Any:
         from .guards import LeaderGuard
         from .wrappers import guard
 
         every = _every(function, job, at_most_every)
-        return guard(function, LeaderGuard(leadership, strict=on_skip == "raise", every=every))
+        return guard(function, LeaderGuard(leads, strict=on_skip == "raise", every=every))
 
     return decorate
 
 
-@overload
 def exclusive(
-    lease: str,
-    wait: Seconds | None = 0,
-    on_busy: Literal["skip"] = "skip",
-    at_most_every: Seconds | None = None,
-    *,
-    job: str | None = None,
-    config: Config | None = None,
-    replica: Replica | None = None,
-) -> Decorator: ...
-@overload
-def exclusive(
-    lease: str,
-    wait: Seconds | None = 0,
-    *,
-    on_busy: Literal["raise"],
-    at_most_every: Seconds | None = None,
-    job: str | None = None,
-    config: Config | None = None,
-    replica: Replica | None = None,
-) -> StrictDecorator: ...
-@overload
-def exclusive(
-    lease: str,
-    wait: Seconds | None = 0,
-    *,
-    on_busy: Literal["retry"],
-    countdown: Seconds | None = None,
-    at_most_every: Seconds | None = None,
-    job: str | None = None,
-    config: Config | None = None,
-    replica: Replica | None = None,
-) -> Decorator: ...
-def exclusive(
+    locker: Callable[[str, Config | None], LeaseLocker],
     lease: str,
     wait: Seconds | None = 0,
     on_busy: OnBusy = "skip",
@@ -174,36 +105,42 @@ def exclusive(
     countdown: Seconds | None = None,
     job: str | None = None,
     config: Config | None = None,
-    replica: Replica | None = None,
 ) -> Any:
-    """Hold ``lease`` for each call: acquire it, renew it while the function runs, release it.
-
-    A call that does not get it within ``wait`` seconds (None: no limit) returns `Skipped`; with ``on_busy="raise"``
-    it raises LeaseBusy, which says why, or the StoreError that kept it from asking. ``at_most_every`` and ``job`` as
-    for `leader_only`. Refuses what `leader_only` refuses.
-
-    On a Celery task's function (under ``@app.task``) the holder carries the task's id, a redelivered message waits for
-    its dead holder's lease to run out, and ``on_busy="retry"`` has Celery run the task again in ``countdown`` seconds
-    (by default the lease's duration), as often as the task's own ``max_retries`` allows. Outside of a task that raises.
-    """
-    if not isinstance(lease, str):
-        raise TypeError('write @exclusive(lease="name"), with a lease name and parentheses')
+    """`singleton_jobs.exclusive`, by what `Replica.locker` gives."""
+    _refuse_bare(lease, "exclusive")
     if on_busy not in get_args(OnBusy):
         raise ConfigError(f"on_busy must be 'skip', 'raise' or 'retry', not {on_busy!r}")
     if countdown is not None and on_busy != "retry":
         raise ConfigError("countdown is for on_busy='retry' only")
     limit = None if wait is None else seconds("wait", wait, zero=True)
     again = None if countdown is None else seconds("countdown", countdown, zero=True)
-    locker = (replica or default_replica()).locker(lease, config)
+    lock = part_of(locker(lease, config))
 
     def decorate(function: Callable[..., Any]) -> Any:
         from .guards import ExclusiveGuard
         from .wrappers import guard
 
         every = _every(function, job, at_most_every)
-        return guard(function, ExclusiveGuard(locker, limit, on_busy, again, every=every))
+        return guard(function, ExclusiveGuard(lock, limit, on_busy, again, every=every))
 
     return decorate
+
+
+def held_only(locker: LockerPart) -> Decorator:
+    """The decorator behind `LeaseLocker.leader_only`."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        from .guards import HeldGuard
+        from .wrappers import guard
+
+        return guard(function, HeldGuard(locker))
+
+    return decorate
+
+
+def _refuse_bare(lease: object, name: str) -> None:
+    if not isinstance(lease, str):  # the function itself, of a decorator without parentheses
+        raise TypeError(f'write @{name}(lease="name"), with a lease name and parentheses')
 
 
 def _every(function: Callable[..., Any], job: str | None, interval: Seconds | None) -> Every | None:
@@ -214,15 +151,3 @@ def _every(function: Callable[..., Any], job: str | None, interval: Seconds | No
             raise ConfigError("job names a claim, which only at_most_every makes")
         return None
     return every(function, job, interval)
-
-
-def held_only(locker: LeaseLocker) -> Decorator:
-    """The decorator behind `LeaseLocker.leader_only`."""
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        from .guards import HeldGuard
-        from .wrappers import guard
-
-        return guard(function, HeldGuard(locker))
-
-    return decorate

@@ -12,8 +12,10 @@ from ..config import JITTER
 from ..errors import LeadershipLost, LeaseBusy, NotLeader, StoreError
 from ..events import RunSkipped
 from ..identity import readable
+from ..leading.leader_part import LeaderPart
 from ..leading.leadership import Leadership
-from ..leading.locker import LeaseLocker
+from ..leading.locker_part import LockerPart
+from ..leading.participant import Participant, part_of
 from ..skipped import OnBusy, Reason, Skipped
 from ..term import Term
 from .at_most_every import Every, Run, claim_run
@@ -25,12 +27,12 @@ __all__ = ["ExclusiveGuard", "Guard", "HeldGuard", "LeaderGuard"]
 class Guard(ABC):
     """Lets calls in, or says why not; every call let in is to be let out."""
 
-    def __init__(self, subject: Leadership | LeaseLocker, *, strict: bool, every: Every | None = None) -> None:
-        self.subject = subject
+    def __init__(self, part: Participant, *, strict: bool, every: Every | None = None) -> None:
+        self.part = part
         self.strict = strict
         self.every = every
         if every:
-            subject.jobs.add(every.key)
+            part.jobs.add(every.key)
 
     @abstractmethod
     def enter(self, entry: Lock) -> Term | None:
@@ -42,7 +44,7 @@ class Guard(ABC):
 
     def exit(self, entry: Lock) -> None:
         """The call has ended, or was interrupted while it entered."""
-        candidacy = self.subject.candidacy
+        candidacy = self.part.candidacy
         if candidacy is not None:
             candidacy.exit(entry)
 
@@ -52,19 +54,19 @@ class Guard(ABC):
 
     async def claim(self, term: Term, every: Every, *, block: bool) -> Run | Reason:
         """The run to do under ``term``, of a function that runs at most every so often; or why not."""
-        candidacy = self.subject.candidacy or self.subject.replica.pretended(self.subject.name)
+        candidacy = self.part.candidacy or self.part.core.pretended(self.part.name)
         try:
-            return await claim_run(candidacy, term, every, self.subject.replica.nonce(), block=block) or "too-soon"
+            return await claim_run(candidacy, term, every, self.part.core.nonce(), block=block) or "too-soon"
         except LeadershipLost:
             return "not-leader"
 
     def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
         """Report a call that does not run; raises if the guard is strict."""
-        subject, candidacy = self.subject, self.subject.candidacy
-        skipped = Skipped(subject.lease, reason, candidacy.holder if candidacy else None)
+        part, candidacy = self.part, self.part.candidacy
+        skipped = Skipped(part.lease, reason, candidacy.holder if candidacy else None)
         name = getattr(function, "__qualname__", repr(function))
-        event = RunSkipped(subject.lease, candidacy.identity if candidacy else "", name, reason)
-        subject.replica.emit(event, subject)
+        event = RunSkipped(part.lease, candidacy.identity if candidacy else "", name, reason)
+        part.emit(event)
         if self.strict:
             raise self.refusal(skipped)
         return skipped
@@ -75,58 +77,62 @@ class Guard(ABC):
 
     def retry_at(self, reason: Reason) -> datetime | None:
         """When a call that came too soon may run, by the store's time; None if that is not known or not the reason."""
-        if reason != "too-soon" or self.every is None or self.subject.candidacy is None:
+        if reason != "too-soon" or self.every is None or self.part.candidacy is None:
             return None
-        last = self.subject.candidacy.mark(self.every.key)
+        last = self.part.candidacy.mark(self.every.key)
         return self.every.after(last) if last else None
 
 
 class LeaderGuard(Guard):
     """Runs while the replica leads."""
 
-    subject: Leadership
+    part: LeaderPart
     _warned = False
 
+    def __init__(self, leadership: Leadership, *, strict: bool, every: Every | None) -> None:
+        super().__init__(part_of(leadership), strict=strict, every=every)
+        self.leadership = leadership
+
     def enter(self, entry: Lock) -> Term | None:
-        candidacy = self.subject.candidacy
+        candidacy = self.part.candidacy
         return candidacy.enter(entry) if candidacy else None
 
     async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
         if not self._warned and (task := running_task()):
             self._warned = True
             warnings.warn(
-                f"the task {task.name} is guarded by leader_only(lease={self.subject.name!r}): any worker may get its "
+                f"the task {task.name} is guarded by leader_only(lease={self.part.name!r}): any worker may get its "
                 "messages, and those that do not lead drop them. Use exclusive(lease=...) for a task that must not run "
                 "twice at once, or guard what sends it: celery beat --scheduler singleton",
                 RuntimeWarning,
                 stacklevel=2,
             )
-        return await self.subject.admit(entry, block=block, wait=not (block and on_event_loop()))
+        return await self.part.admit(entry, block=block, wait=not (block and on_event_loop()))
 
 
 class HeldGuard(Guard):
     """Runs while a locker is held."""
 
-    subject: LeaseLocker
+    part: LockerPart
 
-    def __init__(self, locker: LeaseLocker) -> None:
+    def __init__(self, locker: LockerPart) -> None:
         super().__init__(locker, strict=False)
 
     def enter(self, entry: Lock) -> Term | None:
-        return self.subject.enter(entry)
+        return self.part.enter(entry)
 
     async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
-        return self.subject.pretended() or ("draining" if self.subject.replica.closed else "not-leader")
+        return self.part.pretended() or ("draining" if self.part.core.closed else "not-leader")
 
 
 class ExclusiveGuard(Guard):
     """Locks for each call."""
 
-    subject: LeaseLocker
+    part: LockerPart
 
     def __init__(
         self,
-        locker: LeaseLocker,
+        locker: LockerPart,
         wait: float | None,
         on_busy: OnBusy = "skip",
         countdown: float | None = None,
@@ -142,30 +148,30 @@ class ExclusiveGuard(Guard):
         return None
 
     async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
-        if pretended := self.subject.pretended():
+        if pretended := self.part.pretended():
             return pretended
         task = running_task()
-        taken = await self.subject.acquire(entry, self._wait, task.id if task else None, block=block)
+        taken = await self.part.acquire(entry, self._wait, task.id if task else None, block=block)
         if taken == "busy" and task and self._may_be_dead(task):
-            taken = await self.subject.acquire(entry, self._patience(), task.id, block=block)
+            taken = await self.part.acquire(entry, self._patience(), task.id, block=block)
         return taken
 
     def _may_be_dead(self, task: RunningTask) -> bool:
         """Whether the lease may still name an earlier run of ``task``, whose worker died."""
-        holder = (self.subject.candidacy.holder if self.subject.candidacy else None) or ""
+        holder = (self.part.candidacy.holder if self.part.candidacy else None) or ""
         return task.redelivered or f"_{readable(task.id)}_" in holder
 
     def _patience(self) -> float | None:
         """How long to wait for a dead holder's lease, but no shorter than for any: it runs out, and that is seen."""
-        timing = self.subject.timing
+        timing = self.part.timing
         dead = timing.lease_duration + JITTER * timing.retry_period + 2 * timing.request_timeout
         return None if self._wait is None else max(self._wait, dead)
 
     def exit(self, entry: Lock) -> None:
-        run_blocking(self.subject.free(entry, block=True))
+        run_blocking(self.part.free(entry, block=True))
 
     async def aexit(self, entry: Lock) -> None:
-        await self.subject.free(entry, block=False)
+        await self.part.free(entry, block=False)
 
     def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
         try:
@@ -174,13 +180,13 @@ class ExclusiveGuard(Guard):
             if not self._retries:
                 raise
             if reason in ("too-soon", "mode"):  # asking again would not help
-                return Skipped(self.subject.lease, reason)
+                return Skipped(self.part.lease, reason)
             if task := running_task():
-                task.retry(error, self.subject.timing.lease_duration if self._countdown is None else self._countdown)
+                task.retry(error, self.part.timing.lease_duration if self._countdown is None else self._countdown)
             raise
 
     def refusal(self, skipped: Skipped) -> Exception:
-        error = self.subject.candidacy.error if self.subject.candidacy else None
+        error = self.part.candidacy.error if self.part.candidacy else None
         if isinstance(error, StoreError) and skipped.reason in ("store-unreachable", "access-denied"):
             return error
         return LeaseBusy(skipped.lease, skipped.holder, skipped.reason, self.retry_at(skipped.reason))

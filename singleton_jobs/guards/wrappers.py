@@ -15,7 +15,7 @@ from ..leading.cancellation import Cancellation
 from ..leading.leadership import Leadership
 from ..term import CURRENT_FIRE, CURRENT_TERMS, Term
 from .at_most_every import Every, Run
-from .guards import Guard
+from .guards import Guard, LeaderGuard
 
 if TYPE_CHECKING:
     _FunctionWrapper = wrapt.FunctionWrapper[..., Any]
@@ -141,8 +141,8 @@ class _Parts:
     @property
     def leadership(self) -> Leadership:
         """The candidacy that decides; lockers and `exclusive` have none."""
-        if isinstance(self._self_guard.subject, Leadership):
-            return self._self_guard.subject
+        if isinstance(self._self_guard, LeaderGuard):
+            return self._self_guard.leadership
         raise AttributeError("only functions guarded by leader_only have a leadership")
 
     def __copy__(self) -> Any:

@@ -8,23 +8,21 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from ..concurrency.forks import notice_fork
-from ..concurrency.synchronization import on_event_loop, run_blocking
+from ..concurrency.synchronization import run_blocking
 from ..concurrency.threads import new_lock
 from ..config import Config, Seconds, seconds
-from ..default import default_replica
-from ..errors import AccessDenied, LeadershipLost, SingletonJobsError
-from ..replica import Replica
-from ..skipped import Reason
+from ..errors import AccessDenied, LeadershipLost
 from ..term import CURRENT_TERMS, Term
+from .leader_part import LeaderPart
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ..events import Event
     from ..renewal.candidacy import Candidacy
+    from .core import Core
 
-__all__ = ["Leadership", "leadership"]
+__all__ = ["Leadership"]
 
 T = TypeVar("T")
 
@@ -37,14 +35,8 @@ class Leadership:
     Inert until `start`, a wait, or the first call of a guard.
     """
 
-    def __init__(self, replica: Replica, lease: str, config: Config | None) -> None:
-        self.replica = replica
-        self.name = lease
-        self.candidacy: Candidacy | None = None
-        self.callbacks: list[Callable[[Event], object]] = []
-        self.jobs: set[str] = set()
-        self.config = config
-        self._mutex = new_lock()
+    def __init__(self, core: Core, lease: str, config: Config | None) -> None:
+        self._part = LeaderPart(core, lease, config)
 
     def __repr__(self) -> str:
         return f"<Leadership of {self.lease!r}{' (leading)' if self.is_leader else ''}>"
@@ -52,12 +44,12 @@ class Leadership:
     @property
     def lease(self) -> str:
         """The lease's name as it is stored."""
-        return self.replica.full_name(self.name)
+        return self._part.lease
 
     def start(self) -> None:
         """Compete for the lease from now on. Raises ConfigError if there is no store to compete in."""
-        self.prepare()
-        self._begin()
+        self._part.prepare()
+        self._part.begin()
 
     @property
     def is_leader(self) -> bool:
@@ -67,14 +59,12 @@ class Leadership:
     @property
     def term(self) -> Term | None:
         """The term that is valid at this instant, or None."""
-        candidacy = self.candidacy
-        term = candidacy.term if candidacy else None
-        return term if term is not None and term.is_valid else None
+        return self._part.term
 
     @property
     def holder(self) -> str | None:
         """Who was last seen to hold the lease; None if nobody was."""
-        return self.candidacy.holder if self.candidacy else None
+        return self._part.holder
 
     def wait(self, timeout: Seconds | None = None) -> bool:
         """Compete, and wait until the lease is held here; False after ``timeout`` seconds (None: no limit).
@@ -92,11 +82,12 @@ class Leadership:
 
         The result takes it back.
         """
-        self.callbacks.append(callback)
+        callbacks = self._part.callbacks
+        callbacks.append(callback)
 
         def unsubscribe() -> None:
-            if callback in self.callbacks:
-                self.callbacks.remove(callback)
+            if callback in callbacks:
+                callbacks.remove(callback)
 
         return unsubscribe
 
@@ -116,7 +107,8 @@ class Leadership:
         """The last claimed fire of ``job`` (UTC), as far as it was seen here; None if there is none. Asks nobody."""
         from ..decisions.ledger import app_key
 
-        mark = self.candidacy.mark(app_key(job)) if self.candidacy else None
+        candidacy = self._part.candidacy
+        mark = candidacy.mark(app_key(job)) if candidacy else None
         return mark.fire if mark else None
 
     def step_down(self, drain: Seconds = 10) -> None:
@@ -124,14 +116,16 @@ class Leadership:
         after two retry periods. Called by that work itself, or on a running event loop, it returns at once and happens
         when the work has ended.
         """
-        if self.candidacy and self.candidacy.started:
-            rest = self.candidacy.step_down_rest
-            run_blocking(self._leave(seconds("drain", drain, zero=True), rest, again=True, block=True))
+        candidacy = self._part.candidacy
+        if candidacy and candidacy.started:
+            rest = candidacy.step_down_rest
+            run_blocking(self._part.leave(seconds("drain", drain, zero=True), rest, again=True, block=True))
 
     def close(self, drain: Seconds = 10) -> None:
         """Compete no longer: finish the running work (up to ``drain`` seconds) and release; guards skip from now on."""
-        if self.candidacy and self.candidacy.started:
-            run_blocking(self._leave(seconds("drain", drain, zero=True), 0, again=False, block=True))
+        candidacy = self._part.candidacy
+        if candidacy and candidacy.started:
+            run_blocking(self._part.leave(seconds("drain", drain, zero=True), 0, again=False, block=True))
 
     async def run(self, main: Callable[[Term], Awaitable[T]]) -> T | None:
         """Await ``main(term)`` while this replica leads: cancelled on loss, called again on regain.
@@ -151,9 +145,9 @@ class Leadership:
                     term._exit(entry)  # it may not have come to its main
                     if isinstance(error, LeadershipLost) and (cancellation.called or not term.is_valid):
                         continue
-                    await self._leave(OTHERS, 0, again=False, block=False)
+                    await self._part.leave(OTHERS, 0, again=False, block=False)
                     raise
-                await self._leave(OTHERS, 0, again=False, block=False)
+                await self._part.leave(OTHERS, 0, again=False, block=False)
                 return result
         return None
 
@@ -172,100 +166,29 @@ class Leadership:
                     term._exit(entry)
                     if isinstance(error, LeadershipLost) and term.lost.is_set():
                         continue
-                    run_blocking(self._leave(OTHERS, 0, again=False, block=True))
+                    run_blocking(self._part.leave(OTHERS, 0, again=False, block=True))
                     raise
                 if not term.lost.is_set():
-                    run_blocking(self._leave(OTHERS, 0, again=False, block=True))
+                    run_blocking(self._part.leave(OTHERS, 0, again=False, block=True))
                     return result
         return None
 
-    # What guards, schedulers and the replica use
-
-    def prepare(self) -> Candidacy:
-        """Find the store without asking it anything. Raises ConfigError if there is none."""
-        if not self.replica.rejoin():
-            raise SingletonJobsError(f"the replica is closed: it cannot compete for lease {self.lease!r} any more")
-        with self._mutex:
-            return self._open()
-
-    async def admit(self, entry: object, *, block: bool, wait: bool = True) -> Term | Reason:
-        """The term to run under now, entered; or why not.
-
-        The first call may ``wait`` for the first answer: one request timeout, in seconds, at most.
-        """
-        notice_fork()
-        if self.replica.mode == "never":
-            return "mode"
-        candidacy = self.candidacy
-        if self.replica.closed or (candidacy and candidacy.draining):
-            return "draining"
-        if candidacy is None or not candidacy.started:
-            candidacy = self._begin()
-        first_answer_due = candidacy.answered_by
-        if wait and first_answer_due is not None and not candidacy.settled:
-            await candidacy.changed.wait(lambda: candidacy.settled, first_answer_due, block=block)
-        return candidacy.enter(entry) or self.reason()
-
-    def reason(self) -> Reason:
-        """Why guarded work does not run here now."""
-        candidacy = self.candidacy
-        if self.replica.closed:
-            return "draining"
-        if candidacy is None or not candidacy.settled:
-            return "not-ready"
-        if candidacy.draining:
-            return "draining"
-        if candidacy.error is None:
-            return "not-leader"
-        return "access-denied" if isinstance(candidacy.error, AccessDenied) else "store-unreachable"
-
-    def begin_close(self) -> None:
-        """Refuse new work, and leave once what runs has ended."""
-        if self.candidacy:
-            self.candidacy.drain(again=False, release=self.candidacy.config.release_on_cancel)
-
-    def after_fork(self) -> None:
-        """Forget what belongs to the parent process."""
-        self.candidacy = None
-        self._mutex = new_lock()
-
     # Inner parts
-
-    def _begin(self, main: Lock | None = None) -> Candidacy:
-        with self._mutex:
-            candidacy = self._open()
-            if main:
-                candidacy.mains.add(main)
-            if candidacy.started and not self.replica.closed:
-                candidacy.stay()
-            if candidacy.started or self.replica.mode == "never":
-                return candidacy
-            if self.replica.mode == "always":
-                candidacy.pretend()
-            else:
-                self.replica.announce(candidacy)
-                candidacy.start(unless=lambda: self.replica.closed)
-            return candidacy
-
-    def _open(self) -> Candidacy:
-        if self.candidacy is None:
-            self.candidacy = self.replica.open(self.name, "a leadership", self.config, self, sticky=True)
-        return self.candidacy
 
     async def _claim(self, job: str, fire_time: datetime, *, block: bool) -> bool:
         from ..decisions.ledger import Claim, app_key, instant
 
         key, fire = app_key(job), instant(fire_time)
-        candidacy, term = self.candidacy, self.term
+        candidacy, term = self._part.candidacy, self.term
         if candidacy is None or term is None or (candidacy.draining and term not in CURRENT_TERMS.get()):
             return False
-        return await candidacy.claim(term, Claim(key, fire, self.replica.nonce()), block=block)
+        return await candidacy.claim(term, Claim(key, fire, self._part.core.nonce()), block=block)
 
     async def _wait(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
-        self.prepare()
-        candidacy = self._begin()
-        if self.replica.mode == "never":
+        self._part.prepare()
+        candidacy = self._part.begin()
+        if self._part.core.mode == "never":
             return False
 
         def decided() -> bool:
@@ -280,16 +203,16 @@ class Leadership:
     @contextmanager
     def _mains(self) -> Iterator[tuple[Candidacy | None, Lock]]:
         """Round the runs of a main: an end that was interrupted, or its beginning, is made up for by the next step."""
-        entry = new_lock()
-        if not self.replica.rejoin() or self.replica.mode == "never":
+        part, entry = self._part, new_lock()
+        if not part.core.rejoin() or part.core.mode == "never":
             yield None, entry
             return
         with entry:
             try:
-                yield self._begin(entry), entry
+                yield part.begin(entry), entry
             finally:
-                if self.candidacy and self.candidacy.ending:
-                    self.candidacy.mains.discard(entry)
+                if part.candidacy and part.candidacy.ending:
+                    part.candidacy.mains.discard(entry)
 
     async def _next_term(self, candidacy: Candidacy, entry: Lock, *, block: bool) -> Term | None:
         """The next term to run a main under, entered; None once the candidacy is ended."""
@@ -313,21 +236,3 @@ class Leadership:
             term._exit(entry)
             with suppress(ValueError):  # it was interrupted before
                 candidacy.stops.remove(stop)
-
-    async def _leave(self, drain: float, rest: float, *, again: bool, block: bool) -> None:
-        notice_fork()
-        candidacy = self.candidacy
-        if candidacy is None or not candidacy.started:
-            return
-        candidacy.drain(again=again, rest=rest, release=again or candidacy.config.release_on_cancel)
-        if candidacy.last_term in CURRENT_TERMS.get() or (block and on_event_loop()):
-            return  # called by the work itself, or on its loop: it happens when that has ended
-        now = candidacy.clock.now
-        if not await candidacy.wait_idle(now() + drain, block=block):
-            candidacy.cut_drain()
-        await candidacy.wait_left(now() + candidacy.config.renew_deadline, block=block)
-
-
-def leadership(lease: str, config: Config | None = None) -> Leadership:
-    """The default replica's candidacy for ``lease``; inert until started. Same lease, same object."""
-    return default_replica().leadership(lease, config)

@@ -10,6 +10,7 @@ from ..concurrency.forks import at_fork
 from ..concurrency.synchronization import run_blocking
 from ..term import Term
 from .leadership import Leadership
+from .participant import part_of
 
 __all__ = ["Membership"]
 
@@ -22,7 +23,7 @@ class Membership:
 
     def __init__(self, leadership: Leadership) -> None:
         self.leadership = leadership
-        self.candidacy = leadership.prepare()
+        self.candidacy = part_of(leadership).prepare()
         self.ended = False
 
     def join(self) -> None:

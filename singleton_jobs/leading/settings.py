@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from ..config import Config
 from ..errors import ConfigError
@@ -24,11 +24,31 @@ Mode = Literal["auto", "always", "never"]
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
-class Settings:
-    """Arguments of `configure` and `Replica`, checked as far as that needs neither files nor requests."""
+class _Given(NamedTuple):
+    store: str | Any | None
+    namespace: str | None
+    identity: str | None
+    prefix: str
+    config: Config | None
+    hooks: tuple[Hook, ...]
+    mode: Mode
 
-    def __init__(
-        self,
+
+class Settings(_Given):
+    """Arguments of `configure` and `Replica`, checked as far as that needs neither files nor requests.
+
+    Immutable: ``_replace`` makes a changed copy, which is checked as well. (A dataclass would be slow to import.)
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Settings:  # type: ignore[override]
+        """``_replace`` makes its copies here: they are checked like any other."""
+        return cls(*iterable)
+
+    def __new__(
+        cls,
         store: str | Any | None = None,
         namespace: str | None = None,
         identity: str | None = None,
@@ -36,7 +56,8 @@ class Settings:
         config: Config | None = None,
         hooks: Sequence[Hook] = (),
         mode: Mode = "auto",
-    ) -> None:
+    ) -> Settings:
+        """Check; ConfigError for what cannot work."""
         if namespace is not None:
             namespace_name(namespace)
         if prefix:
@@ -51,31 +72,13 @@ class Settings:
             raise ConfigError(f"store must be a URL or have a method lock(lease, identity), not {store!r}")
         if any(not callable(hook) for hook in hooks):
             raise ConfigError("every hook must be callable with an event")
-        self.identity = None if identity is None else identity_prefix(identity)
-        self.hooks = tuple(hooks)
-        self._store = store
-        self._namespace = namespace
-        self._prefix = prefix
-        self._config = config
-        self._mode: Mode = mode
-
-    def but(self, **changes: Any) -> Settings:
-        """The same with other arguments."""
-        given = {
-            "store": self._store,
-            "namespace": self._namespace,
-            "identity": self.identity,
-            "prefix": self._prefix,
-            "config": self._config,
-            "hooks": self.hooks,
-            "mode": self._mode,
-        }
-        return Settings(**{**given, **changes})
+        readable = None if identity is None else identity_prefix(identity)
+        return super().__new__(cls, store, namespace, readable, prefix, config, tuple(hooks), mode)
 
     def resolve_mode(self) -> Mode:
         """The mode given, else ``SINGLETON_JOBS_MODE``, else auto."""
-        if self._mode != "auto":
-            return self._mode
+        if self.mode != "auto":
+            return self.mode
         mode = os.environ.get("SINGLETON_JOBS_MODE") or "auto"
         for known in ("auto", "always", "never"):
             if mode == known:
@@ -84,13 +87,13 @@ class Settings:
 
     def resolve_prefix(self) -> str:
         """The prefix given, else ``SINGLETON_JOBS_PREFIX``."""
-        return self._prefix or os.environ.get("SINGLETON_JOBS_PREFIX", "")
+        return self.prefix or os.environ.get("SINGLETON_JOBS_PREFIX", "")
 
     def resolve_config(self) -> Config:
         """The default timing: what was given, else ``SINGLETON_JOBS_LEASE_DURATION`` in seconds."""
         duration = os.environ.get("SINGLETON_JOBS_LEASE_DURATION")
-        if self._config is not None or not duration:
-            return self._config or Config()
+        if self.config is not None or not duration:
+            return self.config or Config()
         try:
             return Config(lease_duration=float(duration))
         except ValueError as error:
@@ -100,13 +103,13 @@ class Settings:
         """The store, and a sentence for the log if it was chosen without being asked for."""
         from ..locks import open_store
 
-        store = self._store or os.environ.get("SINGLETON_JOBS_STORE") or None
+        store = self.store or os.environ.get("SINGLETON_JOBS_STORE") or None
         if isinstance(store, str):
-            return open_store(store, self._namespace), None
+            return open_store(store, self.namespace), None
         if store is not None:
             return store, None
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
-            return open_store("kubernetes:", self._namespace), None
+            return open_store("kubernetes:", self.namespace), None
         if any(os.path.exists(mark) for mark in CONTAINER_MARKS):  # noqa: PTH110 (pathlib is slow to import)
             raise ConfigError(
                 "no store is configured, and a file in this container would be shared with nobody: set "

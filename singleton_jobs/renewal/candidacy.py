@@ -10,10 +10,11 @@ from ..concurrency.synchronization import Signal
 from ..concurrency.threads import new_owned_lock
 from ..decisions.actions import Hold, Wait, Write
 from ..decisions.candidate import Candidate
-from ..errors import AccessDenied, StoreError
+from ..errors import StoreError
 from ..events import ClockOff, Event, HolderChanged, RequestEnded, StepDownRequested, TermEnded, TermStarted
 from ..health import State
 from ..locks.record import ResourceLock
+from ..skipped import reason_of
 from ..term import Term
 from .contact import Contact
 from .entries import Use
@@ -169,7 +170,7 @@ class Candidacy:
         if self.admits:
             return "leading"
         if self.error:
-            return "access-denied" if isinstance(self.error, AccessDenied) else "store-unreachable"
+            return reason_of(self.error)
         return "following" if self.settled else "starting"
 
     @property

@@ -114,7 +114,7 @@ MUTANTS = [
         20,
         "exit-without-release",
         "the lease is not given back when the interpreter exits",
-        "singleton_jobs/replica.py",
+        "singleton_jobs/leading/core.py",
         "        atexit.register(_at_exit)\n",
         "",
         ("unit/test_exit.py::test_a_normal_exit_gives_the_lease_back",),
@@ -160,9 +160,9 @@ MUTANTS = [
         21,
         "child-is-the-parent",
         "a forked child keeps its parent's identity",
-        "singleton_jobs/replica.py",
-        "        _inherited.append((self._wiring, self._candidacies()))\n        self._start_anew()\n",
-        "        _inherited.append((self._wiring, self._candidacies()))\n"
+        "singleton_jobs/leading/core.py",
+        "        _inherited.append((self._wiring, self.candidacies()))\n        self._start_anew()\n",
+        "        _inherited.append((self._wiring, self.candidacies()))\n"
         "        wiring = self._wiring\n        self._start_anew()\n        self._wiring = wiring\n",
         ("unit/concurrency/test_fork.py::test_the_child_has_an_identity_of_its_own",),
     ),

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import singleton_jobs.hooks.dispatcher
-import singleton_jobs.replica
+import singleton_jobs.leading.core
 from singleton_jobs import Config
 from singleton_jobs.leading.lease_uses import LeaseUses
 
@@ -140,11 +140,11 @@ _dispatcher = _Dispatcher()
 @contextmanager
 def simulated() -> Iterator[None]:
     """Inside, the process-wide parts of the library belong to the simulation: the dispatcher, the registry, the log."""
-    worker, uses = singleton_jobs.hooks.dispatcher._worker, singleton_jobs.replica._uses
+    worker, uses = singleton_jobs.hooks.dispatcher._worker, singleton_jobs.leading.core._uses
     logger, handler = singleton_jobs.hooks.dispatcher.logger, _Faults(logging.ERROR)
     level, propagate = logger.level, logger.propagate
     singleton_jobs.hooks.dispatcher._worker = _dispatcher  # type: ignore[assignment]
-    singleton_jobs.replica._uses = LeaseUses()
+    singleton_jobs.leading.core._uses = LeaseUses()
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR)
     logger.propagate = False
@@ -152,7 +152,7 @@ def simulated() -> Iterator[None]:
         yield
     finally:
         singleton_jobs.hooks.dispatcher._worker = worker
-        singleton_jobs.replica._uses = uses
+        singleton_jobs.leading.core._uses = uses
         logger.removeHandler(handler)
         logger.setLevel(level)
         logger.propagate = propagate

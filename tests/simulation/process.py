@@ -102,7 +102,7 @@ class Process:
             raise failure.get("exception") or RuntimeError(failure["message"])
 
     def candidacies(self) -> list[Any]:
-        return self.replica._candidacies()
+        return self.replica._core.candidacies()
 
     def holds(self, lease: str) -> Term | None:
         """The term that would pass its check at this instant; looked at without asking it."""
@@ -163,7 +163,7 @@ class Process:
         self.stopping = True
         for task in self._work[1:]:
             task.cancel()
-        await self.replica._close(DRAIN, block=False)
+        await self.replica._core.close(DRAIN, block=False)
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
@@ -173,13 +173,13 @@ class Process:
     def go_on_as_child(self) -> None:
         """After a fork: a loop and a driver of its own, since those of the parent belong to its thread."""
         self.loop = SteppedLoop(self.host.now)
-        self.replica._given_driver = self._new_renewer()
+        self.replica._core._given_driver = self._new_renewer()
         self.identity = self.replica.identity
         self.told, self.stall, self._work = [], None, []
 
     def abolish(self) -> None:
         """The run is over: let go of everything, and look no more at how."""
-        self.alive, self.stall, self.replica.closed = False, None, True
+        self.alive, self.stall, self.replica._core.closed = False, None, True
         for _ in range(LAST_ROUNDS):
             left = asyncio.all_tasks(self.loop)
             if not left:

@@ -180,9 +180,9 @@ def test_a_guarded_call_leaves_nothing_running(make, shape, warm):
 
 def drains(leadership):
     """Whether nothing seems to run under it, and the lease is given back."""
-    before = leadership.candidacy.clock.now()
+    before = leadership._part.candidacy.clock.now()
     leadership.close(drain=LIMIT)
-    return leadership.candidacy.clock.now() - before < LIMIT and leadership.candidacy.released
+    return leadership._part.candidacy.clock.now() - before < LIMIT and leadership._part.candidacy.released
 
 
 @pytest.mark.parametrize("end", ["step_down", "close", "replica"])

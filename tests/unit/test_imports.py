@@ -1,5 +1,9 @@
 """What importing costs."""
 
+import ast
+from pathlib import Path
+
+import singleton_jobs
 from unit.programs import run
 
 
@@ -46,3 +50,10 @@ def test_unknown_names_are_attribute_errors():
         """
     )
     assert out.count("nothing") == 2
+
+
+def test_type_checkers_find_each_public_name_where_it_is_imported_from():
+    tree = ast.parse(Path(singleton_jobs.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    told = {alias.asname: node.module for node in block.body for alias in node.names}
+    assert told == singleton_jobs._HOMES

@@ -7,13 +7,14 @@ import pytest
 
 from singleton_jobs import Config, ConfigError, LeaseLocker, Replica, configure, leader_only, leadership
 from singleton_jobs.events import ReplicaStarted
+from singleton_jobs.replica import replica_on
 from unit.stage import LIMIT, QUICK, Heard, Space
 
 
 @pytest.fixture
 def fresh(monkeypatch, space):
     """No default replica yet; a store for it."""
-    monkeypatch.setattr("singleton_jobs.default._default", None)
+    monkeypatch.setattr("singleton_jobs.leading.core._default", None)
     return space
 
 
@@ -186,7 +187,7 @@ def test_health_is_bad_when_the_renewal_thread_gives_no_sign_of_life(make_replic
             return silent_for
 
     replica = make_replica()
-    replica._given_driver = Silent()
+    replica._core._given_driver = Silent()
     replica.leadership("nightly").start()
     assert replica.health().ok is ok
 
@@ -241,9 +242,9 @@ def test_a_locker_may_name_its_own_store(space):
     assert locker.try_lock()
     assert locker.term.identity.startswith("web_")
     locker.unlock()
-    locker.replica.close()
+    replica_on(locker._part.core).close()
 
 
 def test_another_replica_like_it_has_its_source_of_chance(make_replica):
-    names = {make_replica(rng=Random(7)).but(identity="web").identity for _ in range(2)}
+    names = {make_replica(rng=Random(7))._core.but(identity="web").wiring().identity for _ in range(2)}
     assert len(names) == 1

@@ -72,7 +72,10 @@ def test_work_under_way_is_waited_for(replica, space):
         join = in_thread(work)
         until(lambda: started)
         in_thread(
-            lambda: seen_by(work.leadership.candidacy, lambda: work.leadership.candidacy.draining) or go_on.append(1)
+            lambda: (
+                seen_by(work.leadership._part.candidacy, lambda: work.leadership._part.candidacy.draining)
+                or go_on.append(1)
+            )
         )
     assert join() is True
     assert space.holder("nightly") == ""

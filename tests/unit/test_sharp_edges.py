@@ -83,7 +83,7 @@ def test_a_task_that_locks_twice_is_told_so(replica):
 def test_who_lost_a_lock_does_not_unlock_it_for_who_took_it_then(replica):
     locker = replica.locker("rebuild")
     assert locker.lock(timeout=LIMIT)
-    locker.candidacy.abandon("a test")
+    locker._part.candidacy.abandon("a test")
     assert in_thread(lambda: locker.lock(timeout=2 * LIMIT))()
     assert not locker.unlock()
     assert locker.is_held
@@ -111,7 +111,7 @@ def test_a_guarded_method_pickles_through_its_class():
 def test_a_store_that_cancels_its_own_request_ends_no_candidacy(replica, space, monkeypatch):
     leadership = replica.leadership("nightly")
     leadership.wait(timeout=LIMIT)
-    lock = leadership.candidacy._lock
+    lock = leadership._part.candidacy._lock
     update, cancelled = lock.update, threading.Event()
 
     async def cancels(*arguments, **options):
@@ -122,7 +122,7 @@ def test_a_store_that_cancels_its_own_request_ends_no_candidacy(replica, space, 
     monkeypatch.setattr(lock, "update", cancels)
     assert cancelled.wait(LIMIT)
     version = space.leases["nightly"][1]
-    candidacy = leadership.candidacy
+    candidacy = leadership._part.candidacy
     assert asyncio.run(
         candidacy.changed.wait(lambda: space.leases["nightly"][1] > version, candidacy.clock.now() + LIMIT, block=False)
     )

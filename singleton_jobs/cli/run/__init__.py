@@ -12,6 +12,7 @@ import click
 
 from ...config import Config, seconds
 from ...errors import ConfigError
+from ...leading.participant import part_of
 from ...names import lease_name
 from ...replica import Replica
 
@@ -50,10 +51,10 @@ def run_program(
     leadership = replica.leadership(lease)
     _log_to_stderr(as_json=as_json)
     supervisor = Supervisor(list(command), grace)
-    leadership.prepare()  # finding a store may log, on a thread
+    part_of(leadership).prepare()  # finding a store may log, on a thread
     try:
         with replica:
-            return supervisor.run(leadership, config or replica.default_config())
+            return supervisor.run(leadership, part_of(leadership).timing)
     except CannotStart as error:
         click.echo(f"Error: {command[0]!r} cannot be run: {error}", err=True)
         return NOT_STARTED

@@ -15,7 +15,8 @@ from ...concurrency.clock import SYSTEM_CLOCK
 from ...config import Config
 from ...decisions.actions import Ended
 from ...leading.leadership import Leadership
-from ...replica import Replica
+from ...leading.participant import part_of
+from ...replica import Replica, replica_on
 from ...term import Term
 from .keeper import FORWARDED, Keeper, messages, send
 
@@ -68,13 +69,14 @@ class Supervisor:
 
     def run(self, leadership: Leadership, config: Config) -> int:
         """Until the child ends by itself, or a signal ends everything: the exit status."""
+        replica = replica_on(part_of(leadership).core)
         signals_out, signals_in = os.pipe()
         os.set_blocking(signals_in, False)
         signal.set_wakeup_fd(signals_in, warn_on_full_buffer=False)
         for number in FORWARDED:
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGCHLD, self._reap_orphans)
-        threading.Thread(target=self._pass_on, args=(signals_out, leadership.replica), daemon=True).start()
+        threading.Thread(target=self._pass_on, args=(signals_out, replica), daemon=True).start()
         leadership.run_sync(lambda term: self._under(term, config))
         return self.code
 

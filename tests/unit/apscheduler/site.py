@@ -217,5 +217,5 @@ def leads(leadership):
 
 def follows(leadership):
     """Wait until the lease was seen to be another's."""
-    seen_by(leadership.candidacy, lambda: leadership.candidacy.settled)
+    seen_by(leadership._part.candidacy, lambda: leadership._part.candidacy.settled)
     assert not leadership.is_leader

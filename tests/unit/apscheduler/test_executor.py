@@ -60,14 +60,14 @@ def lose_term(scheduler, clock, space, meanwhile=lambda: None):
     space.fault = "down"
     clock.push(QUICK.lease_duration)
     leadership = scheduler.leadership
-    seen_by(leadership.candidacy, lambda: leadership.candidacy.term is None)
+    seen_by(leadership._part.candidacy, lambda: leadership._part.candidacy.term is None)
     meanwhile()
     space.fault = None
 
 
 def sent_in_vain(scheduler):
     """Wait until all open claims have been sent to a store that fails."""
-    candidacy = scheduler.leadership.candidacy
+    candidacy = scheduler.leadership._part.candidacy
     claims = candidacy.candidate.claims
     seen_by(candidacy, lambda: candidacy.error and claims._open and all(claim.carried for claim in claims._open))
 
@@ -104,7 +104,7 @@ def test_a_job_that_raises_is_told_and_done(leader, held, space, mark, heard):
     assert not heard.wait_for(FireEnded, job=KEY).ok
     assert event.scheduled_run_time == mark + HOUR
     until(lambda: states(space) == {KEY: "d"})
-    assert not scheduler.leadership.candidacy.active
+    assert not scheduler.leadership._part.candidacy.active
 
 
 def test_a_run_past_its_grace_is_told_as_missed_and_done(start, space, ran, heard):
@@ -133,7 +133,7 @@ def test_where_every_replica_leads_subscribers_hear_of_missed_fires(make, make_r
 
 def refused(scheduler, space, fire):
     """Somebody else claims ``fire`` while this leader does not see it."""
-    candidacy = scheduler.leadership.candidacy
+    candidacy = scheduler.leadership._part.candidacy
     stale = candidacy.marks()
     candidacy.marks = lambda: stale
     space.mark(fire, nonce="theirs")
@@ -154,7 +154,7 @@ def test_a_refused_run_is_told_to_hooks_alone(leader, held, space, mark, heard):
     assert len([event for event in heard.events if isinstance(event, FireSkipped)]) == 1
     assert not held.given
     assert not [event for event in scheduler.told if event.code & ALL]
-    assert not scheduler.leadership.candidacy.active
+    assert not scheduler.leadership._part.candidacy.active
 
 
 def test_a_refused_run_makes_room_for_the_next_instance(leader, held, space, mark, ran):
@@ -211,7 +211,7 @@ def test_while_one_job_waits_for_its_claim_others_do_not(start, held, space):
     scheduler._process_jobs()
     scheduler.add_job(work, "date", run_date=now() + 0.3 * SECOND, id="other")
     assert scheduler._process_jobs() < 0.35
-    candidacy = scheduler.leadership.candidacy
+    candidacy = scheduler.leadership._part.candidacy
     until(lambda: scheduler._process_jobs() is not None and len(candidacy.active) == 2)
 
 
@@ -484,7 +484,7 @@ def test_a_term_that_ends_between_the_look_and_the_submission_loses_no_fire(star
     space.mark(mark)
     inner = Delegate() if shared else MemoryJobStore()
     scheduler = start({**JOB, "start_date": mark, "next_run_time": mark + HOUR}, jobstores={"default": inner})
-    candidacy = scheduler.leadership.candidacy
+    candidacy = scheduler.leadership._part.candidacy
     store = scheduler._jobstores["default"]
     look = store.get_due_jobs
 
@@ -537,7 +537,7 @@ def test_a_claimed_run_that_cannot_be_started_is_told_as_interrupted(leader, hel
     held._do_submit_job = lambda *_: 1 / 0
     scheduler.look()
     assert heard.wait_for(FireInterrupted).time == (mark + HOUR)
-    assert not scheduler.leadership.candidacy.active
+    assert not scheduler.leadership._part.candidacy.active
     assert not submitted(scheduler)
     assert scheduler._executors["default"]._instances == {}
 
@@ -547,7 +547,7 @@ def test_a_run_that_breaks_its_executor_is_told_as_interrupted(leader, held, hea
     scheduler.look()
     held.break_down(OSError("the pool is broken"))
     assert heard.wait_for(FireInterrupted).time == (mark + HOUR)
-    assert not scheduler.leadership.candidacy.active
+    assert not scheduler.leadership._part.candidacy.active
     assert scheduler._executors["default"]._instances == {}
 
 
@@ -740,12 +740,12 @@ def test_a_loop_that_is_closed_under_its_scheduler_ends_what_was_claimed(replica
     async def main(scheduler, leadership, told):
         space.fault = "down"
         scheduler.add_job(work, id="job", misfire_grace_time=60)
-        await so(lambda: leadership.candidacy.active)
-        await so(lambda: leadership.candidacy.error is not None)
+        await so(lambda: leadership._part.candidacy.active)
+        await so(lambda: leadership._part.candidacy.error is not None)
 
     asyncio.run(on_loop(main)(replica))
     space.fault = None
-    until(lambda: not replica.leadership("nightly").candidacy.active)
+    until(lambda: not replica.leadership("nightly")._part.candidacy.active)
     assert not programs.RAN
 
 

@@ -20,7 +20,7 @@ def test_a_guard_gives_the_leadership(replica):
     leadership = guard(Guarded(), "nightly", replica=replica)
     assert isinstance(leadership, Leadership)
     assert leadership is replica.leadership("nightly")
-    assert leadership.candidacy is None
+    assert leadership._part.candidacy is None
 
 
 def test_nothing_is_asked_of_the_store_before_the_start(make, space):
@@ -339,6 +339,6 @@ def test_background_and_guard_run_by_themselves(replica, shut, ran):
     scheduler.start()
     shut.append(scheduler)
     leads(leadership)
-    until(lambda: ran and not leadership.candidacy.active)
+    until(lambda: ran and not leadership._part.candidacy.active)
     until(lambda: not scheduler._jobstores["default"]._inner.store.get_all_jobs())
     assert ran[0][1].job == "aps:default:job"

@@ -45,7 +45,7 @@ def test_a_pools_process_runs_jobs_under_copies_of_their_fire_and_term(start, sp
     assert (key, time, valid) == (KEY, mark + HOUR, True)
     assert token == scheduler.leadership.term.fencing_token
     assert got["method"] == ("method", "aps:default:method")
-    until(lambda: not scheduler.leadership.candidacy.active)  # also the one that no process can be told of
+    until(lambda: not scheduler.leadership._part.candidacy.active)  # also the one that no process can be told of
     assert not scheduler.events(EVENT_JOB_ERROR)
     until(lambda: space.ledger()[KEY].state == "d")
     scheduler.shutdown()
@@ -72,7 +72,7 @@ def test_a_copy_of_an_ended_term_does_not_start_a_run(start, clock, space):
     given = runs(leadership.term, WHEN)
     space.fault = "down"
     clock.push(QUICK.lease_duration)
-    seen_by(leadership.candidacy, lambda: leadership.candidacy.term is None)
+    seen_by(leadership._part.candidacy, lambda: leadership._part.candidacy.term is None)
     assert run_in_process(pickle.loads(pickle.dumps(given)), "unit.apscheduler.work:work") is NOT_RUN
     assert not programs.RAN
 
@@ -83,7 +83,7 @@ def test_a_coroutine_does_not_start_under_an_ended_term(start, clock, space):
     assert asyncio.run(guarded(work_async, given)(1)) == "worked"
     space.fault = "down"
     clock.push(QUICK.lease_duration)
-    seen_by(leadership.candidacy, lambda: leadership.candidacy.term is None)
+    seen_by(leadership._part.candidacy, lambda: leadership._part.candidacy.term is None)
     assert asyncio.run(guarded(work_async, given)(2)) is NOT_RUN
     assert [args for args, _, _ in programs.RAN] == [(1,)]
 
@@ -106,11 +106,11 @@ def test_a_run_that_an_outdated_copy_kept_from_starting_is_handed_over_again(sta
     (time,) = list(times)
     held._run_job_success(job.id, [JobExecutionEvent(EVENT_JOB_EXECUTED, job.id, "default", time, retval=NOT_RUN)])
     assert not scheduler.events(EVENT_JOB_EXECUTED)
-    assert scheduler.leadership.candidacy.active
+    assert scheduler.leadership._part.candidacy.active
     held.let_go()
     assert [fire.time for _, fire, _ in ran] == [mark + HOUR]
     assert len(scheduler.wait_events(EVENT_JOB_EXECUTED)) == 1
-    assert not scheduler.leadership.candidacy.active
+    assert not scheduler.leadership._part.candidacy.active
     assert scheduler._executors["default"]._instances == {}
 
 

@@ -17,6 +17,7 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from singleton_jobs import ConfigError
 from singleton_jobs.decisions.ledger import Mark
+from singleton_jobs.replica import replica_on
 from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, executor, guard
 from singleton_jobs_apscheduler.schedule import Schedule, begin
 from unit.apscheduler.site import DAY, HOUR, SECOND, Guarded, leads, now
@@ -94,7 +95,9 @@ def test_a_fire_whose_jitter_is_not_over_was_not_skipped():
 
 def test_an_alias_that_keys_could_not_be_told_apart_by_is_refused(make):
     with pytest.raises(ConfigError, match="colon"):
-        make(jobstores={"a:b": SingletonJobStore("memory", "nightly", replica=make().leadership.replica)}).start()
+        make(
+            jobstores={"a:b": SingletonJobStore("memory", "nightly", replica=replica_on(make().leadership._part.core))}
+        ).start()
 
 
 def test_an_executor_with_a_lease_is_refused_once_the_scheduler_runs(replica, shut):
@@ -214,7 +217,7 @@ def test_a_scheduler_that_starts_while_another_drains_leads_afterwards(make):
     old.shutdown(wait=False)
     new.start()
     go.set()
-    until(lambda: new.leadership.is_leader and not new.leadership.candidacy.draining)
+    until(lambda: new.leadership.is_leader and not new.leadership._part.candidacy.draining)
 
 
 def on_a_loop(replica, main):
@@ -243,7 +246,7 @@ def test_a_plain_function_that_outlives_a_loops_shutdown_keeps_the_lease(replica
             await asyncio.sleep(0)
         for _ in range(10):  # whatever the shutdown has called for
             await asyncio.sleep(0)
-        kept = leadership.is_leader and bool(leadership.candidacy.active)
+        kept = leadership.is_leader and bool(leadership._part.candidacy.active)
         go.set()
         return leadership, kept
 
@@ -257,5 +260,5 @@ def test_a_loop_that_ends_without_a_shutdown_gives_the_lease_back(replica):
         return leadership
 
     leadership = on_a_loop(replica, main)
-    leadership.candidacy.changed.notify()  # as each renewal does
+    leadership._part.candidacy.changed.notify()  # as each renewal does
     until(lambda: not leadership.is_leader)

@@ -88,7 +88,7 @@ def test_a_failed_take_over_is_taken_up_again(start, inner, mark):
     assert not submitted(scheduler)
     inner.broken = set()
     scheduler.run(EVENT_JOB_EXECUTED)
-    assert scheduler.leadership.candidacy.mark(KEY).fire > mark
+    assert scheduler.leadership._part.candidacy.mark(KEY).fire > mark
 
 
 def test_a_failed_introduction_of_marks_is_taken_up_again(start, inner):
@@ -98,10 +98,10 @@ def test_a_failed_introduction_of_marks_is_taken_up_again(start, inner):
     )
     inner.broken = {"get_all_jobs"}
     scheduler.look()
-    assert scheduler.leadership.candidacy.mark(KEY) is None
+    assert scheduler.leadership._part.candidacy.mark(KEY) is None
     inner.broken = set()
     scheduler.look()
-    assert scheduler.leadership.candidacy.mark(KEY).fire <= now()
+    assert scheduler.leadership._part.candidacy.mark(KEY).fire <= now()
 
 
 def test_one_store_that_fails_does_not_keep_another_from_its_jobs(start, inner):
@@ -180,7 +180,7 @@ def test_a_late_write_of_an_ended_term_is_left_to_the_next_leader(leader, inner,
     leader.run(EVENT_JOB_EXECUTED)
     space.fault = "down"
     clock.push(QUICK.lease_duration)
-    seen_by(leader.leadership.candidacy, lambda: leader.leadership.term is None)
+    seen_by(leader.leadership._part.candidacy, lambda: leader.leadership.term is None)
     inner.broken = set()
     before = list(inner.calls)
     leader.look()
@@ -201,7 +201,7 @@ def test_a_row_moved_by_another_replica_while_this_one_could_not_write_is_not_mo
     inner.broken = set()
     space.fault = "down"
     clock.push(QUICK.lease_duration)
-    seen_by(leader.leadership.candidacy, lambda: leader.leadership.term is None)
+    seen_by(leader.leadership._part.candidacy, lambda: leader.leadership.term is None)
     row = inner.rows.lookup_job("job")
     row._modify(next_run_time=now() + 30 * DAY, args=("theirs",))
     inner.rows.update_job(row)

@@ -70,7 +70,7 @@ def test_running_work_comes_to_its_end_first(make_replica, space):
     replica = make_replica()
     leadership = replica.leadership("nightly")
     assert leadership.wait(LIMIT)
-    candidacy = leadership.candidacy
+    candidacy = leadership._part.candidacy
     term = candidacy.enter("work")
     ask(space)
     seen_by(candidacy, lambda: candidacy.draining)
@@ -88,7 +88,7 @@ def test_a_request_that_names_somebody_else_is_dropped(replica, space, whom):
     assert leadership.wait(LIMIT)
     token = leadership.term.fencing_token
     ask(space, whom)
-    seen_by(leadership.candidacy, lambda: STEP_DOWN not in space.annotations())
+    seen_by(leadership._part.candidacy, lambda: STEP_DOWN not in space.annotations())
     assert leadership.term.fencing_token == token
 
 
@@ -104,7 +104,7 @@ def test_a_lock_is_kept_by_who_took_it(replica, space):
     locker = replica.locker("rebuild")
     assert locker.lock(LIMIT)
     ask(space, lease="rebuild")
-    seen_by(locker.candidacy, lambda: STEP_DOWN not in space.annotations("rebuild"))
+    seen_by(locker._part.candidacy, lambda: STEP_DOWN not in space.annotations("rebuild"))
     assert locker.is_held
-    assert not locker.candidacy.draining
+    assert not locker._part.candidacy.draining
     locker.unlock()

@@ -206,7 +206,7 @@ def test_a_term_that_ends_before_the_claim_is_decided_skips_the_call(hourly, spa
     assert leadership.wait(timeout=5)
     space.fault = "down"
     join = in_thread(hourly)
-    until(lambda: leadership.candidacy.candidate.claims._open)
+    until(lambda: leadership._part.candidacy.candidate.claims._open)
     clock.push(QUICK.renew_deadline)
     assert join().reason == "not-leader"
 

@@ -72,7 +72,7 @@ def test_a_silent_store_is_waited_for_no_longer_than_one_request(job, space, clo
     space.fault = "silent"
     before = clock.clock.now()
     assert job().reason in ("not-ready", "store-unreachable")
-    assert clock.clock.now() - before < 1.5 * job.leadership.candidacy.config.request_timeout
+    assert clock.clock.now() - before < 1.5 * job.leadership._part.candidacy.config.request_timeout
 
 
 def test_later_calls_never_wait(job, space):
@@ -80,7 +80,7 @@ def test_later_calls_never_wait(job, space):
     job()
     space.fault = "silent"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job.leadership.candidacy.changed, "wait", None)
+        patch.setattr(job.leadership._part.candidacy.changed, "wait", None)
         assert job().reason == "store-unreachable"
 
 
@@ -138,7 +138,7 @@ def test_a_lost_lease_is_told_by_check(replica, space):
 def test_after_a_loss_calls_are_skipped(job, space):
     job()
     space.put("nightly", "thief_1")
-    seen_by(job.leadership.candidacy, lambda: not job.leadership.is_leader)
+    seen_by(job.leadership._part.candidacy, lambda: not job.leadership.is_leader)
     assert job().reason == "not-leader"
 
 

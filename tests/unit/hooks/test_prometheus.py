@@ -147,7 +147,7 @@ def test_a_replica_is_measured(make_replica, registry, value):
     assert leadership.wait(LIMIT)
     assert report() == "ran"
     assert leadership.claim("mine", datetime.now(UTC))
-    leadership.candidacy.wake()
+    leadership._part.candidacy.wake()
     until(lambda: value("request_seconds_count", request="renew"))
     until(lambda: value("last_success_timestamp_seconds", lease="nightly", job_name="fn:report"))
     assert value("fires_total", lease="nightly", job_name="fn:report", outcome="run") == 1
@@ -160,4 +160,4 @@ def test_a_replica_is_measured(make_replica, registry, value):
 def test_nothing_is_measured_without_a_hook(replica):
     leadership = replica.leadership("nightly")
     leadership.start()
-    assert leadership.candidacy.reporter._measure is None
+    assert leadership._part.candidacy.reporter._measure is None

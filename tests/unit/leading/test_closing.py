@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from singleton_jobs import ConfigError, LeadershipLost, LeaseBusy, Replica, Skipped, running
-from singleton_jobs.leading import locker as locker_module
+from singleton_jobs.leading import locker_part
 from unit.stage import LIMIT, in_thread, until
 
 
@@ -32,11 +32,11 @@ def test_work_that_steps_down_while_its_replica_closes_does_not_reopen_it(replic
     work = in_thread(job)
     inside.wait(LIMIT)
     close = in_thread(lambda: replica.close(drain=LIMIT))
-    until(lambda: replica.leadership("nightly").candidacy.ending)
+    until(lambda: replica.leadership("nightly")._part.candidacy.ending)
     closing.set()
     work()
     close()
-    candidacy = replica.leadership("nightly").candidacy
+    candidacy = replica.leadership("nightly")._part.candidacy
     assert (candidacy.ending, candidacy.draining, candidacy.started) == (True, True, False)
     assert job() == Skipped("nightly", "draining")
 
@@ -45,14 +45,14 @@ def test_a_candidacy_that_starts_while_its_replica_closes_does_not_lead(replica)
     leadership = replica.leadership("nightly")
     leadership.wait(timeout=LIMIT)
     replica.close()
-    leadership._begin()
-    assert not leadership.candidacy.started
+    leadership._part.begin()
+    assert not leadership._part.candidacy.started
 
 
 def test_a_replica_is_opened_again_without_a_race_with_its_drain(replica):
     main = running("nightly", replica=replica)
     with main:
-        candidacy = replica.leadership("nightly").candidacy
+        candidacy = replica.leadership("nightly")._part.candidacy
     changed_outside = []
 
     class Watched(type(candidacy)):
@@ -63,7 +63,7 @@ def test_a_replica_is_opened_again_without_a_race_with_its_drain(replica):
 
     candidacy.__class__ = Watched
     with main:
-        assert replica.leadership("nightly").candidacy is candidacy
+        assert replica.leadership("nightly")._part.candidacy is candidacy
         assert not candidacy.draining
     assert changed_outside == []
 
@@ -72,7 +72,7 @@ def test_an_unlock_and_a_close_do_not_wait_for_each_other(replica, space):
     locker = replica.locker("rebuild")
     locker.lock(timeout=LIMIT)
     close = in_thread(lambda: replica.close(drain=60))
-    until(lambda: locker.candidacy.ending)
+    until(lambda: locker._part.candidacy.ending)
     assert locker.unlock()
     close()
     assert space.holder("rebuild") == ""
@@ -82,7 +82,7 @@ def test_a_block_that_waited_for_a_locker_is_told_that_the_replica_closed(replic
     space.put("rebuild", "other_1", duration=60)
     locker = replica.locker("rebuild")
     waiting = in_thread(locker.hold(timeout=LIMIT).__enter__)
-    until(lambda: locker.candidacy and locker.candidacy.settled)
+    until(lambda: locker._part.candidacy and locker._part.candidacy.settled)
     replica.close(drain=0)
     with pytest.raises(LeaseBusy, match="replica is closed"):
         waiting()
@@ -91,38 +91,38 @@ def test_a_block_that_waited_for_a_locker_is_told_that_the_replica_closed(replic
 @pytest.mark.parametrize("wait", [0, LIMIT])
 def test_a_call_that_locks_while_the_replica_closes_is_skipped(replica, monkeypatch, wait):
     job = replica.exclusive("rebuild", wait=wait)(lambda: "ran")
-    caller = locker_module._caller
+    caller = locker_part.caller
 
     def closed_meanwhile(**options):
         replica.close(drain=0)
         return caller(**options)
 
-    monkeypatch.setattr(locker_module, "_caller", closed_meanwhile)
+    monkeypatch.setattr(locker_part, "caller", closed_meanwhile)
     assert job() == Skipped("rebuild", "draining")
 
 
 def test_a_call_that_locks_while_running_ends_does_not_reopen_the_replica(replica, monkeypatch):
     job = replica.exclusive("rebuild")(lambda: "ran")
-    caller, main = locker_module._caller, running(replica=replica)
+    caller, main = locker_part.caller, running(replica=replica)
 
     def ended_meanwhile(**options):
         main.__exit__(None, None, None)
         return caller(**options)
 
     with main:
-        monkeypatch.setattr(locker_module, "_caller", ended_meanwhile)
+        monkeypatch.setattr(locker_part, "caller", ended_meanwhile)
         assert job() == Skipped("rebuild", "draining")
 
 
 def test_a_call_that_asks_while_the_replica_closes_is_told_of_the_close(replica, monkeypatch):
     leadership = replica.leadership("nightly")
-    begin = leadership._begin
+    begin = leadership._part.begin
 
     def closed_meanwhile():
         replica.close(drain=0)
         return begin()
 
-    monkeypatch.setattr(leadership, "_begin", closed_meanwhile)
+    monkeypatch.setattr(leadership._part, "begin", closed_meanwhile)
     assert replica.leader_only("nightly")(lambda: "ran")() == Skipped("nightly", "draining")
 
 
@@ -139,7 +139,7 @@ def test_nobody_who_waited_for_a_locker_gets_it_after_the_close(replica):
     inside.wait(LIMIT)
     second = in_thread(lambda: job("second"))
     close = in_thread(lambda: replica.close(drain=LIMIT))
-    until(lambda: replica.closed)
+    until(lambda: replica._core.closed)
     go_on.set()
     first()
     close()
@@ -155,7 +155,7 @@ def test_a_close_from_inside_guarded_work_does_not_wait_for_it(replica, space):
         return replica.leadership("nightly").is_leader
 
     assert job()
-    candidacy = replica.leadership("nightly").candidacy
+    candidacy = replica.leadership("nightly")._part.candidacy
     asyncio.run(candidacy.wait_left(candidacy.clock.now() + LIMIT, block=False))
     assert space.holder("nightly") == ""
 
@@ -165,7 +165,7 @@ def test_a_locker_that_was_forgotten_while_held_is_closed_with_its_replica(make_
     assert replica.locker("rebuild").lock(timeout=LIMIT)
     gc.collect()
     replica.close(drain=0)
-    assert not replica._candidacies()[0].held_until > 0
+    assert not replica._core.candidacies()[0].held_until > 0
     assert not other.locker("rebuild").try_lock()  # it runs out by itself: its work may go on
 
 
@@ -173,7 +173,7 @@ def test_running_that_cannot_be_entered_leaves_nothing_behind(tmp_path):
     broken = Replica(store="kubernetes:?context=gone")
     with pytest.raises(ConfigError), running("nightly", replica=broken):
         pass
-    assert not broken._running
+    assert not broken._core._running
 
 
 def test_other_work_of_a_lease_may_end_before_a_finished_main_gives_it_back(replica):
@@ -183,8 +183,8 @@ def test_other_work_of_a_lease_may_end_before_a_finished_main_gives_it_back(repl
     @replica.leader_only("nightly")
     def other():
         inside.set()
-        until(lambda: leadership.candidacy.ending)
-        order.append(leadership.candidacy.term.is_valid)
+        until(lambda: leadership._part.candidacy.ending)
+        order.append(leadership._part.candidacy.term.is_valid)
 
     def main(term):
         work.append(in_thread(other))
@@ -224,8 +224,8 @@ def test_a_guarded_coroutine_that_is_thrown_away_ends_its_work(replica):
     task = loop.create_task(job())
     loop.run_until_complete(asyncio.sleep(0.05))
     loop.close()
-    assert replica.leadership("nightly").candidacy.active
+    assert replica.leadership("nightly")._part.candidacy.active
     task._log_destroy_pending = False
     del task
     gc.collect()
-    assert not replica.leadership("nightly").candidacy.active
+    assert not replica.leadership("nightly")._part.candidacy.active

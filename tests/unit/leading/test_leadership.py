@@ -20,26 +20,26 @@ def test_it_is_inert_until_started(leadership, space):
 
 
 def test_prepared_it_has_a_candidacy_and_competes_for_nothing(leadership, space):
-    candidacy = leadership.prepare()
-    assert leadership.candidacy is candidacy
-    assert leadership.prepare() is candidacy
+    candidacy = leadership._part.prepare()
+    assert leadership._part.candidacy is candidacy
+    assert leadership._part.prepare() is candidacy
     assert not candidacy.started
     assert space.requests == 0
     leadership.start()
     assert leadership.wait(timeout=LIMIT)
-    assert leadership.candidacy is candidacy
+    assert leadership._part.candidacy is candidacy
 
 
 def test_nothing_is_prepared_once_the_replica_is_closed(leadership, replica):
     replica.close()
     with pytest.raises(SingletonJobsError, match="closed"):
-        leadership.prepare()
+        leadership._part.prepare()
 
 
 def test_without_a_store_nothing_is_prepared(make_replica, monkeypatch):
     monkeypatch.setenv("SINGLETON_JOBS_STORE", "nothing:")
     with pytest.raises(ConfigError):
-        make_replica(store=None).leadership("nightly").prepare()
+        make_replica(store=None).leadership("nightly")._part.prepare()
 
 
 def test_started_and_waited_for_it_leads(leadership):
@@ -135,7 +135,7 @@ def test_stepping_down_waits_for_the_running_work(replica, leadership):
     working = in_thread(work)
     until(lambda: started)
     leaving = in_thread(leadership.step_down)
-    until(lambda: leadership.candidacy.draining)
+    until(lambda: leadership._part.candidacy.draining)
     assert work().reason == "draining"
     go_on.append(1)
     working()
@@ -150,7 +150,7 @@ def test_stepping_down_inside_the_work_happens_at_its_end(replica, space):
         return current_term().is_valid
 
     assert work()
-    seen_by(work.leadership.candidacy, lambda: space.holder("nightly") == "")
+    seen_by(work.leadership._part.candidacy, lambda: space.holder("nightly") == "")
 
 
 def test_subscribers_hear_of_gains_and_losses_in_order(leadership):
@@ -209,7 +209,7 @@ def test_it_shows_whether_it_leads(leadership):
 
 def test_waiting_begins_once(leadership, monkeypatch):
     leadership.start()
-    stays, stay = [], leadership.candidacy.stay
-    monkeypatch.setattr(leadership.candidacy, "stay", lambda: stays.append(stay()))
+    stays, stay = [], leadership._part.candidacy.stay
+    monkeypatch.setattr(leadership._part.candidacy, "stay", lambda: stays.append(stay()))
     assert leadership.wait(timeout=LIMIT)
     assert len(stays) == 1

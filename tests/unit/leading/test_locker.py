@@ -54,7 +54,7 @@ def test_a_lock_is_given_up_at_its_limit(locker, other):
 def test_a_waiting_lock_gets_the_lease_when_it_is_freed(locker, other):
     locker.try_lock()
     waiting = in_thread(lambda: other.lock(timeout=LIMIT))
-    until(lambda: other.candidacy and other.candidacy.settled)
+    until(lambda: other._part.candidacy and other._part.candidacy.settled)
     locker.unlock()
     assert waiting()
     assert other.is_held
@@ -96,7 +96,7 @@ def test_unlock_with_retry_goes_on_until_the_store_answers(locker, space):
     space.fault = "down"
     tries = in_thread(lambda: locker.unlock_with_retry(timeout=LIMIT))
     before = space.requests
-    seen_by(locker.candidacy, lambda: space.requests >= before + 2)
+    seen_by(locker._part.candidacy, lambda: space.requests >= before + 2)
     space.fault = None
     assert tries()
     assert space.holder("rebuild") == ""

@@ -107,7 +107,7 @@ def test_a_lost_lock_is_not_taken_back_by_itself(locker, space):
 def test_a_held_lock_is_renewed(locker, space):
     locker.try_lock()
     version = space.leases["rebuild"][1]
-    seen_by(locker.candidacy, lambda: space.leases["rebuild"][1] >= version + 2)
+    seen_by(locker._part.candidacy, lambda: space.leases["rebuild"][1] >= version + 2)
     assert locker.is_held
 
 
@@ -133,7 +133,7 @@ def test_locking_raises_at_its_limit_if_the_store_does_not_answer(locker, space)
 def test_locking_outlasts_an_outage(locker, space):
     space.fault = "down"
     waiting = in_thread(lambda: locker.lock(timeout=LIMIT))
-    until(lambda: locker.candidacy and locker.candidacy.error)
+    until(lambda: locker._part.candidacy and locker._part.candidacy.error)
     space.fault = None
     assert waiting()
 
@@ -210,7 +210,7 @@ def test_a_cancelled_lock_takes_nothing(locker, other, space):
 
     async def main():
         task = asyncio.create_task(other.alock())
-        while other.candidacy is None or not other.candidacy.settled:
+        while other._part.candidacy is None or not other._part.candidacy.settled:
             await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

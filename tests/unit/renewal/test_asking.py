@@ -49,8 +49,8 @@ def leading(replica):
 
 def asked(leading, *wishes):
     """What awaits the decisions of claims of jobs and seconds, asked in one go."""
-    claims = [Claim(job, NOW + second * SECOND, leading.replica.nonce()) for job, second in wishes]
-    candidacy, term = leading.candidacy, leading.term
+    claims = [Claim(job, NOW + second * SECOND, leading._part.core.nonce()) for job, second in wishes]
+    candidacy, term = leading._part.candidacy, leading.term
     candidacy.ask(term, *claims)
     return [lambda claim=claim: run_blocking(candidacy.decision(term, claim, block=True)) for claim in claims]
 
@@ -72,22 +72,22 @@ def test_of_two_for_one_fire_the_one_asked_first_is_granted(leading):
 
 def test_a_decision_may_be_awaited_in_any_order_and_long_after(leading):
     first, second = asked(leading, ("aps:a", -1), ("aps:a", 0))
-    seen_by(leading.candidacy, lambda: leading.candidacy.mark("aps:a") is not None)
+    seen_by(leading._part.candidacy, lambda: leading._part.candidacy.mark("aps:a") is not None)
     assert second()
     assert first()
 
 
 def test_coroutines_await_decisions_too(leading):
     claim = Claim("aps:a", NOW, "n")
-    leading.candidacy.ask(leading.term, claim)
-    assert asyncio.run(leading.candidacy.decision(leading.term, claim, block=False))
+    leading._part.candidacy.ask(leading.term, claim)
+    assert asyncio.run(leading._part.candidacy.decision(leading.term, claim, block=False))
 
 
 def test_nothing_is_asked_under_a_term_that_has_ended(leading, clock):
     term = leading.term
     clock.push(QUICK.renew_deadline)
     with pytest.raises(LeadershipLost):
-        leading.candidacy.ask(term, Claim("aps:a", NOW, "n"))
+        leading._part.candidacy.ask(term, Claim("aps:a", NOW, "n"))
 
 
 def test_a_claim_undecided_at_the_end_of_the_term_is_lost_and_sent_no_more(leading, space, clock):
@@ -104,7 +104,7 @@ def test_a_claim_undecided_at_the_end_of_the_term_is_lost_and_sent_no_more(leadi
 
 
 def test_a_grant_is_no_right_to_run_once_the_term_has_ended(leading, clock):
-    candidacy, term = leading.candidacy, leading.term
+    candidacy, term = leading._part.candidacy, leading.term
     claim = Claim("aps:a", NOW, "n")
     candidacy.ask(term, claim)
     seen_by(candidacy, lambda: claim.outcome == "granted")
@@ -114,7 +114,7 @@ def test_a_grant_is_no_right_to_run_once_the_term_has_ended(leading, clock):
 
 
 def test_a_refusal_is_told_after_the_term_too(leading, clock):
-    candidacy, term = leading.candidacy, leading.term
+    candidacy, term = leading._part.candidacy, leading.term
     (decide,) = asked(leading, ("aps:a", 0))
     assert decide()
     late = Claim("aps:a", NOW - SECOND, "n")
@@ -135,7 +135,7 @@ def test_who_pretends_to_lead_grants_at_once(make_replica):
 
 
 def test_marks_are_what_was_claimed_and_what_is_about_to_be_introduced(leading):
-    candidacy = leading.candidacy
+    candidacy = leading._part.candidacy
     assert candidacy.marks() == {}
     assert leading.claim("report", NOW)
     candidacy.introduce({"aps:new": NOW - SECOND, "app:report": NOW - SECOND})
@@ -146,12 +146,12 @@ def test_marks_are_what_was_claimed_and_what_is_about_to_be_introduced(leading):
 
 
 def test_what_was_introduced_is_stored_and_seen_by_the_next_leader(leading, make_replica, space):
-    leading.candidacy.introduce({"aps:new": NOW})
+    leading._part.candidacy.introduce({"aps:new": NOW})
     until(lambda: space.ledgers)
     leading.close()
     other = make_replica().leadership("nightly")
     assert other.wait(timeout=LIMIT)
-    assert other.candidacy.marks() == {"aps:new": Mark(NOW, "", "d")}
+    assert other._part.candidacy.marks() == {"aps:new": Mark(NOW, "", "d")}
 
 
 def test_of_an_unreadable_ledger_no_marks_are_known(leading, space):
@@ -160,5 +160,5 @@ def test_of_an_unreadable_ledger_no_marks_are_known(leading, space):
         whole = json.loads(body)
         whole["metadata"].setdefault("annotations", {})[LEDGER_ANNOTATION] = "{"
         space.leases["nightly"] = (uid, space.next_version(), json.dumps(whole), at)
-    seen_by(leading.candidacy, lambda: leading.candidacy.candidate.seen.ledger == "{")
-    assert leading.candidacy.marks() == {}
+    seen_by(leading._part.candidacy, lambda: leading._part.candidacy.candidate.seen.ledger == "{")
+    assert leading._part.candidacy.marks() == {}

@@ -155,8 +155,8 @@ def test_a_claim_that_is_answered_after_the_deadline_does_not_run(leading, space
 def test_a_claim_waits_out_an_outage(leading, space, heard):
     space.fault = "down"
     join = in_thread(lambda: leading.claim("report", NOW))
-    claims = leading.candidacy.candidate.claims
-    seen_by(leading.candidacy, lambda: bool(claims._open) and leading.candidacy.error is not None)
+    claims = leading._part.candidacy.candidate.claims
+    seen_by(leading._part.candidacy, lambda: bool(claims._open) and leading._part.candidacy.error is not None)
     space.fault = None
     assert join()
 
@@ -164,17 +164,17 @@ def test_a_claim_waits_out_an_outage(leading, space, heard):
 def test_a_claim_undecided_when_the_term_ends_is_lost(leading, space, clock):
     space.fault = "down"
     join = in_thread(lambda: leading.claim("report", NOW))
-    seen_by(leading.candidacy, lambda: leading.candidacy.error is not None)
+    seen_by(leading._part.candidacy, lambda: leading._part.candidacy.error is not None)
     clock.push(QUICK.renew_deadline)
     with pytest.raises(LeadershipLost):
         join()
-    assert not leading.candidacy.candidate.claims._open
+    assert not leading._part.candidacy.candidate.claims._open
 
 
 def test_a_claim_undecided_when_the_leader_steps_down_is_lost(leading, space):
     space.fault = "down"
     join = in_thread(lambda: leading.claim("report", NOW))
-    seen_by(leading.candidacy, lambda: leading.candidacy.error is not None)
+    seen_by(leading._part.candidacy, lambda: leading._part.candidacy.error is not None)
     closing = in_thread(lambda: leading.close(drain=0))
     with pytest.raises(LeadershipLost):
         join()
@@ -186,7 +186,7 @@ def test_a_leader_that_drains_is_refused_but_for_its_running_work(replica, leadi
     @replica.leader_only(lease="nightly")
     def work():
         closing = in_thread(leading.close)
-        until(lambda: leading.candidacy.draining)
+        until(lambda: leading._part.candidacy.draining)
         outside = in_thread(lambda: leading.claim("report", NOW))()
         return closing, outside, leading.claim("report", NOW)
 
@@ -201,7 +201,7 @@ def test_a_claim_of_an_ended_term_is_lost_even_if_a_new_one_leads(leading, clock
     assert leading.wait(timeout=LIMIT)
     assert leading.term is not old
     with pytest.raises(LeadershipLost):
-        asyncio.run(leading.candidacy.claim(old, Claim("app:report", NOW, "n"), block=False))
+        asyncio.run(leading._part.candidacy.claim(old, Claim("app:report", NOW, "n"), block=False))
     assert leading.claim("report", NOW)
 
 
@@ -209,15 +209,15 @@ def test_a_coroutine_that_gives_up_leaves_no_claim_behind(leading, space):
     async def give_up():
         space.fault = "down"
         task = asyncio.ensure_future(leading.claim_async("report", NOW))
-        await leading.candidacy.changed.wait(
-            lambda: leading.candidacy.error is not None, PUSHED.clock.now() + LIMIT, block=False
+        await leading._part.candidacy.changed.wait(
+            lambda: leading._part.candidacy.error is not None, PUSHED.clock.now() + LIMIT, block=False
         )
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(give_up())
-    assert not leading.candidacy.candidate.claims._open
+    assert not leading._part.candidacy.candidate.claims._open
     space.fault = None
     assert leading.claim("report", NOW - HOUR)
 
@@ -231,7 +231,7 @@ def test_foreign_annotations_are_kept(leading, space):
 @pytest.mark.parametrize("text", ["no ledger", '{"v":2,"jobs":{}}'])
 def test_an_unreadable_ledger_is_kept_refuses_claims_and_is_told_of(leading, space, heard, text):
     space.annotate(LEDGER_ANNOTATION, text)
-    seen_by(leading.candidacy, lambda: leading.candidacy.candidate.seen.ledger == text)
+    seen_by(leading._part.candidacy, lambda: leading._part.candidacy.candidate.seen.ledger == text)
     assert not leading.claim("report", NOW)
     assert leading.last_fire("report") is None
     heard.wait_for(LedgerUnreadable)
@@ -250,7 +250,7 @@ def test_a_large_ledger_that_cannot_be_read_for_a_while_is_told_of_once(leading,
     space.annotate(LEDGER_ANNOTATION, "{")
     heard.wait_for(LedgerUnreadable)
     space.annotate(LEDGER_ANNOTATION, text)
-    seen_by(leading.candidacy, lambda: leading.last_fire(f"{0:0250}") is not None)
+    seen_by(leading._part.candidacy, lambda: leading.last_fire(f"{0:0250}") is not None)
     assert leading.claim("report", NOW)
     assert len([event for event in heard.events if isinstance(event, LedgerLarge)]) == 1
 

@@ -7,6 +7,7 @@ from freezegun import freeze_time
 
 from kombu.transport import memory
 from singleton_jobs import Replica
+from singleton_jobs.replica import replica_on
 from singleton_jobs_celery import settings
 from unit.celery.beat.site import Beat, BeatSpace, make_app
 from unit.stage import DRIVER, PUSHED, Heard
@@ -61,7 +62,7 @@ def make(space, tmp_path):
     space.fault = None
     for beat in made:
         beat.scheduler.close()
-        beat.leadership.replica.close(drain=0)
+        replica_on(beat.leadership._part.core).close(drain=0)
 
 
 @pytest.fixture

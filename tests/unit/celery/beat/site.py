@@ -54,7 +54,7 @@ class Beat:
 
     @property
     def candidacy(self):
-        return self.leadership.candidacy
+        return self.leadership._part.candidacy
 
     def look(self):
         """One round of beat's loop, without its sleep."""

@@ -2,8 +2,10 @@
 
 import pytest
 
-from singleton_jobs import Config, ConfigError, Replica
+from singleton_jobs import Config, ConfigError
 from singleton_jobs.events import TermStarted
+from singleton_jobs.leading.settings import Settings as ReplicaSettings
+from singleton_jobs.replica import replica_on
 from singleton_jobs_celery.settings import Settings
 from unit.celery.beat.site import LEASE, every, make_app, now, SECOND, fires
 
@@ -29,19 +31,20 @@ def test_timing_is_given_in_single_values_or_as_a_config():
 
 
 def test_a_place_of_its_own_makes_a_replica_that_is_else_set_up_like_the_processs_own(default, space, heard):
-    default.configure(Replica(store=space, hooks=[heard], namespace="n")._settings)
+    default._core.configure(ReplicaSettings(store=space, hooks=[heard], namespace="n"))
     leadership = of(prefix="billing-", identity="me").leadership()
-    assert leadership.replica is not default
+    replica = replica_on(leadership._part.core)
+    assert replica._core is not default._core
     assert leadership.lease == "billing-celery-beat"
     assert leadership.wait(timeout=5)
-    assert leadership.replica.identity.startswith("me_")
-    assert space.holder("billing-celery-beat") == leadership.replica.identity
+    assert replica.identity.startswith("me_")
+    assert space.holder("billing-celery-beat") == replica.identity
     heard.wait_for(TermStarted)
-    leadership.replica.close()
+    replica.close()
 
 
 def test_otherwise_it_is_the_processs_own(default):
-    assert of(lease="beat-of-the-default").leadership().replica is default
+    assert of(lease="beat-of-the-default").leadership()._part.core is default._core
 
 
 def test_unknown_settings_are_refused_by_name():

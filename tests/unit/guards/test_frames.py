@@ -1,0 +1,26 @@
+"""A warm guarded call is cheap: it passes few functions of ours."""
+
+import sys
+from pathlib import Path
+
+import singleton_jobs
+
+HERE = str(Path(singleton_jobs.__file__).parent)
+MOST = 7
+
+
+def test_a_warm_guarded_call_passes_few_frames_of_ours(replica):
+    job = replica.leader_only(lease="nightly")(len)
+    assert job("ab") == 2
+    entered = []
+
+    def profile(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith(HERE):
+            entered.append(frame.f_code.co_qualname)
+
+    sys.setprofile(profile)
+    try:
+        job("ab")
+    finally:
+        sys.setprofile(None)
+    assert 0 < len(entered) <= MOST, entered

@@ -6,6 +6,7 @@ import pytest
 
 from singleton_jobs import ConfigError
 from singleton_jobs.leading.membership import Membership
+from singleton_jobs.leading.participant import part_of
 from unit.concurrency.test_fork import in_child
 from unit.stage import LIMIT, in_thread
 
@@ -32,7 +33,7 @@ def test_it_tells_the_term_that_fires_may_be_claimed_under(leadership):
     assert member.term is None
     assert leadership.wait(timeout=LIMIT)
     assert member.term is leadership.term
-    leadership.begin_close()
+    part_of(leadership).begin_close()
     assert member.term is None
 
 

@@ -22,19 +22,19 @@ from chaos.checker import Verdict, judge
 from chaos.crons import CronVerdict, judge_crons
 from chaos.figures import complaints, figures
 from chaos.namespaces import unavailable
+from chaos.pace import at_pace, measure
 from chaos.plan import scenes
 from chaos.site import fake_clock
 from chaos.sink import Sink
 from chaos.stage import Stage, stage
-from chaos.storm import PATIENCE, Storm, side_blows
+from chaos.storm import LAST, PATIENCE, SETTLE, Storm, side_blows
 from chaos.timeline import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 CRONS = 3
 SHOWN = 20  # complaints about a peer, at most
 GAPS = (3, 4)  # rows that apply to any election
-SETTLE = 8.0  # seconds until everybody is up
-LAST = 5.0  # seconds without faults at the end
+SHORTEST = 30.0  # seconds of a storm
 FULL = 20.0  # minutes of a run in which the scenarios have all their cases
 FIXED, PER_SHARE = 30.0, 240.0  # seconds that the scenarios take: at least, and more with their share
 
@@ -63,13 +63,16 @@ def _ours(options: argparse.Namespace, seed: int, made: Stage) -> int:
     share = min(1.0, options.minutes / FULL)
     path = options.log or made.directory / "log.jsonl"
     path.unlink(missing_ok=True)
+    pace = measure(made)
     with Sink(made.directory / "sink", log.Log(path, "sink")) as sink, beats_in_trouble(made, seed) as beats:
-        seconds = max(40.0, 60 * options.minutes - FIXED - share * PER_SHARE)
-        _storm(made, path, seed, seconds, env={"SINK": str(sink.path)}, others=CRONS)
-    lines = log.read(path)
-    verdict, crons = judge(lines), judge_crons(lines)
-    rows = sorted([*figures(verdict), *scenarios.measure(made, share)], key=lambda figure: figure.row)
-    good = show(rows, f"Chaos on a real API server, seed {seed}: {verdict.failovers:,} failovers")
+        seconds = max(SHORTEST, (60 * options.minutes - FIXED - share * PER_SHARE) / pace)
+        _storm(made, path, seed, seconds, env={"SINK": str(sink.path)}, others=CRONS, pace=pace)
+    written = log.read(path)
+    lines = at_pace(written, pace)
+    verdict, crons = judge(lines), judge_crons(written, pace)
+    rows = sorted([*figures(verdict), *scenarios.measure(made, share, measure(made))], key=lambda figure: figure.row)
+    slowly = "" if pace == 1 else f"; each second of the storm took {pace} s"
+    good = show(rows, f"Chaos on a real API server, seed {seed}: {verdict.failovers:,} failovers{slowly}")
     for sentence in (*complaints(verdict), crons, beats or "no Celery beats"):
         print(sentence)
     print(f"{time.monotonic() - began:.0f} s")
@@ -130,8 +133,9 @@ def _storm(
     command: list[str] | None = None,
     env: dict[str, str] | None = None,
     others: int = 0,
+    pace: int = 1,
 ) -> None:
-    """One storm of so many seconds, all in all."""
+    """One storm of so many seconds, of which each takes ``pace``."""
     no_namespaces = unavailable() if command is None else "the peers are not told of them"
     clock = fake_clock() is not None
     if no_namespaces:
@@ -142,10 +146,10 @@ def _storm(
     planned = list(scenes(seed, until=until, settle=SETTLE, namespaces=not no_namespaces, clocks=clock))
     side = side_blows(seed, until=until, settle=SETTLE, count=others)
     with ExitStack() as exits:
-        storm = Storm(made, path, command, env, namespaces=not no_namespaces, others=others)
+        storm = Storm(made, path, command, env, namespaces=not no_namespaces, others=others, pace=pace)
         exits.callback(storm.close)
         storm.run(planned, side, seconds)
-        time.sleep(PATIENCE / 4)  # released, noted, ended
+        time.sleep(PATIENCE / 4 * pace)  # released, noted, ended
 
 
 if __name__ == "__main__":

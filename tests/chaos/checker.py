@@ -50,6 +50,7 @@ class Verdict:
     clock_overlaps: list[str] = field(default_factory=list)
     writes: int = 0
     periods: float = 0.0
+    requests: list[float] = field(default_factory=list)  # seconds that those of the witness took
     memory: list[tuple[float, float]] = field(default_factory=list)
     out_of_order: list[str] = field(default_factory=list)  # of the stage itself, and of processes that hang
 
@@ -71,12 +72,13 @@ def judge(lines: list[Line]) -> Verdict:
     _measure_gaps(by_lease, lines, verdict)
     _judge_swallowed(lines, verdict)
     _count_cost(lines, verdict)
+    verdict.requests = [line["seconds"] for line in lines if line["event"] == "request"]
     verdict.clock_jumps = len(_faults(lines, "clock"))
     verdict.memory = [(line["at"], line["mib"]) for line in lines if line["event"] == "memory"]
     verdict.out_of_order = [
         f"{line['by']} {line['event']} {line.get('error', '')}"
         for line in lines
-        if line["event"] in ("does not end", "proxy failed")
+        if line["event"] in ("does not end", "proxy failed", "not all are up")
     ]
     return verdict
 
@@ -219,7 +221,8 @@ def _count_cost(lines: list[Line], verdict: Verdict) -> None:
     mine = [line for line in lines if line["event"] == "put" and line["by"] == WITNESS]
     held = {line["lease"] for line in lines if line["event"] == "start" and line["who"] == WITNESS}
     outages = _faults(lines, "restart")
-    begins = [lines[0]["at"] + SETTLE, *(outage["until"] for outage in outages)]
+    up = next((line["at"] for line in lines if line["event"] == "all are up"), lines[0]["at"] + SETTLE)
+    begins = [up, *(outage["until"] for outage in outages)]
     ends = [*(outage["at"] for outage in outages), lines[-1]["at"]]
     for begin, end in zip(begins, ends, strict=True):
         if end > begin:

@@ -32,8 +32,8 @@ class CronVerdict:
         )
 
 
-def judge_crons(lines: list[Line]) -> CronVerdict:
-    """``lines`` in the order of their times."""
+def judge_crons(lines: list[Line], pace: int = 1) -> CronVerdict:
+    """``lines`` in the order of their times, as they were written; ``pace``: seconds that one of the storm's took."""
     runs = Counter(round(line["fire"]) for line in lines if line["event"] == "fire")
     told = {round(line["fire"]) for line in lines if line["event"] == "interrupted"}
     crashes = sum(
@@ -43,7 +43,7 @@ def judge_crons(lines: list[Line]) -> CronVerdict:
         for line in lines
         if "by" in line
     )
-    due = range(min(runs), max(runs) - LATE) if runs else range(0)
+    due = range(min(runs), max(runs) - LATE * pace) if runs else range(0)
     return CronVerdict(
         fires=sum(runs.values()),
         doubled=tuple(fire for fire, count in runs.items() if count > 1),

@@ -61,9 +61,8 @@ def _hand_over(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
 
 
 def _swallow(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:
-    """One answer of each lease, four times."""
-    blows = [Blow(at + 1.2 * number, "swallow", slot, 1.0) for number in range(4) for slot in range(SLOTS)]
-    return Scene(at, at + 6, True, tuple(blows))
+    """One answer of each lease, again and again, each time when all are renewed once more."""
+    return Scene(at, at + 7, True, tuple(Blow(at, "swallow each", slot, 4.0) for slot in range(SLOTS)))
 
 
 def _freeze(rng: Random, at: float, kinds: list[str], clocks: bool) -> Scene:

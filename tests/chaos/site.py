@@ -58,6 +58,9 @@ class Slot:
         self.who = who
         self.network = network
         self.written: dict[str, float] = {}  # when each lease was written last
+        self.told: dict[str, float] = {}  # when a write arrived whose answer was handed on, by lease
+        self.untold: dict[str, float] = {}  # and one whose answer was not
+        self.asked: set[str] = set()  # the leases that its process has had an answer about
         self._log = log
         self._clock = folder / "clock"
         self.set_clock(0)
@@ -81,12 +84,16 @@ class Slot:
 
     def _note(self, request: Request, status: int, told: bool) -> None:
         """Writes are what holds are judged by."""
-        if request.method != "PUT" or "/leases/" not in request.path:
+        if "/leases/" not in request.path:
             return
         lease = unquote(urlsplit(request.path).path.rpartition("/")[2])
+        self.asked.add(lease)
+        if request.method != "PUT":
+            return
         holder = json.loads(request.body).get("spec", {}).get("holderIdentity") or ""
         if holder and status in (200, 201):
             self.written[lease] = request.at
+            (self.told if told else self.untold)[lease] = request.at
         self._log.write("put", request.at, lease=lease, holder=holder, status=status, told=told, by=self.who)
 
     def holds(self) -> int:
@@ -101,6 +108,7 @@ class Slot:
 
     def start(self) -> None:
         if not self.process.running:
+            self.asked.clear()
             self.process.start()
 
     def end(self, number: signal.Signals) -> None:

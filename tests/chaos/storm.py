@@ -8,30 +8,39 @@ import json
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
 
-from chaos.log import Log, boot_time
+from chaos.log import Log, boot_time, read
 from chaos.namespaces import Namespace
 from chaos.plan import BUSIEST, CLOCKED, DAY, SLOTS, Blow, Scene
 from chaos.site import Slot, ours
 from chaos.stage import Stage
+from chaos.swallow import LOOK, swallow, swallow_each
 
 LEASES = [f"storm-{number}" for number in range(10)]
 CALM_LEASES = [f"calm-{number}" for number in range(10)]
 CRON = "storm-cron"
 WITNESS = -1
 TIMING = {"lease_duration": 3.0, "renew_deadline": 2.0, "retry_period": 0.4}
+SETTLE = 2.0  # seconds from when everybody is up until it begins
+LAST = 5.0  # seconds without faults at the end
 SAMPLE = 5.0  # seconds from one look at the memory to the next
 PATIENCE = 8.0  # seconds that a process told to end may take
+GET_UP = 120.0  # seconds that all together may take to start
 NAMESPACED = 2  # so many replicas have a network namespace of their own, where that is possible
 
 
 class Storm:
-    """``command``: of a replica; ``others``: how many schedulers run besides, each in a slot of its own."""
+    """``command``: of a replica; ``others``: how many schedulers run besides, each in a slot of its own.
+
+    A second of the plan takes ``pace`` seconds.
+    """
 
     def __init__(
         self,
@@ -42,7 +51,11 @@ class Storm:
         *,
         namespaces: bool = False,
         others: int = 0,
+        pace: int = 1,
     ) -> None:
+        self.pace = pace
+        self._path = path
+        timing = {name: seconds * pace for name, seconds in TIMING.items()}
         self.log = Log(path, "director")
         self._stage = stage
         self._exits = ExitStack()
@@ -56,16 +69,18 @@ class Storm:
             network = None
             if namespaces and number > SLOTS - 1 - NAMESPACED:
                 network = self._exits.enter_context(Namespace(number))
-            options = {"leases": LEASES, **TIMING}
+            options = {"leases": LEASES, "pace": pace, **timing}
             clock = {"CLOCK": "1"} if number == CLOCKED else {}
             self._place(
                 number, f"pod-{number}", command or ours("replica"), {**settings, **clock, **_json(options)}, network
             )
         for number in range(SLOTS, SLOTS + others):
-            options = {"lease": CRON, **TIMING}
+            options = {"lease": CRON, **timing}
             self._place(number, f"cron-{number - SLOTS}", ours("cron"), {"LOG": str(path), **_json(options)}, None)
+        self._calm = CALM_LEASES if command is None else []
+        self._expected = {slot.who for slot in self._slots.values()} if command is None else set()  # peers do not say
         if command is None:  # nothing befalls this one: it shows what leases cost
-            options = {"leases": CALM_LEASES, **TIMING}
+            options = {"leases": CALM_LEASES, "pace": pace, "requests": True, **timing}
             self._place(WITNESS, "witness", ours("replica"), {**settings, **_json(options)}, None)
 
     def _place(
@@ -84,19 +99,16 @@ class Storm:
         self._exits.close()
 
     def run(self, scenes: Sequence[Scene], side: Sequence[Blow], seconds: float) -> None:
-        """Start everybody, let it all happen, and end everybody in good order."""
-        began = boot_time()
+        """Start everybody, let it all happen, and end everybody in good order; ``seconds`` of the plan."""
         for slot in self._slots.values():
             slot.start()
-        for scene in scenes:
-            at = began + scene.begins
-            self._at(at, partial(self._note_scene, scene, began))
-            for blow in scene.blows:
-                self._at(began + blow.at, partial(self._befall, blow))
+        self._await_all()
+        began = boot_time()
+        end = began + seconds * self.pace
+        self._at(began + SETTLE * self.pace, partial(self._play, deque(scenes), end - LAST * self.pace))
         for blow in side:
-            self._at(began + blow.at, partial(self._befall, blow))
+            self._at(began + blow.at * self.pace, partial(self._befall, self._stretched(blow)))
         self._at(began, self._sample)
-        end = began + seconds
         while self._agenda and self._agenda[0][0] < end:
             at, _, action = heapq.heappop(self._agenda)
             time.sleep(max(0.0, at - boot_time()))
@@ -114,8 +126,37 @@ class Storm:
     def _after(self, delay: float, action: Callable[[], None]) -> None:
         self._at(boot_time() + delay, action)
 
-    def _note_scene(self, scene: Scene, began: float) -> None:
-        self.log.write("scene", calm=scene.calm, until=round(began + scene.ends, 3))
+    def _await_all(self) -> None:
+        """Until all run and every lease is led; a machine may take its time for so many processes at once."""
+        limit = boot_time() + GET_UP
+        while boot_time() < limit:
+            lines = read(self._path)
+            running = {line["who"] for line in lines if line["event"] == "starts"}
+            led = {line["lease"] for line in lines if line["event"] == "start"}
+            if running >= self._expected and led >= {*LEASES, *self._calm}:
+                self.log.write("all are up")
+                return
+            time.sleep(0.5)
+        self.log.write("not all are up", by="the storm")
+
+    def _stretched(self, blow: Blow) -> Blow:
+        return replace(blow, span=blow.span * self.pace)
+
+    def _play(self, scenes: deque[Scene], end: float, waited: float = 0.0) -> None:
+        """One scene after the other, each when all have recovered from the one before."""
+        if not all(self._slots[number].asked >= set(LEASES) for number in range(SLOTS)) and waited < GET_UP:
+            self._after(LOOK, partial(self._play, scenes, end, waited + LOOK))
+            return
+        if not scenes:
+            return
+        scene, now = scenes.popleft(), boot_time()
+        until = now + (scene.ends - scene.begins) * self.pace
+        if until > end:
+            return
+        self.log.write("scene", calm=scene.calm, until=round(until, 3))
+        for blow in scene.blows:
+            self._at(now + (blow.at - scene.begins) * self.pace, partial(self._befall, self._stretched(blow)))
+        self._at(until, partial(self._play, scenes, end))
 
     def _sample(self) -> None:
         witness = self._slots.get(WITNESS)
@@ -134,7 +175,8 @@ class Storm:
         process = slot.process
         if not process.running:
             return
-        self._note(blow, slot)
+        if blow.kind != "swallow each":  # each of its strikes is noted
+            self._note(blow, slot)
         match blow.kind:
             case "kill":
                 process.kill()
@@ -143,7 +185,7 @@ class Storm:
             case "term":
                 process.signal(signal.SIGTERM)
                 slot.written.clear()
-                self._after(blow.span, partial(self._start_anew, slot, boot_time() + PATIENCE))
+                self._after(blow.span, partial(self._start_anew, slot, boot_time() + PATIENCE * self.pace))
             case "step down":
                 process.signal(signal.SIGUSR1)
             case "stop" | "stop long":
@@ -153,8 +195,11 @@ class Storm:
             case "clock":
                 slot.set_clock(30 * DAY if blow.size < 0.5 else -30 * DAY)
                 self._after(blow.span, partial(self._set_right, slot))
+            case "swallow each":
+                last = boot_time() + blow.span
+                swallow_each(slot, (*LEASES, CRON), self.log, self._after, last, self.pace)
             case _:
-                self._after(blow.span, _disturb(slot, blow))
+                self._after(blow.span, _disturb(slot, blow, self.pace))
 
     def _busiest(self) -> Slot:
         return max((self._slots[number] for number in range(SLOTS)), key=Slot.holds)
@@ -193,7 +238,7 @@ class Storm:
         self._restarting.start()
 
 
-def _disturb(slot: Slot, blow: Blow) -> Callable[[], None]:
+def _disturb(slot: Slot, blow: Blow, pace: int) -> Callable[[], None]:
     """Have its network behave like that; what undoes it."""
     proxy = slot.proxy
     match blow.kind:
@@ -212,16 +257,16 @@ def _disturb(slot: Slot, blow: Blow) -> Callable[[], None]:
             slot.network.fault(blow.kind)
             return slot.network.heal
         case "swallow":
-            rules = [proxy.on("PUT", f"/leases/{lease}?", times=1).forward_then_drop() for lease in (*LEASES, CRON)]
-            return lambda: [rule.remove() for rule in rules] and None
+            rules = swallow(slot, (*LEASES, CRON))
+            return lambda: [rule.remove() for rule in rules.values()] and None
         case "late":
-            return proxy.on("PUT", "/leases/").forward_late(0.3 + 4 * blow.size, cut=blow.size < 0.5).remove
+            return proxy.on("PUT", "/leases/").forward_late((0.3 + 4 * blow.size) * pace, cut=blow.size < 0.5).remove
         case "slow there":
-            return proxy.on(None, "/leases/").delay_request(blow.size).remove
+            return proxy.on(None, "/leases/").delay_request(blow.size * pace).remove
         case "slow back":
-            return proxy.on(None, "/leases/").forward_then_delay(1.5 * blow.size).remove
+            return proxy.on(None, "/leases/").forward_then_delay(1.5 * blow.size * pace).remove
         case "drip":
-            return proxy.on(None, "/leases/").drip(0.002).remove
+            return proxy.on(None, "/leases/").drip(0.002 * pace).remove
         case "hang":
             return proxy.on(None, "/leases/").hang().remove
         case "reset":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from scoreboard import Figure
+
 from chaos.beats import BeatsVerdict
 from chaos.checker import Verdict, growth, judge
 from chaos.crons import judge_crons
 from chaos.figures import figures
 from chaos.log import Line
+from chaos.pace import at_pace
 
 PIDS = {"a": 1, "b": 2, "witness": 9}
 
@@ -191,6 +194,26 @@ def test_beats_may_lose_what_was_in_flight_when_they_crashed() -> None:
     assert not BeatsVerdict(sent=9, lost={"e": -1}, crashes=1).ok
     assert not BeatsVerdict(sent=9, doubled=1).ok
     assert not BeatsVerdict().ok
+
+
+# A slow machine
+
+
+def test_a_log_at_a_pace_is_judged_as_if_it_were_faster() -> None:
+    crash = [calm(0, 27), work("a", 3, 3.3, 1), fault(3.6, "kill", "a"), work("b", 13.5, 13.8, 2)]
+    flat = [line for each in crash for line in (each if isinstance(each, list) else [each])]
+    assert [round(gap, 6) for gap in judge(at_pace(flat, 3)).crash_gaps] == [3.3]
+
+
+def test_requests_that_take_long_are_allowed_for_and_no_missed_look_is() -> None:
+    def after_a_release(gap: float, request: float) -> Figure:
+        return next(each for each in figures(Verdict(release_gaps=[gap], requests=[request] * 9)) if each.row == 4)
+
+    assert not after_a_release(0.75, 0.05).ok
+    assert not after_a_release(0.75, 0.05).target
+    assert after_a_release(0.75, 0.15).ok
+    assert "0.30 s" in after_a_release(0.75, 0.15).target
+    assert not after_a_release(0.95, 9).ok
 
 
 # The scoreboard

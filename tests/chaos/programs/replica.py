@@ -1,7 +1,7 @@
 """One replica of the storm: it competes for every lease, and works under those it holds until it is told that they are lost.
 
-Environment: LOG, WHO, SINK (a datagram socket), OPTIONS (leases, and the timing of `Config`). SIGUSR1: step down from
-all leases held.
+Environment: LOG, WHO, SINK (a datagram socket), OPTIONS (leases, the timing of `Config`, the storm's pace, and
+whether to note requests). SIGUSR1: step down from all leases held.
 """
 
 import json
@@ -17,11 +17,10 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from chaos.log import Log, boot_time
 
 from singleton_jobs import Config, configure, leadership, running
-from singleton_jobs.events import TermEnded, TermStarted
-
-WORK, PAUSE = 0.03, 0.09  # seconds
+from singleton_jobs.events import RequestEnded, TermEnded, TermStarted
 
 options = json.loads(os.environ["OPTIONS"])
+WORK, PAUSE = 0.03 * options["pace"], 0.09 * options["pace"]  # seconds
 log = Log(os.environ["LOG"], os.environ["WHO"])
 sink = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 sink.connect(os.environ["SINK"])
@@ -32,6 +31,8 @@ def heard(event):
         log.write("term", lease=event.lease, token=event.fencing_token, identity=event.identity)
     elif isinstance(event, TermEnded):
         log.write("over", lease=event.lease, token=event.fencing_token, lost=event.lost, reason=event.reason)
+    elif isinstance(event, RequestEnded) and options.get("requests"):
+        log.write("request", seconds=event.seconds)
 
 
 def work(term):

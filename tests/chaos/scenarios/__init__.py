@@ -13,6 +13,11 @@ from chaos.stage import Stage
 __all__ = ["measure"]
 
 
-def measure(stage: Stage, share: float) -> list[Figure]:
-    """Rows 6, 8, 9 and 11, with this share (up to 1) of all their cases."""
-    return [each(stage, share) for each in (restarts, answers, neighbours, forks)]
+def measure(stage: Stage, share: float, pace: int = 1) -> list[Figure]:
+    """Rows 6, 8, 9 and 11, with this share (up to 1) of all their cases; ``pace``: seconds for each, at 3/2/0.4."""
+    return [
+        restarts(stage, share),
+        answers(stage, share, pace),
+        neighbours(stage, share, pace),
+        forks(stage, share),
+    ]

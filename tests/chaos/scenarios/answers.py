@@ -11,7 +11,7 @@ from controlplane.rules import Rule
 from scoreboard import Figure
 
 from chaos.log import boot_time
-from chaos.scenarios.site import QUICK, REQUEST, site
+from chaos.scenarios.site import REQUEST, quick, site
 from chaos.stage import Stage
 
 TIMES = 60
@@ -28,17 +28,17 @@ FAULTS: dict[str, Callable[[Proxy], Rule]] = {
 }
 
 
-def answers(stage: Stage, share: float) -> Figure:
+def answers(stage: Stage, share: float, pace: int) -> Figure:
     """Seconds from the end of a fault to the next renewal that is acknowledged; the term must last."""
     held_up: list[float] = []
-    with site(stage, "holder", {"leases": ["answers"], "timing": QUICK}) as running:
+    with site(stage, "holder", {"leases": ["answers"], "timing": quick(pace)}) as running:
         (slot,) = running.slots
         running.until(lambda: running.lines("term"), "the lease is led")
         for number in range(max(len(FAULTS) * 2, round(TIMES * share))):
             kind = list(FAULTS)[number % len(FAULTS)]
-            time.sleep(PAUSE + random.uniform(0, 0.4))
+            time.sleep((PAUSE + random.uniform(0, 0.4)) * pace)
             rule = FAULTS[kind](slot.proxy)
-            time.sleep(random.uniform(0.1, LONGEST))
+            time.sleep(random.uniform(0.1, LONGEST) * pace)
             rule.remove()
             over = boot_time()
 
@@ -48,6 +48,6 @@ def answers(stage: Stage, share: float) -> Figure:
             running.until(renewed, "the lease is renewed")
             held_up.append(renewed()[0] - over)
         terms = len(running.lines("term"))
-    worst = max(held_up)
+    worst = max(held_up) / pace
     note = "" if terms == 1 else f"; {terms - 1} terms lost"
     return Figure(8, f"max {worst:.2f} s{note}", len(held_up), worst <= LIMIT and terms == 1)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from scoreboard import Figure
 
 from chaos.log import boot_time
-from chaos.scenarios.site import PERIOD, QUICK, site
+from chaos.scenarios.site import PERIOD, quick, site
 from chaos.stage import Stage
 
 LEASES = [f"neighbour-{number:02}" for number in range(50)]
@@ -19,27 +19,27 @@ ANSWERED = 0.5  # seconds after which a write that had arrived is in the log
 OK = 200
 
 
-def neighbours(stage: Stage, share: float) -> Figure:
+def neighbours(stage: Stage, share: float, pace: int) -> Figure:
     """A delay is what a write of another lease comes later than one retry period after the one before.
 
     The beginning and the end of the fault count as writes, or a lease that is no longer renewed would not show.
     """
-    seconds = max(SHORTEST, HANGS * share)
-    with site(stage, "holder", {"leases": LEASES, "timing": QUICK}) as running:
+    seconds, period = max(SHORTEST, HANGS * share) * pace, PERIOD * pace
+    with site(stage, "holder", {"leases": LEASES, "timing": quick(pace)}) as running:
         running.until(lambda: len(running.lines("term")) >= len(LEASES), "all leases are led")
-        time.sleep(2)
+        time.sleep(2 * pace)
         rule = running.slots[0].proxy.on(None, f"/leases/{LEASES[0]}").hang()
         began = boot_time()
         time.sleep(seconds)
         over = boot_time()
         hits = rule.hits
         rule.remove()
-        time.sleep(ANSWERED)
+        time.sleep(ANSWERED * pace)
         times: dict[str, list[float]] = defaultdict(list)
         for line in running.lines("put"):
             if began < line["at"] < over and line["status"] == OK:
                 times[line["lease"]].append(line["at"])
     others = [times[lease] for lease in LEASES[1:]]
-    worst = max(after - before - PERIOD for each in others for before, after in pairwise([began, *each, over]))
-    ok = worst < PERIOD and hits > 0 and LEASES[0] not in times
-    return Figure(9, f"max {worst:.2f} s", sum(map(len, others)), ok)
+    worst = max(after - before - period for each in others for before, after in pairwise([began, *each, over]))
+    ok = worst < period and hits > 0 and LEASES[0] not in times
+    return Figure(9, f"max {worst / pace:.2f} s", sum(map(len, others)), ok)

@@ -1,6 +1,7 @@
 """What all tests share. They run against the installed wheel: nothing here puts the checkout on the path."""
 
 import os
+import signal
 
 import pytest
 
@@ -11,6 +12,9 @@ for name in [
     name for name in os.environ if name.startswith("SINGLETON_JOBS_") and name != "SINGLETON_JOBS_REQUIRE_E2E"
 ]:
     del os.environ[name]
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell's background ignores it, and so would every program that a test starts: one that is caught is not inherited.
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def pytest_report_header() -> str:

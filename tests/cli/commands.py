@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from cli.program import Program
 
-COMMAND = [sys.executable, "-c", "from singleton_jobs.cli import main; main(prog_name='singleton-jobs')"]
+COMMAND = [sys.executable, "-P", "-c", "from singleton_jobs.cli import main; main(prog_name='singleton-jobs')"]
+IN_BACKGROUND = ["sh", "-c", 'trap "" INT HUP; exec "$@"', "sh"]  # as a script's `command &` under nohup has its child
 BEATING = str(Path(__file__).parent / "programs" / "beating.py")
 
 

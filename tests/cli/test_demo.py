@@ -21,6 +21,7 @@ from typing import Self
 import pytest
 from rich.console import Console
 
+from cli.commands import IN_BACKGROUND
 from cli.program import DEMO, Program, is_alive, wait_until
 from singleton_jobs.cli.demo.views import LiveView, PlainView, make_view
 
@@ -175,6 +176,13 @@ def test_ctrl_c_on_a_terminal_reaches_everybody_and_leaves_nobody(tmp_path: Path
         os.killpg(demo.process.pid, signal.SIGINT)
         assert demo.wait() == 130, demo.output
         assert demo.output.splitlines()[-1] == "Stopped; all replicas have ended."
+
+
+def test_it_goes_on_if_interrupts_were_ignored_when_it_started(tmp_path: Path):
+    with Program([*IN_BACKGROUND, *DEMO], tmp_path, TMPDIR=str(tmp_path)) as demo, replicas_end_with(demo, tmp_path):
+        demo.process.send_signal(signal.SIGINT)
+        demo.wait_for("ran on", demo.count("ran on") + 1)
+        assert demo.stop() == 143, demo.output
 
 
 def test_a_replica_that_cannot_start_is_named_with_its_reason(tmp_path: Path):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cli.commands import BEATING, COMMAND, Beat, beats, call, start
+from cli.commands import BEATING, COMMAND, IN_BACKGROUND, Beat, beats, call, start
 from cli.program import Program, is_alive, wait_until
 from controlplane.admin import Admin
 from controlplane.fixtures import MakePod
@@ -242,6 +242,25 @@ def test_other_signals_pass_through(run: Start, file: Path) -> None:
         program.process.send_signal(signal.Signals[name])
         first(file, what=name)
     assert program.process.poll() is None
+
+
+def test_signals_that_were_ignored_when_it_started_end_neither_it_nor_the_program(tmp_path: Path, file: Path) -> None:
+    command = [*IN_BACKGROUND, *COMMAND, *RUN, "--", sys.executable, BEATING, str(file)]
+    with Program(command, tmp_path, SINGLETON_JOBS_STORE=f"sqlite:///{tmp_path}/leases.sqlite3") as program:
+        first(file)
+        for name in ("SIGINT", "SIGHUP", "SIGUSR1"):
+            program.process.send_signal(signal.Signals[name])
+        first(file, what="SIGUSR1")
+        assert program.stop() == 9
+    assert "SIGHUP" not in {beat.what for beat in beats(file)}
+
+
+def test_the_program_ignores_what_was_ignored_when_it_was_started(tmp_path: Path) -> None:
+    script = "kill -INT $$; kill -HUP $$; echo lives; kill -USR1 $$"
+    command = [*IN_BACKGROUND, *COMMAND, *RUN, "--", "sh", "-c", script]
+    with Program(command, tmp_path, SINGLETON_JOBS_STORE=f"sqlite:///{tmp_path}/leases.sqlite3") as program:
+        assert program.wait() == 128 + signal.SIGUSR1
+        assert "lives\n" in program.output
 
 
 @pytest.mark.e2e

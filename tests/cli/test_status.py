@@ -135,18 +135,18 @@ def test_what_cannot_be_read_is_one_line(arguments: tuple[str, ...], status: int
     assert "Traceback" not in printed.errors
 
 
-def on_terminal(*arguments: str, columns: int, watch: float = 0.0, **environment: str) -> str:
-    """What a terminal of that width is sent."""
+def on_terminal(*arguments: str, columns: int, until: tuple[bytes, int] | None = None, **environment: str) -> str:
+    """What a terminal of that width is sent; ``until`` it was sent this so often, if given, and is then interrupted."""
     main, side = pty.openpty()
     env = os.environ | {"COLUMNS": str(columns), "TERM": "xterm-256color"} | environment
     process = subprocess.Popen([*COMMAND, *arguments], stdin=side, stdout=side, stderr=side, env=env)
     os.close(side)
-    sent, until = bytearray(), time.monotonic() + (watch or 30)
+    sent, deadline = bytearray(), time.monotonic() + 60
     while True:
-        if time.monotonic() >= until:
-            assert watch, sent.decode()
+        assert time.monotonic() < deadline, sent.decode()
+        if until and sent.count(until[0]) >= until[1]:
             process.send_signal(signal.SIGINT)
-            watch, until = 0.0, until + 30
+            until = None
         if not select.select([main], [], [], 0.1)[0]:
             continue
         try:
@@ -182,8 +182,7 @@ def test_without_colour(file: str):
 def test_watch_looks_again_until_interrupted(file: str):
     with Replica(file, identity="worker-1") as replica:
         assert replica.leadership("nightly").wait(5)
-        sent = on_terminal("status", "--watch", "--store", file, columns=100, watch=5)
-    assert sent.count("worker-1") >= 2
+        sent = on_terminal("status", "--watch", "--store", file, columns=100, until=(b"worker-1", 2))
     assert sent.count("\x1b[?1049h") == sent.count("\x1b[?1049l") == 1  # a screen of its own, given back
 
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from ...concurrency.clock import SYSTEM_CLOCK
 
-__all__ = ["FORWARDED", "Keeper", "messages", "send"]
+__all__ = ["FORWARDED", "Keeper", "heeded", "messages", "send"]
 
 FORWARDED = (
     signal.SIGTERM,
@@ -32,6 +32,14 @@ FORWARDED = (
 )
 
 Message = dict[str, Any]
+
+
+def heeded() -> tuple[signal.Signals, ...]:
+    """Those of `FORWARDED` that are not ignored: at the start this tells what a shell has its background ignore.
+
+    SIGTERM counts always: it is how a kubelet asks for an end.
+    """
+    return tuple(n for n in FORWARDED if n == signal.SIGTERM or signal.getsignal(n) != signal.SIG_IGN)
 
 
 def send(link: socket.socket, message: Message) -> None:
@@ -61,6 +69,7 @@ class Keeper:
     def __init__(self, link: socket.socket, command: list[str]) -> None:
         self._link = link
         self._command = command
+        self._heeded = heeded()
         self._child: int | None = None
         self._kill_at = math.inf
         self._wakeup, wakeup_in = os.pipe()
@@ -118,7 +127,7 @@ class Keeper:
                 environment,
                 setpgroup=0,
                 setsigmask=(),
-                setsigdef=(*FORWARDED, signal.SIGCHLD, signal.SIGPIPE),
+                setsigdef=(*self._heeded, signal.SIGCHLD, signal.SIGPIPE),
             )
         except OSError as error:
             send(self._link, {"failed": error.strerror})

@@ -18,7 +18,7 @@ from ...leading.leadership import Leadership
 from ...leading.participant import part_of
 from ...replica import Replica, replica_on
 from ...term import Term
-from .keeper import FORWARDED, Keeper, messages, send
+from .keeper import FORWARDED, Keeper, heeded, messages, send
 
 __all__ = ["CannotStart", "Supervisor", "kill_by"]
 
@@ -73,7 +73,7 @@ class Supervisor:
         signals_out, signals_in = os.pipe()
         os.set_blocking(signals_in, False)
         signal.set_wakeup_fd(signals_in, warn_on_full_buffer=False)
-        for number in FORWARDED:
+        for number in heeded():
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGCHLD, self._reap_orphans)
         threading.Thread(target=self._pass_on, args=(signals_out, replica), daemon=True).start()

@@ -51,6 +51,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
             from .sigterm import ExitOnSigterm
 
             self._handler = ExitOnSigterm()
+            self._handler.start()
         try:
             self._core.enter_running(self)
             for leadership in self._leaderships:
@@ -63,7 +64,7 @@ class running:  # noqa: N801 (read as a verb: with running(...))
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._leave()
+        self._disarm()
         try:
             run_blocking(self._core.exit_running(self, self._drain, block=True))
         finally:
@@ -76,16 +77,16 @@ class running:  # noqa: N801 (read as a verb: with running(...))
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._leave()
+        self._disarm()
         try:
             await self._core.exit_running(self, self._drain, block=False)
         finally:
             self._restore()
             self._core.forget_running(self)  # also if that was interrupted before it began
 
-    def _leave(self) -> None:
+    def _disarm(self) -> None:
         if self._handler:
-            self._handler.leave()
+            self._handler.disarm()
 
     def _restore(self) -> None:
         if self._handler:

@@ -18,12 +18,10 @@ RAISE_AGAIN = 0.02  # seconds
 
 
 class ExitOnSigterm:
-    """From its making until `restore`, SIGTERM raises SystemExit, after calling the handler that was there.
+    """From `start` until `restore`, SIGTERM raises SystemExit, after calling the handler that was there.
 
     Once only: a second one does not cut the clean-up short. Python drops what a handler raises in the midst of
     ``__del__``, or of a callback of a weak reference or fork; that is raised again a moment later.
-
-    Raises ConfigError on other threads than the main one: only that gets signals.
     """
 
     def __init__(self) -> None:
@@ -31,7 +29,11 @@ class ExitOnSigterm:
         self._raised: BaseException | None = None
         self._dropped: BaseException | None = None
         self._unraisable_before = sys.unraisablehook
-        self._previous: Any = signal.getsignal(signal.SIGTERM)
+        self._previous: Any = None
+
+    def start(self) -> None:
+        """Handle SIGTERM. Raises ConfigError on other threads than the main one: only that gets signals."""
+        self._previous = signal.getsignal(signal.SIGTERM)
         try:
             signal.signal(signal.SIGTERM, self._handle)
         except ValueError:  # the interpreter knows its main thread, also where eventlet has replaced threads
@@ -39,7 +41,7 @@ class ExitOnSigterm:
                 'running(sigterm="exit") must be entered on the main thread: only it gets signals'
             ) from None
 
-    def leave(self) -> None:
+    def disarm(self) -> None:
         """Raise nothing any more."""
         self._leaving = True
         self._dropped = None

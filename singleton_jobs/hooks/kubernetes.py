@@ -20,9 +20,9 @@ from .log import printable
 
 __all__ = ["KubernetesEvents", "Limit", "Note", "note"]
 
-BURST = 10
-EVERY = 30.0  # seconds in which one more is allowed
-EXIT_LIMIT = 1.0  # seconds that the interpreter's exit may wait for the last ones
+BURST = 10  # events that may be told at once
+EVERY = 30.0  # seconds after which one more may be
+EXIT_LIMIT = 1.0  # seconds that the interpreter's exit may wait for the last events
 
 logger = logging.getLogger("singleton_jobs")
 
@@ -89,7 +89,7 @@ class KubernetesEvents:
         self._limit = Limit()
         self._worker = Worker("singleton-jobs-kubernetes-events")
         self._complained = False
-        atexit.register(self._finish)
+        atexit.register(self._finish)  # here, before any replica uses it: the exit gives leases back first, then tells
 
     def __call__(self, event: Event) -> None:
         """Take note of ``event``."""

@@ -51,6 +51,7 @@ def run_program(
     leadership = replica.leadership(lease)
     _log_to_stderr(as_json=as_json)
     supervisor = Supervisor(list(command), grace)
+    supervisor.start()
     part_of(leadership).prepare()  # finding a store may log, on a thread
     try:
         with replica:

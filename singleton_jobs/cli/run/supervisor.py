@@ -49,21 +49,28 @@ def kill_by(
 
 
 class Supervisor:
-    """Makes a keeper, which must happen before any thread is started, and tells it what to do under each term."""
+    """Tells a keeper, a process of its own, what to do with the program under each term.
+
+    ``grace``: seconds that the program has to end by itself.
+    """
 
     def __init__(self, command: list[str], grace: float) -> None:
         self.code = 0  # the exit status of what ran last
+        self._command = command
         self._grace = grace
         self._stop_with = signal.SIGTERM
         self._leaving = False
         self._child: int | None = None
         self._sending = threading.Lock()
+        self._rest = bytearray()
+
+    def start(self) -> None:
+        """Fork the keeper: before any thread is started, as a fork takes none along, but the locks that they held."""
         self._link, theirs = socket.socketpair()
         if os.fork() == 0:
             self._link.close()
-            Keeper(theirs, command).serve()
+            Keeper(theirs, self._command).serve()
         theirs.close()
-        self._rest = bytearray()
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_in, False)
 

@@ -8,9 +8,9 @@ from rich.text import Text
 
 __all__ = ["Cell", "columns"]
 
-Cell = str | tuple[str, str]  # its text, and a style; control characters are escaped already
+Cell = str | tuple[str, str]  # a cell's text, alone or with a style; whoever makes it has escaped control characters
 
-GAP = 2
+GAP = 2  # characters between columns
 LEAST = 8  # characters that a column keeps, however narrow the terminal
 
 

@@ -136,7 +136,7 @@ async def _rehearsal(store: Any, lease: str, identity: str, config: Config) -> F
         for _ in range(ROUNDS):
             try:
                 await lock.rehearse(record, await lock.get())
-            except Conflict:  # its holder renewed it in between
+            except Conflict:  # the holder renewed the lease in between
                 continue
             return Finding("ok", what, "the server would accept a write of this pod (tried without storing it)")
     except StoreError as error:

@@ -12,7 +12,7 @@ from .target import Inspectable
 
 __all__ = ["HandOver", "NotHandedOver", "hand_over"]
 
-POLL = 0.25  # seconds
+POLL = 0.25  # seconds between two looks at who holds the lease
 
 
 class HandOver(NamedTuple):

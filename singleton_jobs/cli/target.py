@@ -71,7 +71,7 @@ def open_store(store: str | None, namespace: str | None) -> Inspectable:
     """The store to look into; ConfigError if there is none that other processes share, StoreError if nobody uses it."""
     opened: Any = settings(store, namespace).resolve_store()[0]
     path: Path | None = getattr(opened, "path", None)
-    if path and not path.exists():  # looking must not make it
+    if path and not path.exists():  # a store makes its file at first use, and who only looks must not
         raise StoreError(f"{opened.describe()}: there is no such file yet, as no replica has kept a lease in it")
     if not hasattr(opened, "list_leases"):
         raise ConfigError("'memory:' is one space per process, so there is nothing to see from another one")

@@ -27,7 +27,7 @@ from .log import printable
 
 __all__ = ["METRICS", "Metric", "PrometheusHook"]
 
-MAX_JOBS = 1000  # labels for jobs; those met later share one
+MAX_JOBS = 1000  # jobs that get a label of their own; those met later share one
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
@@ -103,7 +103,7 @@ class PrometheusHook:
 
     def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
         """Take note of ``event``."""
-        if self._pid != os.getpid():  # not at the fork itself: somebody may have held the metrics' locks just then
+        if self._pid != os.getpid():  # a child resets here, not at the fork: a thread may have held the metrics' locks
             self._pid = os.getpid()
             for lease in tuple(self._leases):
                 self._leads(lease, 0)
@@ -122,7 +122,7 @@ class PrometheusHook:
             case TermEnded(lease=lease, ended=ended):
                 self._leads(lease, 0)
                 self._of("terms_ended_total", lease, str(ended)).inc()
-            case HolderChanged(lease=lease):  # told of others only
+            case HolderChanged(lease=lease):  # that a candidate holds a lease itself is told by TermStarted
                 self._leads(lease, 0)
             case FireGranted(lease=lease, job=job, seconds=seconds):
                 self._fire(lease, job, "run")

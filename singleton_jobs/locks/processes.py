@@ -41,7 +41,7 @@ def _world() -> str:
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
             return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
         except OSError:
-            pass  # no /proc: the host's name has to do
+            pass  # without /proc the host's name has to tell machines apart
     return socket.gethostname()
 
 
@@ -55,7 +55,7 @@ def _start(pid: int) -> str | None:
 
 
 def _exists(pid: int) -> bool:
-    if sys.platform == "win32":  # os.kill would end it there
+    if sys.platform == "win32":  # os.kill ends a process there, whatever the signal
         return True
     try:
         os.kill(pid, 0)

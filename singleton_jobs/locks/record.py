@@ -127,7 +127,7 @@ def read_lease(raw: Any) -> tuple[LockRecord, str | None]:
 def merge_lease(raw: Json | None, record: LockRecord, ledger: str | None) -> Json:
     """``raw`` with its record (and ledger, unless None) replaced and every foreign field kept.
 
-    A request to step down is not: whoever writes has seen it, and obeys or is not meant.
+    A request to step down is dropped: a holder that writes has seen it, and obeys; over anyone else's hold it is stale.
     """
     spec = {**((raw or {}).get("spec") or {}), **lock_record_to_lease_spec(record)}
     return annotated({**(raw or {}), "spec": spec}, {LEDGER_ANNOTATION: ledger} if ledger is not None else {})

@@ -178,7 +178,7 @@ MUTANTS = [
         "401-is-final",
         "a 401 is not tried again with a new token",
         KUBE,
-        "if answer.status == 401:  # certainly not done, so this is no resend",
+        "if answer.status == 401:  # a 401 is certainly not done: asking again is no resend",
         "if answer.status == 0:",
         (REQUESTS,),
     ),

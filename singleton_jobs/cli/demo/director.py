@@ -29,7 +29,7 @@ class Director:
         self._seconds = seconds
         self._runs: list[Run] = []
         self._ran: set[int] = set()
-        self._claimed: set[int] = set()  # as new leaders found them
+        self._claimed: set[int] = set()  # ticks that new leaders found claimed, whether or not they ran
         self._interrupted: set[int] = set()
         self.killed: list[signal.Signals] = []
 

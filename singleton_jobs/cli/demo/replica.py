@@ -86,7 +86,7 @@ def perform(part: Part, ticks: Ticks) -> None:
     group = leadership(part.lease)
     group.subscribe(diary.on_event)
     with running(part.lease, sigterm="exit"):
-        if replica.mode == "always":  # asks nobody, so nothing tells that it leads
+        if replica.mode == "always":  # such a replica asks nobody, so no event tells that it leads
             diary.tell("leads", token=0)
         diary.tell("ready")
         line = os.read(0, 100)
@@ -110,7 +110,7 @@ def perform(part: Part, ticks: Ticks) -> None:
             term.lost.wait()
 
         group.run_sync(lead)
-        while replica.mode == "never":  # leads nowhere
+        while replica.mode == "never":  # such a replica never leads, and waits to be ended
             time.sleep(1)
 
 

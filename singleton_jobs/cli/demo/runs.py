@@ -83,7 +83,7 @@ class Verdict:
     interrupted: int
     caught_up: int
     longest_delay: float  # seconds from a tick's nominal time to its run
-    longest_gap: float  # seconds
+    longest_gap: float  # seconds between two runs
 
     @property
     def good(self) -> bool:

@@ -146,4 +146,4 @@ def _close_stdin(process: "subprocess.Popen[bytes]") -> None:
         if process.stdin is not None:
             process.stdin.close()
     except OSError:
-        pass  # it has ended already
+        pass  # the replica has ended already

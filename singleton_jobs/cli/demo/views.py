@@ -18,7 +18,7 @@ from .stage import Stage
 __all__ = ["LiveView", "PlainView", "View", "clock_time", "make_view", "verdict_table"]
 
 LINES = 6  # of the latest events, under the live table
-REFRESH = 0.1  # seconds
+REFRESH = 0.1  # seconds between two drawings of the live table
 LIVE_WIDTH = 60  # columns that the live table needs at least
 LEGEND = "█ ran  ▒ caught up  ✗ killed"
 

@@ -69,7 +69,7 @@ class ApiServer:
             async with asyncio.timeout(timeout):
                 access = await self._load()
                 answer = await self._send(access, method, path, body, timeout, query)
-                if answer.status == 401:  # certainly not done, so this is no resend
+                if answer.status == 401:  # a 401 is certainly not done: asking again is no resend
                     if access is self._access:
                         self._refused = True
                     answer = await self._send(await self._load(), method, path, body, timeout, query)
@@ -109,9 +109,9 @@ class ApiServer:
                 allow_redirects=False,
             ) as response:
                 return _answer(response, await response.read())
-        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:  # before anything was sent
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:  # no connection: nothing was sent
             if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
-                self._refused = True  # the authority may have been renewed
+                self._refused = True  # the cluster's authority may be a new one: its certificate is read again
             what = "\n".join(filter(None, [str(error), cure(error)]))
             raise StoreError(f"{access.address} cannot be reached{via}: {what}", outcome="not done") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -127,7 +127,7 @@ class ApiServer:
         now = SYSTEM_CLOCK.now()
         if self._access is not None and not self._refused and now < self._fresh_until:
             return self._access
-        self._fresh_until = now + TOKEN_REFRESH  # others go on with what there is meanwhile
+        self._fresh_until = now + TOKEN_REFRESH  # other requests go on with the old credentials meanwhile
         try:
             async with asyncio.timeout(CREDENTIALS_TIMEOUT):
                 return await self._worker.call(partial(self._load_now, self._access))
@@ -215,7 +215,7 @@ _last_date: tuple[str, datetime | None] = ("", None)
 
 def _date(text: str) -> datetime | None:
     global _last_date
-    if _last_date[0] != text:  # it changes once a second
+    if _last_date[0] != text:  # the header changes once a second only, and parsing it is what costs
         try:
             _last_date = text, parsedate_to_datetime(text).astimezone(UTC)
         except ValueError:

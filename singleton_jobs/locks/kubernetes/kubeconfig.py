@@ -35,14 +35,14 @@ USED = {
 }
 REFUSED = {"access_token", "assert_hostname", "password", "proxy_ssl_context", "username"}
 OF_NO_MATTER = {
-    # its own connections, and requests sent again: ours are sent once
+    # the official client's connections, and its resending: our requests are sent once
     "client_go_retries",
     "client_go_retry_backoff",
     "connection_pool_maxsize",
     "keep_alive",
     "retries",
     "socket_options",
-    # its generated models
+    # its generated models: ours is plain JSON
     "client_side_validation",
     "date_format",
     "datetime_format",
@@ -55,7 +55,7 @@ OF_NO_MATTER = {
     "server_operation_variables",
     "server_variables",
     "temp_folder_path",
-    # its log
+    # its log: what we say goes through ours
     "debug",
     "logger",
     "logger_file",
@@ -65,7 +65,7 @@ OF_NO_MATTER = {
     "logger_stream_handler",
 }
 
-IN_HEADER_NAMES = "!#$&'*+-.^_`|~"  # besides letters and digits
+IN_HEADER_NAMES = "!#$&'*+-.^_`|~"  # what a header's name may have besides letters and digits
 
 
 class Kubeconfig:
@@ -96,7 +96,8 @@ class Kubeconfig:
             _refuse(configuration)
             self._configuration, self._tls = configuration, partial(_tls, configuration, self._strict_tls)
         configuration = self._configuration
-        keys = [key for key in ("BearerToken", "authorization") if key in configuration.api_key]  # it was renamed
+        # The official client has renamed the key.
+        keys = [key for key in ("BearerToken", "authorization") if key in configuration.api_key]
         token = configuration.get_api_key_with_prefix(keys[0]) if keys else None
         host = configuration.host.rstrip("/")
         tunnelled = host.startswith("https:")
@@ -149,7 +150,8 @@ def _choose(context: str | None) -> _Chosen:
     merged = merger.config
     if merged is None:
         raise ConfigException(f"there is no file at {path}")
-    # the first that there is, as for kubectl; the official client takes the last, which may be another cluster's
+    # The first current-context that a file has counts, as for kubectl; the official client takes the last, perhaps of
+    # another cluster.
     currents = (config.get("current-context") for config in merger.config_files.values())
     name = context or next(filter(None, currents), None)
     if not name:
@@ -169,7 +171,7 @@ def _find_proxy(server: str, named: str | None) -> Proxy | None:
     from kubernetes.client import Configuration
 
     configuration = Configuration()
-    configuration.host = server  # which of the environment's proxies it is follows from the scheme
+    configuration.host = server  # its scheme decides which of the environment's proxies is meant
     url = named or configuration.proxy
     if not url or bypasses(server, configuration.no_proxy or ""):
         return None

@@ -27,13 +27,13 @@ class Proxy(NamedTuple):
         parts = urlsplit(url if "://" in url else f"http://{url}")
         login, _, place = parts.netloc.rpartition("@")
         shown = f"{parts.scheme}://{place}"
-        if "@" in f"{parts.path}{parts.query}{parts.fragment}":  # part of a password would be taken for the host
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":  # urlsplit takes a part of the password for the host
             raise ConfigError(
                 f"the {parts.scheme} proxy from {source} cannot be used: percent-encode the /, ? and # in its login"
             )
         try:
             usable = parts.scheme in PORTS and parts.hostname and parts.port != 0 and parts.path in ("", "/")
-        except ValueError:  # no such port
+        except ValueError:  # the port is no number, or too great a one
             usable = False
         if not usable:
             raise ConfigError(
@@ -54,7 +54,7 @@ def bypasses(server: str, no_proxy: str) -> bool:
 def _names(entry: str, host: str, port: int | None) -> bool:
     if entry == "*":
         return True
-    with suppress(ValueError):  # one of the two is no address
+    with suppress(ValueError):  # a name is no address, nor a domain a network
         return ip_address(host) in ip_network(entry.strip("[]"), strict=False)
     name, colon, only = entry.rpartition(":")
     if colon:

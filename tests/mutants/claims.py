@@ -47,6 +47,15 @@ MUTANTS = [
         LEASES,
     ),
     Mutant(
+        23,
+        "another-runs-it",
+        "a fire that another process has claimed meanwhile runs under the next term, too",
+        LEDGER,
+        'if mark and mark.state == "c" and mark.nonce in claim.carried:',
+        'if mark and mark.state == "c":',
+        ("unit/decisions/test_ledger.py",),
+    ),
+    Mutant(
         24,
         "granted-too-late",
         "a claim that was granted runs after its term has ended",

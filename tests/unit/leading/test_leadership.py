@@ -1,6 +1,7 @@
 """A leadership: started, waited for, followed and stepped down from."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -199,6 +200,18 @@ def test_a_callback_may_use_the_leadership(leadership):
     leadership.subscribe(heard)
     leadership.wait(timeout=LIMIT)
     heard.wait_for(TermEnded, lost=False)
+
+
+def test_a_callback_that_takes_long_holds_up_no_renewal(leadership):
+    go_on = threading.Event()
+    leadership.subscribe(lambda event: go_on.wait(2 * LIMIT))
+    try:
+        assert leadership.wait(timeout=LIMIT)
+        term = leadership.term
+        left = term.remaining
+        until(lambda: term.remaining > left)
+    finally:
+        go_on.set()
 
 
 def test_it_shows_whether_it_leads(leadership):

@@ -160,7 +160,7 @@ class Replica:
         for candidacy in core.candidacies():
             if not candidacy.started:
                 continue
-            term, contact = candidacy.term, candidacy.last_contact
+            term, contact = candidacy.term, candidacy.contacted_at
             leases.append(
                 LeaseHealth(
                     lease=candidacy.lease,

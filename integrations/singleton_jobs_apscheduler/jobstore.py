@@ -129,7 +129,7 @@ class SingletonJobStore(GuardedStore):
         self._handed_out = {job.id: job for job in due if job.id in waits and waits[job.id] is None}
         if not self._handed_out:
             return []
-        marks = self._fires.candidacy.marks()
+        marks = self._fires.candidacy.fires.marks()
         return [self._hand_out(job, marks, now) for job in self._handed_out.values()]
 
     def get_next_run_time(self) -> datetime | None:
@@ -166,7 +166,7 @@ class SingletonJobStore(GuardedStore):
             self._fires.notes[job.id].asked = job.next_run_time is not None
             return  # somebody asks for that time now; what is said at each start is for new jobs
         now = datetime.now(self._scheduler.timezone)
-        mark = self._fires.candidacy.mark(self._key(job.id))
+        mark = self._fires.candidacy.fires.mark(self._key(job.id))
         known = self._inner.store.lookup_job(job.id) if replace else None
         if self._starts.add(job, known if isinstance(known, Job) else None, mark, now):
             self._fires.notes[job.id] = Note(replaces=known)
@@ -258,7 +258,7 @@ class SingletonJobStore(GuardedStore):
     def _begin(self, ids: set[str] | None, now: datetime) -> None:
         """Go on with each job (or those of ``ids``) where its mark says."""
         candidacy = self._fires.candidacy
-        marks = candidacy.marks()
+        marks = candidacy.fires.marks()
         new_marks: dict[str, datetime] = {}
         jobs = self.get_all_jobs()
         self._know(jobs)
@@ -269,7 +269,7 @@ class SingletonJobStore(GuardedStore):
             self._grace.settle(job, defaults_of(self._scheduler))
             note = self._fires.notes.pop(job.id, Note())
             mark = marks.get(key)
-            self._starts.judge(job, mark, now, candidacy.led_until)
+            self._starts.judge(job, mark, now, candidacy.fires.led_until)
             grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
             start = begin(
                 job.trigger,
@@ -279,7 +279,7 @@ class SingletonJobStore(GuardedStore):
                 grace,
                 shared=self._inner.shared and note.added_for != job.next_run_time,
                 asked=note.asked,
-                led_until=candidacy.led_until,
+                led_until=candidacy.fires.led_until,
                 since=self._fires.unrun_since(key, mark),
                 made=self._starts.made(job.id),
             )
@@ -292,14 +292,14 @@ class SingletonJobStore(GuardedStore):
                 self._go_on(job, start.next_run_time, now)
             elif not off_schedule:
                 self._fires.notes[job.id].planned = start.next_run_time
-        candidacy.introduce(new_marks)
+        candidacy.fires.introduce(new_marks)
 
     def _schedule(self, job: Job, mark: Mark | None, now: datetime) -> Schedule:
         return Schedule(job.trigger, mark, now, self._starts.made(job.id))
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:
-            self._fires.candidacy.skipped(self._key(job.id), job.next_run_time, "refused")
+            self._fires.candidacy.fires.skipped(self._key(job.id), job.next_run_time, "refused")
             self._handed_out[job.id] = job
             self._scheduler.remove_job(job.id, self._alias)
         else:
@@ -307,7 +307,7 @@ class SingletonJobStore(GuardedStore):
 
     def _move(self, job: Job, next_run_time: datetime | None) -> None:
         self._fires.notes[job.id].planned = next_run_time
-        if not self._inner.shared or self._fires.candidacy.admits:  # else a shared row is the next leader's by now
+        if not self._inner.shared or self._fires.candidacy.work.admits:  # else a shared row is the next leader's by now
             self._inner.move(job, next_run_time)
 
     def _hand_out(self, job: Job, marks: dict[str, Mark], now: datetime) -> Job:

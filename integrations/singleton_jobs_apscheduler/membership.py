@@ -51,7 +51,7 @@ class SchedulerMembership(Membership):
         self._scheduler.remove_listener(self._on_running)
         if not self.end() or not self.candidacy.started:
             return
-        if self.candidacy.active:
+        if self.candidacy.work.active:
             part_of(self.leadership).begin_close()
         else:
             self.leadership.close()

@@ -56,7 +56,7 @@ class Submission:
         """Send the claims, in nominal order."""
         self._planned = [self._plan(run_time) for run_time in self._run_times]
         self._fires.submitted(self)
-        self._term = self._candidacy.enter(self)
+        self._term = self._candidacy.work.enter(self)
         if self._term:
             self._ask(self._term)
 
@@ -94,10 +94,10 @@ class Submission:
             claim, code = planned.claim, codes.get(planned.run_time)
             if claim and claim.outcome == "granted" and planned not in left:
                 if code == EVENT_JOB_MISSED:
-                    self._candidacy.done(claim.job, claim.nonce)
-                    self._candidacy.missed(claim.job, claim.fire)
+                    self._candidacy.fires.done(claim.job, claim.nonce)
+                    self._candidacy.fires.missed(claim.job, claim.fire)
                 else:
-                    self._candidacy.ended(claim.job, claim.fire, claim.nonce, ok=code != EVENT_JOB_ERROR)
+                    self._candidacy.fires.ended(claim.job, claim.fire, claim.nonce, ok=code != EVENT_JOB_ERROR)
         self._leave()
         return told, []
 
@@ -105,7 +105,7 @@ class Submission:
         """Claimed runs were cut short, or could not be started; nobody runs them again."""
         for _, claim in self._planned:
             if claim and claim.outcome == "granted":
-                self._candidacy.interrupted(claim.job, claim.fire, claim.nonce)
+                self._candidacy.fires.interrupted(claim.job, claim.fire, claim.nonce)
         self._leave()
 
     def over(self) -> None:
@@ -118,7 +118,7 @@ class Submission:
 
     def _ask(self, term: Term) -> None:
         with suppress(LeadershipLost):  # the term is over: `decide` finds that nothing was granted
-            self._candidacy.ask(term, *(claim for _, claim in self._planned if claim))
+            self._candidacy.fires.ask(term, *(claim for _, claim in self._planned if claim))
 
     def _granted(self, term: Term) -> list[Run]:
         return [self._run(planned, term) for planned in self._planned if self._is_granted(planned, term)]
@@ -128,12 +128,12 @@ class Submission:
         if claim is None:
             return True
         try:
-            granted = run_blocking(self._candidacy.decision(term, claim, block=True))
+            granted = run_blocking(self._candidacy.fires.decision(term, claim, block=True))
         except LeadershipLost:
             self._keep(planned)
             return False
         if not granted:
-            self._candidacy.skipped(claim.job, claim.fire, "refused")
+            self._candidacy.fires.skipped(claim.job, claim.fire, "refused")
         return granted
 
     def _run(self, planned: _Planned, term: Term) -> Run:
@@ -146,7 +146,7 @@ class Submission:
         if claim:
             self._fires.keep(claim)
         reason = "in-doubt" if claim and claim.carried and claim.outcome is None else "not-leader"
-        self._candidacy.skipped(self.due.key, claim.fire if claim else planned.run_time, reason)
+        self._candidacy.fires.skipped(self.due.key, claim.fire if claim else planned.run_time, reason)
 
     def _leave(self) -> None:
         if self._term:

@@ -50,7 +50,7 @@ class Fires:
 
     def hand_over(self, entries: Iterable[ScheduleEntry], now: datetime) -> None:
         """Have ``entries`` go on from what the ledger says; those that it does not know get a mark."""
-        marks, new = self._candidacy.marks(), {}
+        marks, new = self._candidacy.fires.marks(), {}
         self._inner.look(now)
         for entry in entries:
             key = KEY + entry.name
@@ -71,7 +71,7 @@ class Fires:
             else:
                 new[key] = self._inner.first(entry, now)
                 self._inner.restore(entry, new[key], None)
-        self._candidacy.introduce(new)
+        self._candidacy.fires.introduce(new)
 
     def claim(self, term: Term, now: datetime, due: ScheduleEntry | None = None) -> bool:
         """Claim the fires of all entries that are due, and of ``due``, in one write; whether nothing was refused.
@@ -88,14 +88,14 @@ class Fires:
             return True
         refused = False
         try:
-            self._candidacy.ask(term, *planned.values())
+            self._candidacy.fires.ask(term, *planned.values())
             for name, each in planned.items():
-                if run_blocking(self._candidacy.decision(term, each, block=True)):
+                if run_blocking(self._candidacy.fires.decision(term, each, block=True)):
                     self.granted[name] = each
                 else:
                     refused = True
                     self._refused[name] = each.fire
-                    self._candidacy.skipped(each.job, each.fire, "refused")
+                    self._candidacy.fires.skipped(each.job, each.fire, "refused")
         except LeadershipLost:
             self.keep(*(each for each in planned.values() if each.outcome != "refused"))
             raise
@@ -110,11 +110,11 @@ class Fires:
 
     def sent(self, planned: Planned) -> None:
         """All that was ``planned`` is with the broker; the next renewal tells the ledger."""
-        self._candidacy.ended(planned.job, planned.fire, planned.nonce, ok=True)
+        self._candidacy.fires.ended(planned.job, planned.fire, planned.nonce, ok=True)
 
     def failed(self, planned: Planned) -> None:
         """What was ``planned`` may be with the broker, or not: nobody sends it again."""
-        self._candidacy.interrupted(planned.job, planned.fire, planned.nonce)
+        self._candidacy.fires.interrupted(planned.job, planned.fire, planned.nonce)
 
     def drop_gone(self) -> None:
         """Nobody wants what is left of entries that are gone; what is left of others waits for the next tick."""

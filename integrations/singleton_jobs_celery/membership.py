@@ -36,19 +36,19 @@ class BeatMembership(Membership):
         candidacy = self.candidacy
 
         def leads() -> bool:  # without a lock, since a signal's handler may end the wait and the candidacy
-            return candidacy.term is not None and not candidacy.draining
+            return candidacy.term is not None and not candidacy.work.draining
 
         return self.wait(leads, self._clock.now() + candidacy.config.retry_period) and not self.ended
 
     def step_down(self) -> None:
         """Let another replica lead, once the tick under way has ended."""
-        self.candidacy.drain(again=True, rest=self.candidacy.step_down_rest)
+        self.candidacy.work.drain(again=True, rest=self.candidacy.step_down_rest)
 
     def leave(self) -> None:
         """Give the lease back, by the renewal thread; the program's end may wait for that a little."""
         if self.end():
             part_of(self.leadership).begin_close()
-            run_blocking(self.candidacy.wait_left(self._clock.now() + EXIT_LIMIT, block=True))
+            run_blocking(self.candidacy.work.wait_left(self._clock.now() + EXIT_LIMIT, block=True))
 
     def _ticks(self, now: float) -> bool:
         return now - self._progress <= self.candidacy.config.lease_duration

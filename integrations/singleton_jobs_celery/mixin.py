@@ -181,7 +181,7 @@ class SingletonMixin(Scheduler):
     def _dispatch(self, membership: BeatMembership, tick: Callable[[], float]) -> float:
         """One tick of a leader: all that is due is claimed, and sent."""
         entry = object()
-        term = membership.candidacy.enter(entry)
+        term = membership.candidacy.work.enter(entry)
         if term is None:
             return 0
         self._dispatching = True
@@ -205,7 +205,7 @@ class SingletonMixin(Scheduler):
         finally:
             self._settle()
             self._dispatching = False
-            membership.candidacy.exit(entry)
+            membership.candidacy.work.exit(entry)
             if self._closing:
                 self.close()
         return wait

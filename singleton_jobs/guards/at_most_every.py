@@ -54,12 +54,12 @@ class Run:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         CURRENT_FIRE.reset(self._token)
-        self._candidacy.ended(self._fire.job, self._fire.time, self._nonce, ok=kind is None)
+        self._candidacy.fires.ended(self._fire.job, self._fire.time, self._nonce, ok=kind is None)
 
 
 async def claim_run(candidacy: Candidacy, term: Term, what: Every, nonce: str, *, block: bool) -> Run | None:
     """The run to do now; None if the last one began too short a while ago, by the store's time."""
-    now = candidacy.store_time()
+    now = candidacy.fires.store_time()
     claim = Claim(what.key, now, nonce, unless_since=now - what.pause)
-    granted = await candidacy.claim(term, claim, block=block)
+    granted = await candidacy.fires.claim(term, claim, block=block)
     return Run(Fire(what.key, now, term), candidacy, nonce) if granted else None

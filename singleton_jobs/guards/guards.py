@@ -46,7 +46,7 @@ class Guard(ABC):
         """The call has ended, or was interrupted while it entered."""
         candidacy = self.part.candidacy
         if candidacy is not None:
-            candidacy.exit(entry)
+            candidacy.work.exit(entry)
 
     async def aexit(self, entry: Lock) -> None:
         """The coroutine has ended."""
@@ -79,7 +79,7 @@ class Guard(ABC):
         """When a call that came too soon may run, by the store's time; None if that is not known or not the reason."""
         if reason != "too-soon" or self.every is None or self.part.candidacy is None:
             return None
-        last = self.part.candidacy.mark(self.every.key)
+        last = self.part.candidacy.fires.mark(self.every.key)
         return self.every.after(last) if last else None
 
 
@@ -95,7 +95,7 @@ class LeaderGuard(Guard):
 
     def enter(self, entry: Lock) -> Term | None:
         candidacy = self.part.candidacy
-        return candidacy.enter(entry) if candidacy else None
+        return candidacy.work.enter(entry) if candidacy else None
 
     async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
         if not self._warned and (task := running_task()):

@@ -203,14 +203,14 @@ class Core:
         for part in self._participants():
             part.begin_close()
         own = CURRENT_TERMS.get()  # work that closes the replica it runs under: that happens when it has ended
-        leaving = [each for each in self.candidacies() if each.ending and each.last_term not in own]
+        leaving = [each for each in self.candidacies() if each.work.ending and each.last_term not in own]
         until = self.clock.now() + drain
         for candidacy in leaving:
-            await candidacy.wait_idle(until, block=block)
-            candidacy.cut_drain()
+            await candidacy.work.wait_idle(until, block=block)
+            candidacy.work.cut_drain()
         until = self.clock.now() + limit
         for candidacy in leaving:
-            await candidacy.wait_left(until, block=block)
+            await candidacy.work.wait_left(until, block=block)
 
     def leave_at_exit(self) -> None:
         """Release what no work is running under; the rest runs out by itself."""
@@ -230,7 +230,7 @@ class Core:
         with self._mutex:
             if self.closed:
                 for candidacy in self.candidacies():
-                    candidacy.reopen()
+                    candidacy.work.reopen()
                 self.closed, self._left = False, False
 
     def _participants(self) -> list[Participant]:

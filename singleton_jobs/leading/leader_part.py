@@ -43,9 +43,9 @@ class LeaderPart(Participant):
         with self._mutex:
             candidacy = self._open()
             if main:
-                candidacy.mains.add(main)
+                candidacy.work.mains.add(main)
             if candidacy.started and not self.core.closed:
-                candidacy.stay()
+                candidacy.work.stay()
             if candidacy.started or self.core.mode == "never":
                 return candidacy
             if self.core.mode == "always":
@@ -64,14 +64,14 @@ class LeaderPart(Participant):
         if self.core.mode == "never":
             return "mode"
         candidacy = self.candidacy
-        if self.core.closed or (candidacy and candidacy.draining):
+        if self.core.closed or (candidacy and candidacy.work.draining):
             return "draining"
         if candidacy is None or not candidacy.started:
             candidacy = self.begin()
-        first_answer_due = candidacy.answered_by
+        first_answer_due = candidacy.first_answer_due
         if wait and first_answer_due is not None and not candidacy.settled:
             await candidacy.changed.wait(lambda: candidacy.settled, first_answer_due, block=block)
-        return candidacy.enter(entry) or self.reason()
+        return candidacy.work.enter(entry) or self.reason()
 
     def reason(self) -> Reason:
         """Why guarded work does not run here now."""
@@ -80,7 +80,7 @@ class LeaderPart(Participant):
             return "draining"
         if candidacy is None or not candidacy.settled:
             return "not-ready"
-        if candidacy.draining:
+        if candidacy.work.draining:
             return "draining"
         return reason_of(candidacy.error) if candidacy.error else "not-leader"
 
@@ -94,10 +94,10 @@ class LeaderPart(Participant):
         candidacy = self.candidacy
         if candidacy is None or not candidacy.started:
             return
-        candidacy.drain(again=again, rest=rest, release=again or candidacy.config.release_on_cancel)
+        candidacy.work.drain(again=again, rest=rest, release=again or candidacy.config.release_on_cancel)
         if candidacy.last_term in CURRENT_TERMS.get() or (block and on_event_loop()):
             return
         now = candidacy.clock.now
-        if not await candidacy.wait_idle(now() + drain, block=block):
-            candidacy.cut_drain()
-        await candidacy.wait_left(now() + candidacy.config.renew_deadline, block=block)
+        if not await candidacy.work.wait_idle(now() + drain, block=block):
+            candidacy.work.cut_drain()
+        await candidacy.work.wait_left(now() + candidacy.config.renew_deadline, block=block)

@@ -108,7 +108,7 @@ class Leadership:
         from ..decisions.ledger import app_key
 
         candidacy = self._part.candidacy
-        mark = candidacy.mark(app_key(job)) if candidacy else None
+        mark = candidacy.fires.mark(app_key(job)) if candidacy else None
         return mark.fire if mark else None
 
     def step_down(self, drain: Seconds = 10) -> None:
@@ -180,9 +180,9 @@ class Leadership:
 
         key, fire = app_key(job), instant(fire_time)
         candidacy, term = self._part.candidacy, self.term
-        if candidacy is None or term is None or (candidacy.draining and term not in CURRENT_TERMS.get()):
+        if candidacy is None or term is None or (candidacy.work.draining and term not in CURRENT_TERMS.get()):
             return False
-        return await candidacy.claim(term, Claim(key, fire, self._part.core.nonce()), block=block)
+        return await candidacy.fires.claim(term, Claim(key, fire, self._part.core.nonce()), block=block)
 
     async def _wait(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
@@ -192,8 +192,8 @@ class Leadership:
             return False
 
         def decided() -> bool:
-            leads = self.is_leader and not candidacy.draining
-            return leads or candidacy.ending or isinstance(candidacy.error, AccessDenied)
+            leads = self.is_leader and not candidacy.work.draining
+            return leads or candidacy.work.ending or isinstance(candidacy.error, AccessDenied)
 
         await candidacy.changed.wait(decided, candidacy.clock.now() + limit, block=block)
         if not self.is_leader and candidacy.error:
@@ -211,14 +211,14 @@ class Leadership:
             try:
                 yield part.begin(entry), entry
             finally:
-                if part.candidacy and part.candidacy.ending:
-                    part.candidacy.mains.discard(entry)
+                if part.candidacy and part.candidacy.work.ending:
+                    part.candidacy.work.mains.discard(entry)
 
     async def _next_term(self, candidacy: Candidacy, entry: Lock, *, block: bool) -> Term | None:
         """The next term to run a main under, entered; None once the candidacy is ended."""
-        while not candidacy.ending:
-            await candidacy.changed.wait(lambda: candidacy.admits or candidacy.ending, math.inf, block=block)
-            if term := candidacy.enter(entry):
+        while not candidacy.work.ending:
+            await candidacy.changed.wait(lambda: candidacy.work.admits or candidacy.work.ending, math.inf, block=block)
+            if term := candidacy.work.enter(entry):
                 return term
         return None
 
@@ -227,12 +227,12 @@ class Leadership:
         outer = CURRENT_TERMS.get()
         try:
             CURRENT_TERMS.set((*outer, term))
-            candidacy.stops.append(stop)
-            if candidacy.draining:  # since the term was entered
+            candidacy.work.stops.append(stop)
+            if candidacy.work.draining:  # since the term was entered
                 stop()
             yield
         finally:
             CURRENT_TERMS.set(outer)
             term._exit(entry)
             with suppress(ValueError):  # it was interrupted before
-                candidacy.stops.remove(stop)
+                candidacy.work.stops.remove(stop)

@@ -67,14 +67,14 @@ class LockerPart(Participant):
 
     def enter(self, entry: object) -> Term | None:
         """Start a piece of work under the held lock; None if it is not held."""
-        return self.candidacy.enter(entry) if self.candidacy and self.term else None
+        return self.candidacy.work.enter(entry) if self.candidacy and self.term else None
 
     def pretended(self) -> Term | Reason | None:
         """What a guard goes by in a fixed mode: a term for ever, or none; None in mode auto."""
         mode = self.core.mode
         if mode == "auto":
             return None
-        return "mode" if mode == "never" else self.core.pretended(self.name).enter(self) or "mode"
+        return "mode" if mode == "never" else self.core.pretended(self.name).work.enter(self) or "mode"
 
     async def free(self, entry: Lock, *, block: bool) -> None:
         """Unlock what `acquire` locked, if it came to that."""
@@ -128,7 +128,7 @@ class LockerPart(Participant):
                 return False
 
         def decided() -> bool:
-            return candidacy.term is not None or candidacy.draining or isinstance(candidacy.error, AccessDenied)
+            return candidacy.term is not None or candidacy.work.draining or isinstance(candidacy.error, AccessDenied)
 
         return await self._attempt(use, candidacy, decided, until, task, block=block)
 
@@ -154,7 +154,7 @@ class LockerPart(Participant):
             on, term = use.locked(), use.term
             if on and term is None:  # somebody else is about to lock it
                 return None
-            if not (on or candidacy.unsettled) or (candidacy.releasing and only is None and use.caller != me):
+            if not (on or candidacy.may_be_stored) or (candidacy.releasing and only is None and use.caller != me):
                 return None
             use.ended = True  # that is the release: whatever becomes of this thread, the next step sees it
             if term and on:
@@ -164,7 +164,7 @@ class LockerPart(Participant):
         elif not candidacy.releasing:
             candidacy.release(use)
         until = candidacy.clock.now() + RELEASE * candidacy.config.request_timeout
-        candidacy.exit(use)  # a drain waits for that
+        candidacy.work.exit(use)  # a drain waits for that
         try:
             return await candidacy.wait_released(until, block=block) and candidacy.released
         finally:
@@ -181,7 +181,7 @@ class LockerPart(Participant):
         until = candidacy.clock.now() + limit
         while (freed := await self.unlock(only, block=block)) is False:
             now = candidacy.clock.now()
-            if now >= until or not candidacy.unsettled:
+            if now >= until or not candidacy.may_be_stored:
                 break
             pause = min(until, now + candidacy.config.retry_period / RETRIES)
             await candidacy.changed.wait(lambda: False, pause, block=block)
@@ -238,7 +238,7 @@ class LockerPart(Participant):
             self._use = use
             self.core.taken.add(self)
         if lost is not None:
-            candidacy.exit(lost)
+            candidacy.work.exit(lost)
         return True
 
     def _let_go(self, candidacy: Candidacy) -> None:
@@ -263,18 +263,18 @@ class LockerPart(Participant):
                 taken = await candidacy.changed.wait(decided, until, block=block) and candidacy.term is not None
                 # However short the limit is, one attempt is made; a settled one waits for nothing here.
                 await candidacy.changed.wait(
-                    lambda: candidacy.settled or candidacy.draining, _one_attempt(candidacy), block=block
+                    lambda: candidacy.settled or candidacy.work.draining, _one_attempt(candidacy), block=block
                 )
-                term = candidacy.enter(use)
+                term = candidacy.work.enter(use)
                 if term is not None:
                     self._ousted.discard(use.caller)
                     use.term = term
                     return True
-                if not taken or candidacy.draining:  # else it was lost again before it was looked at
+                if not taken or candidacy.work.draining:  # else it was lost again before it was looked at
                     break
-            if candidacy.error and not candidacy.draining:
+            if candidacy.error and not candidacy.work.draining:
                 raise candidacy.error
-            if not candidacy.settled and not candidacy.draining:
+            if not candidacy.settled and not candidacy.work.draining:
                 raise StoreError(f"{candidacy.describe()}: the store did not answer in time")
             return False
         finally:

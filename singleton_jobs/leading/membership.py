@@ -33,7 +33,7 @@ class Membership:
     @property
     def term(self) -> Term | None:
         """The term under which fires may be claimed now."""
-        return self.candidacy.term if self.candidacy.admits else None
+        return self.candidacy.term if self.candidacy.work.admits else None
 
     def wait(self, news: Callable[[], bool], until: float = math.inf) -> bool:
         """Block this thread until ``news`` or the `end`; False: ``until``, by the candidacy's clock, came first."""

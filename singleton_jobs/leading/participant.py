@@ -55,7 +55,7 @@ class Participant:
     def begin_close(self) -> None:
         """Refuse new work, and leave once what runs has ended; a held lock is work until it is unlocked."""
         if self.candidacy:
-            self.candidacy.drain(again=False, release=self.candidacy.config.release_on_cancel)
+            self.candidacy.work.drain(again=False, release=self.candidacy.config.release_on_cancel)
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent process."""

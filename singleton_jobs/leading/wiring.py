@@ -76,7 +76,7 @@ class Wiring:
     ) -> Candidacy:
         """A candidacy for the lease called ``name`` in the store; ``jobs``: the ledger's keys of this program's own."""
         made = self._candidacy(self.store(), name, identity, config, callbacks, sticky=sticky)
-        made.know(jobs)
+        made.fires.know(jobs)
         return made
 
     def storeless(self, name: str, config: Config, callbacks: Iterable[Callback] = ()) -> Candidacy:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from datetime import datetime
 from typing import Protocol
 
 from ..concurrency.clock import Clock
@@ -89,49 +88,6 @@ class Candidacy:
         self._clock_off = False  # people were told that the clock is
         self._holder: str | None = None  # whom `HolderChanged` told of last
 
-        # Guarded work, as it is reached from outside
-        self.active, self.stops, self.mains = self.work.active, self.work.stops, self.work.mains
-        self.enter, self.exit = self.work.enter, self.work.exit
-        self.drain, self.cut_drain = self.work.drain, self.work.cut_drain
-        self.wait_idle, self.wait_left = self.work.wait_idle, self.work.wait_left
-        self.stay, self.reopen = self.work.stay, self.work.reopen
-        fires = self.fires  # as they are reached from outside
-        self.claim, self.ask, self.decision = fires.claim, fires.ask, fires.decision
-        self.mark, self.marks, self.introduce, self.know = fires.mark, fires.marks, fires.introduce, fires.know
-        self.done, self.ended, self.interrupted = fires.done, fires.ended, fires.interrupted
-        self.skipped, self.missed = fires.skipped, fires.missed
-        self.store_time = fires.store_time
-
-    @property
-    def led_until(self) -> datetime | None:
-        """When whoever led before the present term wrote last."""
-        return self.fires.led_until
-
-    @property
-    def draining(self) -> bool:
-        """Whether new work is refused."""
-        return self.work.draining
-
-    @property
-    def ending(self) -> bool:
-        """Whether the last drain is under way, or through."""
-        return self.work.ending
-
-    @property
-    def admits(self) -> bool:
-        """Whether guarded work may start now."""
-        return self.work.admits
-
-    @property
-    def answered_by(self) -> float | None:
-        """When the first answer is due."""
-        return self.first_answer_due
-
-    @property
-    def last_contact(self) -> float | None:
-        """When the store last answered."""
-        return self.contacted_at
-
     @property
     def error(self) -> StoreError | None:
         """What the store said or did instead of an answer, if that was the last heard of it."""
@@ -165,9 +121,9 @@ class Candidacy:
     @property
     def state(self) -> State:
         """How it stands, in a word."""
-        if self.draining:
+        if self.work.draining:
             return "draining"
-        if self.admits:
+        if self.work.admits:
             return "leading"
         if self.error:
             return reason_of(self.error)
@@ -184,7 +140,7 @@ class Candidacy:
         return self.candidate.releasing
 
     @property
-    def unsettled(self) -> bool:
+    def may_be_stored(self) -> bool:
         """Whether the stored record may still name this identity."""
         return self.candidate.may_be_stored
 

@@ -41,7 +41,7 @@ class Leftovers(Generic[C]):
             if left != "open":
                 del claims[claim.fire]
             if left == "cut":
-                candidacy.interrupted(job, claim.fire, claim.nonce)
+                candidacy.fires.interrupted(job, claim.fire, claim.nonce)
         return list(claims.values())
 
     def give_up(self, candidacy: Candidacy) -> None:
@@ -50,4 +50,4 @@ class Leftovers(Generic[C]):
         for claims in left.values():
             for claim in claims.values():
                 if claim.outcome == "granted":
-                    candidacy.interrupted(claim.job, claim.fire, claim.nonce)
+                    candidacy.fires.interrupted(claim.job, claim.fire, claim.nonce)

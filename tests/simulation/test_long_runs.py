@@ -62,7 +62,7 @@ def test_a_lease_whose_store_hangs_delays_no_other(simulation):
         await asyncio.sleep(60)
         hanging.silent = True
         await asyncio.sleep(3600)
-        assert not candidacies[0].admits
+        assert not candidacies[0].work.admits
         assert all(candidacy.term.fencing_token == 1 for candidacy in candidacies[1:])
 
     simulation.run(scenario())
@@ -115,7 +115,7 @@ def test_a_leader_that_is_cut_off_is_replaced_only_after_its_hold_has_ended(simu
         await asyncio.sleep(60)
         first._lock.cut_off = True
         await asyncio.sleep(60)
-        assert second.admits
+        assert second.work.admits
 
     simulation.run(scenario())
     ended = next(at for at, event in simulation.events if isinstance(event, TermEnded))
@@ -135,7 +135,7 @@ def test_a_crashed_leader_is_replaced_within_the_duration_and_one_poll(simulatio
         await asyncio.sleep(60)
         doomed.stop()
         crashed = simulation.loop.time()
-        await second.changed.wait(lambda: second.admits, crashed + 100, block=False)
+        await second.changed.wait(lambda: second.work.admits, crashed + 100, block=False)
         waited = simulation.loop.time() - crashed
         assert waited <= CONFIG.lease_duration + 1.2 * CONFIG.retry_period
 
@@ -151,9 +151,9 @@ def test_a_released_lease_is_taken_at_the_next_poll(simulation):
         await asyncio.sleep(1)
         second.start()
         await asyncio.sleep(60)
-        first.drain(again=False)
+        first.work.drain(again=False)
         released = simulation.loop.time()
-        await second.changed.wait(lambda: second.admits, released + 100, block=False)
+        await second.changed.wait(lambda: second.work.admits, released + 100, block=False)
         assert simulation.loop.time() - released <= 1.2 * CONFIG.retry_period + 0.05
 
     simulation.run(scenario())
@@ -186,10 +186,10 @@ def test_a_lone_replica_leads_again_after_an_outage(simulation):
         await asyncio.sleep(60)
         candidacy._lock.cut_off = True
         await asyncio.sleep(600)
-        assert not candidacy.admits
+        assert not candidacy.work.admits
         candidacy._lock.cut_off = False
         await asyncio.sleep(1.2 * CONFIG.retry_period + CONFIG.request_timeout + 0.1)
-        assert candidacy.admits
+        assert candidacy.work.admits
 
     simulation.run(scenario())
     tokens = [event.fencing_token for _, event in simulation.events if isinstance(event, TermStarted)]
@@ -212,7 +212,7 @@ def test_a_candidacy_whose_step_raises_is_tried_again(simulation, caplog):
     async def scenario():
         candidacy.start()
         await asyncio.sleep(CONFIG.retry_period + 0.1)
-        assert candidacy.admits
+        assert candidacy.work.admits
 
     simulation.run(scenario())
     flush(LIMIT)

@@ -73,7 +73,7 @@ def test_work_under_way_is_waited_for(replica, space):
         until(lambda: started)
         in_thread(
             lambda: (
-                seen_by(work.leadership._part.candidacy, lambda: work.leadership._part.candidacy.draining)
+                seen_by(work.leadership._part.candidacy, lambda: work.leadership._part.candidacy.work.draining)
                 or go_on.append(1)
             )
         )

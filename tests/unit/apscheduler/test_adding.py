@@ -283,7 +283,7 @@ def test_a_job_that_a_follower_adds_to_a_shared_store_is_run_by_the_leader(make,
     follower.look()
     leader.run(EVENT_JOB_EXECUTED)
     assert len(ran) == 1
-    assert leader.leadership._part.candidacy.mark(KEY)
+    assert leader.leadership._part.candidacy.fires.mark(KEY)
     leader.look()
     assert inner.rows.get_all_jobs() == []
 
@@ -296,7 +296,7 @@ def test_a_first_run_that_was_asked_for_is_run_at_once(start, ran, shared):
     scheduler.run(EVENT_JOB_EXECUTED)
     assert len(ran) == 1
     assert scheduler.get_job("job").next_run_time == asked + HOUR
-    assert scheduler.leadership._part.candidacy.mark(KEY).fire == asked
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY).fire == asked
 
 
 def test_a_first_run_that_every_replica_asks_for_is_not_run_by_the_next_leader_too(make, make_replica, ran):

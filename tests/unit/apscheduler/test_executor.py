@@ -104,7 +104,7 @@ def test_a_job_that_raises_is_told_and_done(leader, held, space, mark, heard):
     assert not heard.wait_for(FireEnded, job=KEY).ok
     assert event.scheduled_run_time == mark + HOUR
     until(lambda: states(space) == {KEY: "d"})
-    assert not scheduler.leadership._part.candidacy.active
+    assert not scheduler.leadership._part.candidacy.work.active
 
 
 def test_a_run_past_its_grace_is_told_as_missed_and_done(start, space, ran, heard):
@@ -134,11 +134,11 @@ def test_where_every_replica_leads_subscribers_hear_of_missed_fires(make, make_r
 def refused(scheduler, space, fire):
     """Somebody else claims ``fire`` while this leader does not see it."""
     candidacy = scheduler.leadership._part.candidacy
-    stale = candidacy.marks()
-    candidacy.marks = lambda: stale
+    stale = candidacy.fires.marks()
+    candidacy.fires.marks = lambda: stale
     space.mark(fire, nonce="theirs")
     scheduler.look()
-    del candidacy.marks
+    del candidacy.fires.marks
 
 
 def test_a_refused_run_is_told_to_hooks_alone(leader, held, space, mark, heard):
@@ -154,7 +154,7 @@ def test_a_refused_run_is_told_to_hooks_alone(leader, held, space, mark, heard):
     assert len([event for event in heard.events if isinstance(event, FireSkipped)]) == 1
     assert not held.given
     assert not [event for event in scheduler.told if event.code & ALL]
-    assert not scheduler.leadership._part.candidacy.active
+    assert not scheduler.leadership._part.candidacy.work.active
 
 
 def test_a_refused_run_makes_room_for_the_next_instance(leader, held, space, mark, ran):
@@ -212,7 +212,7 @@ def test_while_one_job_waits_for_its_claim_others_do_not(start, held, space):
     scheduler.add_job(work, "date", run_date=now() + 0.3 * SECOND, id="other")
     assert scheduler._process_jobs() < 0.35
     candidacy = scheduler.leadership._part.candidacy
-    until(lambda: scheduler._process_jobs() is not None and len(candidacy.active) == 2)
+    until(lambda: scheduler._process_jobs() is not None and len(candidacy.work.active) == 2)
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
@@ -537,7 +537,7 @@ def test_a_claimed_run_that_cannot_be_started_is_told_as_interrupted(leader, hel
     held._do_submit_job = lambda *_: 1 / 0
     scheduler.look()
     assert heard.wait_for(FireInterrupted).time == (mark + HOUR)
-    assert not scheduler.leadership._part.candidacy.active
+    assert not scheduler.leadership._part.candidacy.work.active
     assert not submitted(scheduler)
     assert scheduler._executors["default"]._instances == {}
 
@@ -547,7 +547,7 @@ def test_a_run_that_breaks_its_executor_is_told_as_interrupted(leader, held, hea
     scheduler.look()
     held.break_down(OSError("the pool is broken"))
     assert heard.wait_for(FireInterrupted).time == (mark + HOUR)
-    assert not scheduler.leadership._part.candidacy.active
+    assert not scheduler.leadership._part.candidacy.work.active
     assert scheduler._executors["default"]._instances == {}
 
 
@@ -740,12 +740,12 @@ def test_a_loop_that_is_closed_under_its_scheduler_ends_what_was_claimed(replica
     async def main(scheduler, leadership, told):
         space.fault = "down"
         scheduler.add_job(work, id="job", misfire_grace_time=60)
-        await so(lambda: leadership._part.candidacy.active)
+        await so(lambda: leadership._part.candidacy.work.active)
         await so(lambda: leadership._part.candidacy.error is not None)
 
     asyncio.run(on_loop(main)(replica))
     space.fault = None
-    until(lambda: not replica.leadership("nightly")._part.candidacy.active)
+    until(lambda: not replica.leadership("nightly")._part.candidacy.work.active)
     assert not programs.RAN
 
 

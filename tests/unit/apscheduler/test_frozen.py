@@ -71,7 +71,7 @@ def test_a_clock_that_jumps_forth_runs_the_latest_missed_fire_with_coalesce(lead
     leader.run(EVENT_JOB_EXECUTED)
     leader.look()
     assert [fire.time for _, fire, _ in ran] == [begun + 40 * SECOND]
-    assert leader.leadership._part.candidacy.mark(KEY).fire == begun + 40 * SECOND
+    assert leader.leadership._part.candidacy.fires.mark(KEY).fire == begun + 40 * SECOND
 
 
 def test_the_leader_of_a_shared_store_looks_again_at_the_next_fire_or_the_poll(start, frozen):

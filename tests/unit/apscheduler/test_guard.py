@@ -339,6 +339,6 @@ def test_background_and_guard_run_by_themselves(replica, shut, ran):
     scheduler.start()
     shut.append(scheduler)
     leads(leadership)
-    until(lambda: ran and not leadership._part.candidacy.active)
+    until(lambda: ran and not leadership._part.candidacy.work.active)
     until(lambda: not scheduler._jobstores["default"]._inner.store.get_all_jobs())
     assert ran[0][1].job == "aps:default:job"

@@ -78,7 +78,7 @@ def test_a_job_seen_for_the_first_time_is_marked_and_not_run(start, space, inner
     before = scheduler.get_job("job").next_run_time
     assert scheduler.look() <= 3600
     assert not submitted(scheduler)
-    assert abs(scheduler.leadership._part.candidacy.mark(KEY).fire - now()) < 10 * SECOND
+    assert abs(scheduler.leadership._part.candidacy.fires.mark(KEY).fire - now()) < 10 * SECOND
     assert scheduler.get_job("job").next_run_time == before
     seen_by(scheduler.leadership._part.candidacy, lambda: KEY in space.ledger())
     assert space.ledger()[KEY].nonce == ""
@@ -89,7 +89,7 @@ def test_a_job_added_to_a_leader_is_marked_before_its_first_fire(start):
     scheduler.look()
     scheduler.add_job(**JOB)
     scheduler.look()
-    assert scheduler.leadership._part.candidacy.mark(KEY).fire <= now()
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY).fire <= now()
 
 
 def test_a_date_job_runs_once_and_is_removed(start, inner, ran):
@@ -100,7 +100,7 @@ def test_a_date_job_runs_once_and_is_removed(start, inner, ran):
     assert scheduler.get_jobs() == []
     assert inner.get_all_jobs() == []
     assert len(ran) == 1
-    assert scheduler.leadership._part.candidacy.mark(KEY).fire == ran[0][1].time
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY).fire == ran[0][1].time
 
 
 def test_a_date_job_that_was_claimed_elsewhere_is_removed_without_a_run(make, space, inner, ran):
@@ -218,7 +218,7 @@ def test_when_all_missed_fires_are_older_than_the_grace_the_latest_is_told_as_mi
     assert not ran
     scheduler.look()
     assert submitted(scheduler) == 1
-    assert scheduler.leadership._part.candidacy.mark(KEY).fire == mark + 2 * HOUR
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY).fire == mark + 2 * HOUR
 
 
 def test_a_replica_that_was_a_follower_starts_from_the_mark_of_the_leader_before(make, make_replica, ran):
@@ -229,7 +229,7 @@ def test_a_replica_that_was_a_follower_starts_from_the_mark_of_the_leader_before
     leads(first.leadership)
     first.look()
     second.start()
-    first.modify_job("job", next_run_time=first.leadership._part.candidacy.mark(KEY).fire + SECOND)
+    first.modify_job("job", next_run_time=first.leadership._part.candidacy.fires.mark(KEY).fire + SECOND)
     first.shutdown()
     leads(second.leadership)
     second.look()
@@ -264,11 +264,11 @@ def test_run_now_of_a_cron_runs_without_a_claim_and_leaves_its_mark(start, inner
     cron = {"func": work, "trigger": "cron", "hour": hour.hour, "id": "job", "misfire_grace_time": 60}
     scheduler = start(cron, jobstores={"default": inner})
     scheduler.look()
-    marked = scheduler.leadership._part.candidacy.mark(KEY).fire
+    marked = scheduler.leadership._part.candidacy.fires.mark(KEY).fire
     scheduler.modify_job("job", next_run_time=now())
     scheduler.run(EVENT_JOB_EXECUTED)
     assert ran[0][1] is None
-    assert scheduler.leadership._part.candidacy.mark(KEY).fire == marked
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY).fire == marked
     assert scheduler.get_job("job").next_run_time == hour + DAY
     scheduler.modify_job("job", next_run_time=now())
     scheduler.run(EVENT_JOB_EXECUTED, 2)
@@ -283,7 +283,7 @@ def test_a_date_job_that_is_moved_runs_once_where_it_was_moved_to(start, inner, 
     scheduler.modify_job("job", next_run_time=moved)
     scheduler.run(EVENT_JOB_EXECUTED)
     assert ran[0][1].time == moved
-    assert scheduler.leadership._part.candidacy.mark(KEY).fire == moved
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY).fire == moved
     scheduler.look()
     assert scheduler.get_jobs() == []
 
@@ -383,9 +383,9 @@ def test_a_refused_fire_is_told_and_the_schedule_goes_on(start, space, heard, ra
     space.mark(mark)
     scheduler = start(JOB)
     candidacy = scheduler.leadership._part.candidacy
-    marks = candidacy.marks()
-    seen_by(candidacy, lambda: KEY in candidacy.marks())
-    candidacy.marks = lambda: {**marks, KEY: candidacy.candidate.claims.marks[KEY]._replace(fire=mark)}
+    marks = candidacy.fires.marks()
+    seen_by(candidacy, lambda: KEY in candidacy.fires.marks())
+    candidacy.fires.marks = lambda: {**marks, KEY: candidacy.candidate.claims.marks[KEY]._replace(fire=mark)}
     space.mark(mark + HOUR, nonce="other")
     scheduler.look()
     skipped = heard.wait_for(FireSkipped, reason="refused")

@@ -162,5 +162,5 @@ def test_a_job_that_is_removed_and_added_again_later_is_a_new_definition(start, 
     scheduler.add_job(**JOB, trigger=at(due, start_date=now() + timedelta(days=9)))
     scheduler.look()
     assert scheduler.get_job("job").next_run_time > now() + 8 * DAY
-    mark = scheduler.leadership._part.candidacy.mark(KEY)
+    mark = scheduler.leadership._part.candidacy.fires.mark(KEY)
     assert Schedule(scheduler.get_job("job").trigger, mark, now()).first(now()) > now() + 8 * DAY

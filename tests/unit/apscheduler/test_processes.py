@@ -45,7 +45,7 @@ def test_a_pools_process_runs_jobs_under_copies_of_their_fire_and_term(start, sp
     assert (key, time, valid) == (KEY, mark + HOUR, True)
     assert token == scheduler.leadership.term.fencing_token
     assert got["method"] == ("method", "aps:default:method")
-    until(lambda: not scheduler.leadership._part.candidacy.active)  # also the one that no process can be told of
+    until(lambda: not scheduler.leadership._part.candidacy.work.active)  # also the one that no process can be told of
     assert not scheduler.events(EVENT_JOB_ERROR)
     until(lambda: space.ledger()[KEY].state == "d")
     scheduler.shutdown()
@@ -106,11 +106,11 @@ def test_a_run_that_an_outdated_copy_kept_from_starting_is_handed_over_again(sta
     (time,) = list(times)
     held._run_job_success(job.id, [JobExecutionEvent(EVENT_JOB_EXECUTED, job.id, "default", time, retval=NOT_RUN)])
     assert not scheduler.events(EVENT_JOB_EXECUTED)
-    assert scheduler.leadership._part.candidacy.active
+    assert scheduler.leadership._part.candidacy.work.active
     held.let_go()
     assert [fire.time for _, fire, _ in ran] == [mark + HOUR]
     assert len(scheduler.wait_events(EVENT_JOB_EXECUTED)) == 1
-    assert not scheduler.leadership._part.candidacy.active
+    assert not scheduler.leadership._part.candidacy.work.active
     assert scheduler._executors["default"]._instances == {}
 
 

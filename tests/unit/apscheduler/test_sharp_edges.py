@@ -217,7 +217,7 @@ def test_a_scheduler_that_starts_while_another_drains_leads_afterwards(make):
     old.shutdown(wait=False)
     new.start()
     go.set()
-    until(lambda: new.leadership.is_leader and not new.leadership._part.candidacy.draining)
+    until(lambda: new.leadership.is_leader and not new.leadership._part.candidacy.work.draining)
 
 
 def on_a_loop(replica, main):
@@ -246,7 +246,7 @@ def test_a_plain_function_that_outlives_a_loops_shutdown_keeps_the_lease(replica
             await asyncio.sleep(0)
         for _ in range(10):  # whatever the shutdown has called for
             await asyncio.sleep(0)
-        kept = leadership.is_leader and bool(leadership._part.candidacy.active)
+        kept = leadership.is_leader and bool(leadership._part.candidacy.work.active)
         go.set()
         return leadership, kept
 

@@ -88,7 +88,7 @@ def test_a_failed_take_over_is_taken_up_again(start, inner, mark):
     assert not submitted(scheduler)
     inner.broken = set()
     scheduler.run(EVENT_JOB_EXECUTED)
-    assert scheduler.leadership._part.candidacy.mark(KEY).fire > mark
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY).fire > mark
 
 
 def test_a_failed_introduction_of_marks_is_taken_up_again(start, inner):
@@ -98,10 +98,10 @@ def test_a_failed_introduction_of_marks_is_taken_up_again(start, inner):
     )
     inner.broken = {"get_all_jobs"}
     scheduler.look()
-    assert scheduler.leadership._part.candidacy.mark(KEY) is None
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY) is None
     inner.broken = set()
     scheduler.look()
-    assert scheduler.leadership._part.candidacy.mark(KEY).fire <= now()
+    assert scheduler.leadership._part.candidacy.fires.mark(KEY).fire <= now()
 
 
 def test_one_store_that_fails_does_not_keep_another_from_its_jobs(start, inner):

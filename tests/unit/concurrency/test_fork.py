@@ -118,8 +118,8 @@ def test_the_parent_renews_on(replica):
     assert leadership.wait(timeout=LIMIT)
     term = leadership.term
     in_child(lambda: leadership._part.core.wiring().identity)
-    candidacy, contact = leadership._part.candidacy, leadership._part.candidacy.last_contact
-    seen_by(candidacy, lambda: candidacy.last_contact > contact)
+    candidacy, contact = leadership._part.candidacy, leadership._part.candidacy.contacted_at
+    seen_by(candidacy, lambda: candidacy.contacted_at > contact)
     assert leadership.term is term
 
 
@@ -130,7 +130,7 @@ def test_a_fork_inside_guarded_work_ends_it_in_neither(replica):
         return current_term().is_valid
 
     assert work()
-    assert work.leadership._part.candidacy.active == set()
+    assert work.leadership._part.candidacy.work.active == set()
 
 
 def test_a_child_that_goes_on_after_the_guarded_function_disturbs_nobody(tmp_path):

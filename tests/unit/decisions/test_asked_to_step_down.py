@@ -71,14 +71,14 @@ def test_running_work_comes_to_its_end_first(make_replica, space):
     leadership = replica.leadership("nightly")
     assert leadership.wait(LIMIT)
     candidacy = leadership._part.candidacy
-    term = candidacy.enter("work")
+    term = candidacy.work.enter("work")
     ask(space)
-    seen_by(candidacy, lambda: candidacy.draining)
+    seen_by(candidacy, lambda: candidacy.work.draining)
     version = space.leases["nightly"][1]
     seen_by(candidacy, lambda: space.leases["nightly"][1] >= version + 2)
     assert term.is_valid
     assert space.holder("nightly") == replica.identity
-    candidacy.exit("work")
+    candidacy.work.exit("work")
     until(lambda: space.holder("nightly") == "")
 
 
@@ -106,5 +106,5 @@ def test_a_lock_is_kept_by_who_took_it(replica, space):
     ask(space, lease="rebuild")
     seen_by(locker._part.candidacy, lambda: STEP_DOWN not in space.annotations("rebuild"))
     assert locker.is_held
-    assert not locker._part.candidacy.draining
+    assert not locker._part.candidacy.work.draining
     locker.unlock()

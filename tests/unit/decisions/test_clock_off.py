@@ -274,6 +274,6 @@ def test_a_lock_that_is_held_is_kept_and_none_is_taken(make_replica, host, space
     before = space.requests
     until(lambda: space.requests >= before + 3)
     assert locker.is_held
-    assert not locker._part.candidacy.draining
+    assert not locker._part.candidacy.work.draining
     assert locker.unlock()
     assert not locker.try_lock()

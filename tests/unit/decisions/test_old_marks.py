@@ -38,5 +38,5 @@ def test_a_job_that_nobody_here_has_is_forgotten_after_a_month(replica, space):
     put(space, {"fn:gone": datetime.now(UTC) - 31 * DAY, "fn:late": datetime.now(UTC) - 29 * DAY})
     often = job(replica, "often", days=1)
     assert often() == "ran"
-    assert often.leadership._part.candidacy.mark("fn:gone") is None
-    assert often.leadership._part.candidacy.mark("fn:late") is not None
+    assert often.leadership._part.candidacy.fires.mark("fn:gone") is None
+    assert often.leadership._part.candidacy.fires.mark("fn:late") is not None

@@ -32,12 +32,12 @@ def test_work_that_steps_down_while_its_replica_closes_does_not_reopen_it(replic
     work = in_thread(job)
     inside.wait(LIMIT)
     close = in_thread(lambda: replica.close(drain=LIMIT))
-    until(lambda: replica.leadership("nightly")._part.candidacy.ending)
+    until(lambda: replica.leadership("nightly")._part.candidacy.work.ending)
     closing.set()
     work()
     close()
     candidacy = replica.leadership("nightly")._part.candidacy
-    assert (candidacy.ending, candidacy.draining, candidacy.started) == (True, True, False)
+    assert (candidacy.work.ending, candidacy.work.draining, candidacy.started) == (True, True, False)
     assert job() == Skipped("nightly", "draining")
 
 
@@ -64,7 +64,7 @@ def test_a_replica_is_opened_again_without_a_race_with_its_drain(replica):
     candidacy.__class__ = Watched
     with main:
         assert replica.leadership("nightly")._part.candidacy is candidacy
-        assert not candidacy.draining
+        assert not candidacy.work.draining
     assert changed_outside == []
 
 
@@ -72,7 +72,7 @@ def test_an_unlock_and_a_close_do_not_wait_for_each_other(replica, space):
     locker = replica.locker("rebuild")
     locker.lock(timeout=LIMIT)
     close = in_thread(lambda: replica.close(drain=60))
-    until(lambda: locker._part.candidacy.ending)
+    until(lambda: locker._part.candidacy.work.ending)
     assert locker.unlock()
     close()
     assert space.holder("rebuild") == ""
@@ -156,7 +156,7 @@ def test_a_close_from_inside_guarded_work_does_not_wait_for_it(replica, space):
 
     assert job()
     candidacy = replica.leadership("nightly")._part.candidacy
-    asyncio.run(candidacy.wait_left(candidacy.clock.now() + LIMIT, block=False))
+    asyncio.run(candidacy.work.wait_left(candidacy.clock.now() + LIMIT, block=False))
     assert space.holder("nightly") == ""
 
 
@@ -183,7 +183,7 @@ def test_other_work_of_a_lease_may_end_before_a_finished_main_gives_it_back(repl
     @replica.leader_only("nightly")
     def other():
         inside.set()
-        until(lambda: leadership._part.candidacy.ending)
+        until(lambda: leadership._part.candidacy.work.ending)
         order.append(leadership._part.candidacy.term.is_valid)
 
     def main(term):
@@ -224,8 +224,8 @@ def test_a_guarded_coroutine_that_is_thrown_away_ends_its_work(replica):
     task = loop.create_task(job())
     loop.run_until_complete(asyncio.sleep(0.05))
     loop.close()
-    assert replica.leadership("nightly")._part.candidacy.active
+    assert replica.leadership("nightly")._part.candidacy.work.active
     task._log_destroy_pending = False
     del task
     gc.collect()
-    assert not replica.leadership("nightly")._part.candidacy.active
+    assert not replica.leadership("nightly")._part.candidacy.work.active

@@ -136,7 +136,7 @@ def test_stepping_down_waits_for_the_running_work(replica, leadership):
     working = in_thread(work)
     until(lambda: started)
     leaving = in_thread(leadership.step_down)
-    until(lambda: leadership._part.candidacy.draining)
+    until(lambda: leadership._part.candidacy.work.draining)
     assert work().reason == "draining"
     go_on.append(1)
     working()
@@ -222,7 +222,7 @@ def test_it_shows_whether_it_leads(leadership):
 
 def test_waiting_begins_once(leadership, monkeypatch):
     leadership.start()
-    stays, stay = [], leadership._part.candidacy.stay
+    stays, stay = [], leadership._part.candidacy.work.stay
     monkeypatch.setattr(leadership._part.candidacy, "stay", lambda: stays.append(stay()))
     assert leadership.wait(timeout=LIMIT)
     assert len(stays) == 1

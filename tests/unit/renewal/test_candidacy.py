@@ -78,25 +78,25 @@ def test_nobody_sees_an_answer_before_what_came_of_it(bench):
 
 def test_work_is_entered_and_left(bench):
     term = bench.lead()
-    assert bench.candidacy.enter("work") is term
-    assert len(bench.candidacy.active) == 1
-    bench.candidacy.exit("work")
-    assert bench.candidacy.active == set()
+    assert bench.candidacy.work.enter("work") is term
+    assert len(bench.candidacy.work.active) == 1
+    bench.candidacy.work.exit("work")
+    assert bench.candidacy.work.active == set()
 
 
 def test_no_work_is_entered_while_draining(bench):
     bench.lead()
-    bench.candidacy.enter("work")
-    bench.candidacy.drain(again=False)
-    assert bench.candidacy.enter("more work") is None
-    assert bench.candidacy.active == {"work"}
+    bench.candidacy.work.enter("work")
+    bench.candidacy.work.drain(again=False)
+    assert bench.candidacy.work.enter("more work") is None
+    assert bench.candidacy.work.active == {"work"}
 
 
 def test_no_work_is_entered_after_the_deadline_though_no_thread_noticed(bench, clock):
     term = bench.lead()
     clock.push(QUICK.renew_deadline + 1)
     assert bench.candidacy.term is term
-    assert bench.candidacy.enter("work") is None
+    assert bench.candidacy.work.enter("work") is None
     assert term.lost.is_set()
 
 
@@ -112,8 +112,8 @@ def test_a_signal_handler_that_asks_in_the_midst_of_a_change_is_answered(bench, 
 
 def test_renewals_go_on_while_a_drain_waits_for_work(bench, clock):
     bench.lead()
-    bench.candidacy.enter("work")
-    bench.candidacy.drain(again=False)
+    bench.candidacy.work.enter("work")
+    bench.candidacy.work.drain(again=False)
     version = bench.space.leases["nightly"][1]
     clock.push(QUICK.retry_period)
     bench.steps(1)
@@ -122,12 +122,12 @@ def test_renewals_go_on_while_a_drain_waits_for_work(bench, clock):
 
 def test_the_last_work_to_end_starts_the_release(bench):
     bench.lead()
-    bench.candidacy.enter("one")
-    bench.candidacy.enter("two")
-    bench.candidacy.drain(again=False)
-    bench.candidacy.exit("one")
+    bench.candidacy.work.enter("one")
+    bench.candidacy.work.enter("two")
+    bench.candidacy.work.drain(again=False)
+    bench.candidacy.work.exit("one")
     assert not bench.candidacy.candidate.releasing
-    bench.candidacy.exit("two")
+    bench.candidacy.work.exit("two")
     assert bench.candidacy.candidate.releasing
     bench.steps(2)
     assert bench.space.holder("nightly") == ""
@@ -135,9 +135,9 @@ def test_the_last_work_to_end_starts_the_release(bench):
 
 def test_at_the_drain_limit_the_term_is_lost_and_the_lease_runs_out(bench):
     term = bench.lead()
-    bench.candidacy.enter("work")
-    bench.candidacy.drain(again=False)
-    bench.candidacy.cut_drain()
+    bench.candidacy.work.enter("work")
+    bench.candidacy.work.drain(again=False)
+    bench.candidacy.work.cut_drain()
     bench.steps(2)
     assert term.lost.is_set()
     assert not term.is_valid
@@ -146,8 +146,8 @@ def test_at_the_drain_limit_the_term_is_lost_and_the_lease_runs_out(bench):
 
 def test_a_drain_cut_after_its_end_changes_nothing(bench):
     term = bench.lead()
-    bench.candidacy.drain(again=False)
-    bench.candidacy.cut_drain()
+    bench.candidacy.work.drain(again=False)
+    bench.candidacy.work.cut_drain()
     bench.steps(2)
     assert "released" in term.ending
     assert bench.space.holder("nightly") == ""
@@ -155,7 +155,7 @@ def test_a_drain_cut_after_its_end_changes_nothing(bench):
 
 def test_a_drain_may_leave_the_lease_to_run_out(bench):
     bench.lead()
-    bench.candidacy.drain(again=False, release=False)
+    bench.candidacy.work.drain(again=False, release=False)
     bench.steps(2)
     assert bench.space.holder("nightly") == "me_1"
 
@@ -168,14 +168,14 @@ def test_a_candidacy_is_reopened_within_a_change_of_its_own(bench):
             mutex.__enter__()
 
         def __exit__(self, *_):
-            noted.append(bench.candidacy.draining)
+            noted.append(bench.candidacy.work.draining)
             mutex.__exit__(None, None, None)
 
     bench.lead()
-    bench.candidacy.drain(again=False)
+    bench.candidacy.work.drain(again=False)
     bench.steps(2)
     noted, mutex, bench.candidacy.mutex = [], bench.candidacy.mutex, Noting()
-    bench.candidacy.reopen()
+    bench.candidacy.work.reopen()
     assert noted[-1] is False
 
 

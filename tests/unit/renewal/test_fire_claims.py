@@ -186,7 +186,7 @@ def test_a_leader_that_drains_is_refused_but_for_its_running_work(replica, leadi
     @replica.leader_only(lease="nightly")
     def work():
         closing = in_thread(leading.close)
-        until(lambda: leading._part.candidacy.draining)
+        until(lambda: leading._part.candidacy.work.draining)
         outside = in_thread(lambda: leading.claim("report", NOW))()
         return closing, outside, leading.claim("report", NOW)
 
@@ -201,7 +201,7 @@ def test_a_claim_of_an_ended_term_is_lost_even_if_a_new_one_leads(leading, clock
     assert leading.wait(timeout=LIMIT)
     assert leading.term is not old
     with pytest.raises(LeadershipLost):
-        asyncio.run(leading._part.candidacy.claim(old, Claim("app:report", NOW, "n"), block=False))
+        asyncio.run(leading._part.candidacy.fires.claim(old, Claim("app:report", NOW, "n"), block=False))
     assert leading.claim("report", NOW)
 
 

@@ -39,12 +39,12 @@ def test_a_holder_that_is_unfit_lets_another_take_the_lease_at_once(leading, fit
 
 def test_its_running_work_loses_the_term_and_the_lease_runs_out(leading, fitness, heard, space):
     entry = object()
-    term = leading._part.candidacy.enter(entry)
+    term = leading._part.candidacy.work.enter(entry)
     lose(leading, fitness)
     assert term.lost.is_set()
     assert heard.wait_for(TermEnded).lost
     assert space.holder("nightly") == leading._part.candidacy.identity  # nobody knows what that work still does
-    leading._part.candidacy.exit(entry)
+    leading._part.candidacy.work.exit(entry)
 
 
 def test_an_unfit_candidate_does_not_compete(leading, fitness, space):

@@ -166,12 +166,12 @@ def leading(lead):
 def ask(leadership, job="aps:a", fire=NOW):
     one = Claim(job, fire, leadership._part.core.nonce())
     term = leadership.term
-    leadership._part.candidacy.ask(term, one)
+    leadership._part.candidacy.fires.ask(term, one)
     return one, term
 
 
 def decided(leadership, one, term):
-    return run_blocking(leadership._part.candidacy.decision(term, one, block=True))
+    return run_blocking(leadership._part.candidacy.fires.decision(term, one, block=True))
 
 
 def state(space, job="aps:a"):
@@ -199,7 +199,7 @@ def test_a_run_that_was_reported_done_is_not_interrupted(lead, heard, space):
     first = lead()
     one, term = ask(first)
     assert decided(first, one, term)
-    first._part.candidacy.done("aps:a", one.nonce)
+    first._part.candidacy.fires.done("aps:a", one.nonce)
     first.close()
     assert state(space) == "d"
     lead()
@@ -211,7 +211,7 @@ def test_a_scheduler_tells_of_a_fire_that_it_does_not_run(lead, heard, space):
     one, term = ask(leadership)
     assert decided(leadership, one, term)
     local = NOW.astimezone(timezone(timedelta(hours=2)))
-    leadership._part.candidacy.interrupted("aps:a", local, one.nonce)
+    leadership._part.candidacy.fires.interrupted("aps:a", local, one.nonce)
     told = heard.wait_for(FireInterrupted)
     assert (told.time, told.time.tzinfo) == (NOW, UTC)
     leadership.close()
@@ -227,7 +227,7 @@ def test_a_claim_granted_after_its_term_may_be_run_by_a_scheduler_under_the_next
     with pytest.raises(LeadershipLost):
         decided(leading, one, term)
     assert leading.wait(timeout=LIMIT)
-    assert leading._part.candidacy.mark("aps:a") == Mark(NOW, one.nonce, "c")
+    assert leading._part.candidacy.fires.mark("aps:a") == Mark(NOW, one.nonce, "c")
     assert not interrupted(heard)
 
 
@@ -235,6 +235,6 @@ def test_of_who_claims_and_waits_in_one_a_late_grant_is_told_by_the_next_term(le
     one, term = Claim("fn:a", NOW, "n"), leading.term
     space.landing = lambda: clock.push(QUICK.renew_deadline)
     with pytest.raises(LeadershipLost):
-        run_blocking(leading._part.candidacy.claim(term, one, block=True))
+        run_blocking(leading._part.candidacy.fires.claim(term, one, block=True))
     assert leading.wait(timeout=LIMIT)
     assert heard.wait_for(FireInterrupted).job == "fn:a"

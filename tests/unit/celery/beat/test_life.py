@@ -209,7 +209,7 @@ def test_a_leader_whose_ticks_stall_gives_the_lease_up_and_does_not_compete(due,
         for _ in range(8):  # the renewals go on, and the ticks do not
             PUSHED.push(1)
             due.candidacy.wake()
-            until(lambda: due.candidacy.last_contact > PUSHED.clock.now() - 0.5 or due.candidacy.unfit)
+            until(lambda: due.candidacy.contacted_at > PUSHED.clock.now() - 0.5 or due.candidacy.unfit)
         until(lambda: not due.leadership.is_leader)
         assert due.candidacy.unfit
         due.look()
@@ -224,7 +224,7 @@ def claimed(due, monkeypatch):
     """`claimed(do)`: `do` happens between the claim of what is due and its message."""
 
     def claimed(do):
-        original = due.candidacy.decision
+        original = due.candidacy.fires.decision
 
         async def decision(*arguments, **options):
             granted = await original(*arguments, **options)

@@ -15,6 +15,7 @@ from chaos.stage import Stage
 LEASES = [f"neighbour-{number:02}" for number in range(50)]
 HANGS = 30.0  # seconds
 SHORTEST = 10.0
+LEAST = 5.0  # of the seconds that are stretched
 ANSWERED = 0.5  # seconds after which a write that had arrived is in the log
 OK = 200
 
@@ -24,7 +25,7 @@ def neighbours(stage: Stage, share: float, pace: int) -> Figure:
 
     The beginning and the end of the fault count as writes, or a lease that is no longer renewed would not show.
     """
-    seconds, period = max(SHORTEST, HANGS * share) * pace, PERIOD * pace
+    seconds, period = max(SHORTEST, max(LEAST, HANGS * share) * pace), PERIOD * pace
     with site(stage, "holder", {"leases": LEASES, "timing": quick(pace)}) as running:
         running.until(lambda: len(running.lines("term")) >= len(LEASES), "all leases are led")
         time.sleep(2 * pace)

@@ -185,7 +185,8 @@ class Storm:
             case "term":
                 process.signal(signal.SIGTERM)
                 slot.written.clear()
-                self._after(blow.span, partial(self._start_anew, slot, boot_time() + PATIENCE * self.pace))
+                limit = boot_time() + PATIENCE * self.pace
+                self._after(blow.span, partial(self._start_anew, slot, process.pid, limit))
             case "step down":
                 process.signal(signal.SIGUSR1)
             case "stop" | "stop long":
@@ -209,11 +210,13 @@ class Storm:
         until = round(boot_time() + blow.span, 3)
         self.log.write("fault", kind=blow.kind, until=until, size=round(blow.size, 3), **facts)
 
-    def _start_anew(self, slot: Slot, limit: float) -> None:
+    def _start_anew(self, slot: Slot, ending: int | None, limit: float) -> None:
         if not slot.process.running:
             slot.start()
+        elif slot.process.pid != ending:  # told to end twice, it has been started anew once
+            return
         elif boot_time() < limit:
-            self._after(0.1, partial(self._start_anew, slot, limit))
+            self._after(0.1, partial(self._start_anew, slot, ending, limit))
         else:
             self.log.write("does not end", by=slot.who)
             slot.process.kill()

@@ -104,14 +104,17 @@ class Process:
     def candidacies(self) -> list[Any]:
         return self.replica._core.candidacies()
 
-    def holds(self, lease: str) -> Term | None:
-        """The term that would pass its check at this instant; looked at without asking it."""
+    def held(self) -> dict[str, Term]:
+        """The terms that would pass their check at this instant, by their leases; looked at without asking them."""
         if not self.alive:
-            return None
-        for candidacy in self.candidacies():
-            if candidacy.lease == lease and (term := candidacy.term) and self.host.now() < term._hold.until:
-                return term
-        return None
+            return {}
+        now = self.host.now()
+        terms = ((candidacy.lease, candidacy.term) for candidacy in self.candidacies())
+        return {lease: term for lease, term in terms if term and now < term._hold.until}
+
+    def holds(self, lease: str) -> Term | None:
+        """The term under a lease that would pass its check at this instant."""
+        return self.held().get(lease)
 
     # The program
 

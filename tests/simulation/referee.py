@@ -160,6 +160,7 @@ class Referee:
     def look(self, process: Process) -> None:
         """``process`` has just been stepped."""
         now = process.host.now()
+        others: dict[Process, dict[str, Term]] | None = None
         for candidacy in process.candidacies():
             term, lease = candidacy.term, candidacy.lease
             if wrong := illegal(candidacy.candidate, now) or illegal_drain(candidacy.work):
@@ -174,7 +175,9 @@ class Referee:
             if now < until:
                 if until > self._deadlines.get(key, -math.inf) + 1e-6:
                     self.broken(f"promise 3: {process} holds {lease} beyond the last acknowledged send")
-                self._alone(process, lease, term)
+                if others is None:  # once for all leases, and only if needed: this is most of what a step costs
+                    others = {each: each.held() for each in self._cluster.processes if each is not process}
+                self._alone(process, lease, term, others)
             elif now > until + SLACK:
                 self.broken(
                     f"{process} is awake, and was not told that its hold of {lease} ended {now - until:.3f} s ago"
@@ -190,11 +193,11 @@ class Referee:
         self._cluster.note(process, "leads", lease, term.fencing_token)
         self._cluster.led(lease, process)
 
-    def _alone(self, process: Process, lease: str, term: Term) -> None:
+    def _alone(self, process: Process, lease: str, term: Term, others: dict[Process, dict[str, Term]]) -> None:
         if self._may_be_two(lease):
             return
-        for other in self._cluster.processes:
-            if other is not process and (theirs := other.holds(lease)):
+        for other, held in others.items():
+            if theirs := held.get(lease):
                 self.broken(f"promise 1: {lease} is held by {process} under {term} and by {other} under {theirs}")
 
     def _may_be_two(self, lease: str) -> bool:

@@ -9,6 +9,9 @@ FROM ?=
 WORKERS ?= 4
 TOOL := PYTHONPATH=tests $(BIN)/python -P -m
 
+# Where bytecode is not kept, every worker of every run would compile all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check matrix bench simulate chaos mutants controlplane cluster clean
 
 demo: $(WHEEL)

@@ -59,6 +59,13 @@ INSERT OR IGNORE INTO version VALUES (1, 0);
 """
 
 
+class _Connection(sqlite3.Connection):
+    """Closed with the store that is forgotten; Python warns from 3.13 on of one that only vanishes."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class SQLiteStore:
     """A store of leases in the SQLite file ``path``, made if missing (its folder too)."""
 
@@ -113,7 +120,9 @@ class SQLiteStore:
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         _require_file_locks(self.path)
-        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         return connection

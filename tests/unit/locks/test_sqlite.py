@@ -1,0 +1,11 @@
+"""Leases in a SQLite file, beyond the stores' contract."""
+
+import asyncio
+import gc
+
+from singleton_jobs.locks import SQLiteLock, SQLiteStore
+
+
+def test_a_store_that_was_forgotten_closes_its_connection(tmp_path):
+    asyncio.run(SQLiteLock("nightly", "me", store=SQLiteStore(tmp_path / "leases.db")).get())
+    gc.collect()  # from 3.13 on, a connection that is left open is told of then

@@ -10,10 +10,12 @@ from apscheduler.executors.debug import DebugExecutor
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore
 from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.base import BaseScheduler
 from singleton_jobs.decisions.ledger import Mark, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs_apscheduler.due_trigger import clone
+from sqlalchemy.pool import NullPool
 from unit.stage import LIMIT, Space, seen_by, until
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -23,6 +25,11 @@ KEY = "aps:default:job"
 
 def now():
     return datetime.now(UTC)
+
+
+def sql_store(url):
+    """A job store that keeps no connection: Python warns of each one left open, in whatever test it is collected."""
+    return SQLAlchemyJobStore(url, engine_options={"poolclass": NullPool})
 
 
 class LedgerSpace(Space):

@@ -4,9 +4,8 @@ import pytest
 
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED, EVENT_JOB_REMOVED
 from apscheduler.jobstores.memory import MemoryJobStore
-from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from singleton_jobs.events import FireInterrupted, FireSkipped
-from unit.apscheduler.site import DAY, HOUR, KEY, MINUTE, SECOND, Delegate, follows, leads, now, submitted
+from unit.apscheduler.site import DAY, HOUR, KEY, MINUTE, SECOND, Delegate, follows, leads, now, sql_store, submitted
 from unit.apscheduler.work import work
 from unit.stage import QUICK, seen_by
 
@@ -15,7 +14,7 @@ JOB = {"func": work, "trigger": "interval", "hours": 1, "id": "job", "misfire_gr
 
 @pytest.fixture(params=["memory", "sqlite"])
 def inner(request, tmp_path):
-    return MemoryJobStore() if request.param == "memory" else SQLAlchemyJobStore(f"sqlite:///{tmp_path}/jobs.sqlite3")
+    return MemoryJobStore() if request.param == "memory" else sql_store(f"sqlite:///{tmp_path}/jobs.sqlite3")
 
 
 def store_of(scheduler):
@@ -165,7 +164,7 @@ def test_a_paused_job_survives_a_change_of_leaders(start, clock):
 
 
 def test_the_last_pass_of_a_scheduler_that_was_shut_down_touches_nothing(make, replica, tmp_path):
-    inner = SQLAlchemyJobStore(f"sqlite:///{tmp_path}/jobs.sqlite3")
+    inner = sql_store(f"sqlite:///{tmp_path}/jobs.sqlite3")
     scheduler = make(jobstores={"default": inner})
     scheduler.add_job(work, "date", id="job", run_date=now())
     scheduler.start()

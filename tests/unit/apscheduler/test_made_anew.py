@@ -7,12 +7,11 @@ import pytest
 
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MISSED
 from apscheduler.jobstores.memory import MemoryJobStore
-from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from singleton_jobs_apscheduler.schedule import Schedule
-from unit.apscheduler.site import DAY, HOUR, KEY, MINUTE, SECOND, leads, now, submitted
+from unit.apscheduler.site import DAY, HOUR, KEY, MINUTE, SECOND, leads, now, sql_store, submitted
 from unit.apscheduler.work import work
 
 MONTH = 30 * DAY
@@ -47,7 +46,7 @@ def due():
 def store(request, tmp_path):
     if request.param == "memory":
         return MemoryJobStore
-    return lambda: SQLAlchemyJobStore(f"sqlite:///{tmp_path}/jobs.sqlite3")
+    return lambda: sql_store(f"sqlite:///{tmp_path}/jobs.sqlite3")
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
@@ -110,7 +109,7 @@ def test_an_interval_in_a_shared_store_whose_start_is_set_to_next_month_is_obeye
     start_date = (now() + MONTH).replace(microsecond=0)
     url = f"sqlite:///{tmp_path}/jobs.sqlite3"
     for bounds in ({}, {"start_date": start_date}):
-        scheduler = make(jobstores={"default": SQLAlchemyJobStore(url)}, lease="nightly" if bounds else "other")
+        scheduler = make(jobstores={"default": sql_store(url)}, lease="nightly" if bounds else "other")
         scheduler.add_job(**JOB, trigger="interval", hours=1, **bounds)
         space.mark(now() - MINUTE)
         scheduler.start()
@@ -135,7 +134,7 @@ def test_a_schedule_whose_fields_are_computed_at_each_start_is_another_one_each_
     url = f"sqlite:///{tmp_path}/jobs.sqlite3"
     space.put("other", "")
     for minute in (due, due + MINUTE):
-        scheduler = make(jobstores={"default": SQLAlchemyJobStore(url)}, lease="other")
+        scheduler = make(jobstores={"default": sql_store(url)}, lease="other")
         scheduler.add_job(**JOB, trigger=at(minute))
         with caplog.at_level(logging.INFO, "singleton_jobs"):
             scheduler.start()
@@ -146,7 +145,7 @@ def test_a_schedule_whose_fields_are_computed_at_each_start_is_another_one_each_
 def test_a_row_keeps_its_first_start_and_takes_the_newest_end(make, tmp_path, due):
     url, rows = f"sqlite:///{tmp_path}/jobs.sqlite3", []
     for _ in range(2):
-        scheduler = make(jobstores={"default": SQLAlchemyJobStore(url)})
+        scheduler = make(jobstores={"default": sql_store(url)})
         scheduler.add_job(**JOB, trigger=at(due, start_date=now(), end_date=now() + MONTH))
         scheduler.start()
         rows.append(scheduler.get_job("job").trigger)

@@ -6,9 +6,8 @@ import pickle
 import pytest
 
 from apscheduler.events import EVENT_JOB_EXECUTED
-from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.triggers.date import DateTrigger
-from unit.apscheduler.site import DAY, HOUR, SECOND, leads, now, submitted
+from unit.apscheduler.site import DAY, HOUR, SECOND, leads, now, sql_store, submitted
 from unit.apscheduler.work import work
 
 
@@ -17,7 +16,7 @@ class Rows:
 
     def __init__(self, path):
         self.url = f"sqlite:///{path}/jobs.sqlite3"
-        self.store = SQLAlchemyJobStore(self.url)
+        self.store = sql_store(self.url)
         self.store.jobs_t.create(self.store.engine, True)
 
     def put(self, id, when, *, func="unit.apscheduler.work:work", executor="default", state=None):
@@ -47,7 +46,7 @@ def rows(tmp_path):
 
 @pytest.fixture
 def leader(start, rows):
-    return lambda *jobs: start(*jobs, jobstores={"default": SQLAlchemyJobStore(rows.url)})
+    return lambda *jobs: start(*jobs, jobstores={"default": sql_store(rows.url)})
 
 
 GONE = {"no-module": "no.such.module:work", "no-function": "unit.apscheduler.work:no_such_function"}
@@ -117,7 +116,7 @@ def test_followers_leave_such_rows_alone_too(make, space, rows):
     space.put("nightly", "other_1")
     rows.put("newer", now(), func=GONE["no-module"])
     rows.put("job", now() + DAY)
-    scheduler = make(jobstores={"default": SQLAlchemyJobStore(rows.url)})
+    scheduler = make(jobstores={"default": sql_store(rows.url)})
     scheduler.start()
     assert [job.id for job in scheduler.get_jobs()] == ["job"]
     scheduler.look()

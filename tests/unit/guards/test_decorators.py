@@ -104,6 +104,7 @@ def test_the_function_itself_can_be_reached():
     assert inspect.unwrap(plain) is plain.__wrapped__
 
 
+@pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated:DeprecationWarning")  # others ask so
 @pytest.mark.parametrize("ask", [inspect.iscoroutinefunction, asyncio.iscoroutinefunction])
 def test_coroutine_functions_are_known_as_such(ask):
     assert ask(coroutine)

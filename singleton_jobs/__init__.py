@@ -1,6 +1,7 @@
 """singleton-jobs: a scheduled job runs on exactly one replica, with nothing to deploy besides Kubernetes itself.
 
-The public names are imported when they are first touched.
+The public names are imported when they are first touched. So no module here may be called like one of them, such as
+``running``: its import would take the name's place.
 """
 
 from typing import TYPE_CHECKING, Any

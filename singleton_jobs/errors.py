@@ -117,5 +117,5 @@ class NotLeader(SingletonJobsError):
 
 
 def _why(reason: str, retry_at: datetime | None) -> str:
-    why = WHY.get(reason, reason)
+    why = WHY.get(reason, f"it is not held here ({reason})")
     return f"{why}; it may run again at {retry_at.isoformat()}" if retry_at else why

@@ -13,7 +13,7 @@ from cli.commands import call
 from cli.program import Program, wait_until
 from manifests import FOLDER, documents, manifest
 from singleton_jobs import running
-from singleton_jobs.replica import RELEASE_LIMIT
+from singleton_jobs.leading.core import RELEASE_LIMIT
 
 from .conftest import EXAMPLES, RunExample
 

@@ -20,7 +20,7 @@ class Observer:
 
     def __init__(self, identity: str, config: Config) -> None:
         self.stored: Stored | None = None
-        self.received_at = -math.inf
+        self.received_at = -math.inf  # when ``stored`` was last received (boot time, seconds)
         self.freed_by_another = False  # a release was seen, so others saw it too
         self.last_ledger: str | None = None  # of a lease that vanished
         self.skew = 0.0  # seconds that the host's clock was ahead of the store's when they were last compared
@@ -29,7 +29,7 @@ class Observer:
         self._tuned = False  # since the clocks were last compared
         self.identity = identity
         self._config = config
-        self._unchanged_since = -math.inf
+        self._unchanged_since = -math.inf  # when the present record was first received
         self._ghost_until = -math.inf  # a live record vanished, and its holder may not know yet
 
     @property

@@ -20,17 +20,17 @@ class OpenClaims:
         self.size = 0  # bytes of the ledger last written
         self.lowered: dict[str, Mark] = {}  # marks found in the future, as they were
         self.interrupted: dict[str, Mark] = {}  # fires whose runs were cut short, not told of yet
-        self._open: list[Claim] = []
-        self._leading = False
+        self._open: list[Claim] = []  # without an outcome, in the order they were asked
+        self._leading = False  # a term lasts
         self._running: set[tuple[str, str]] = set()  # jobs and nonces asked for here, whose runs may be yet to end
-        self._done: set[tuple[str, str]] = set()
+        self._done: set[tuple[str, str]] = set()  # jobs and nonces of ended runs, of which the ledger is to be told
         self.introduced: dict[str, Mark] = {}  # jobs that were seen for the first time, and are not yet in the ledger
         self.known: set[str] = set()  # jobs of this program: their marks are kept however old they get
         self._telling: set[tuple[str, str]] = set()  # what is done and rides in the write under way
-        self._lowering: dict[str, Mark] = {}
-        self._from = math.inf
+        self._lowering: dict[str, Mark] = {}  # marks in the future, as they were before the write under way lowers them
+        self._from = math.inf  # from when on open claims are to be written
         self._not_before = -math.inf  # whatever is added meanwhile: the store failed
-        self._marks: dict[str, Mark] = {}
+        self._marks: dict[str, Mark] = {}  # as last seen
 
     @property
     def marks(self) -> dict[str, Mark]:

@@ -19,7 +19,7 @@ class _Sent:
     """A write of ours that may have landed, or may yet."""
 
     uid: str | None
-    over: int | None
+    over: int | None  # the version that it is to replace; None: it is to create the lease
     holder: str
     acquire_time: datetime | None
     renew_time: datetime | None
@@ -47,8 +47,8 @@ class OwnWrites:
     def __init__(self, identity: str, config: Config) -> None:
         self.identity = identity
         self._duration = math.ceil(config.lease_duration)
-        self._last: tuple[datetime, float] | None = None
-        self._sent: list[_Sent] = []
+        self._last: tuple[datetime, float] | None = None  # the last renew time written, and the boot time of that
+        self._sent: list[_Sent] = []  # oldest first
 
     @property
     def may_be_stored(self) -> bool:

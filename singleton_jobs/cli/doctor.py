@@ -23,7 +23,7 @@ from ..leading.settings import Settings
 from ..locks import LockRecord, Stored
 from ..names import lease_name
 from .status import lease_status
-from .target import Inspectable
+from .target import ApiStore, Inspectable, closing
 
 __all__ = ["Finding", "examine"]
 
@@ -62,27 +62,23 @@ async def examine(settings: Settings, leases: Sequence[str]) -> AsyncGenerator[F
     except ConfigError as error:
         yield Finding("fail", "store", str(error), "name a store that this process can use")
         return
-    if not hasattr(opened, "list_leases"):
+    if not isinstance(opened, Inspectable):
         yield Finding("warn", "store", opened.describe(), "use it in tests only: no other process can see its leases")
         return
-    try:
-        if proxy := getattr(opened, "proxy", None):
+    async with closing(opened), aclosing(_examine_store(opened, names, config, prefix)) as findings:
+        if isinstance(opened, ApiStore) and (proxy := opened.proxy):
             yield Finding("ok", "proxy", f"{proxy.url}, from {proxy.source}: it is asked for every connection")
-        async with aclosing(_examine_store(opened, names, config, prefix)) as findings:
-            async for finding in findings:
-                yield finding
-    finally:
-        if hasattr(opened, "aclose"):
-            await opened.aclose()
+        async for finding in findings:
+            yield finding
 
 
 async def _examine_store(
     store: Inspectable, names: Sequence[str], config: Config, prefix: str
 ) -> AsyncGenerator[Finding, None]:
-    kubernetes: Any = store if hasattr(store, "rights") else None
+    kubernetes = store if isinstance(store, ApiStore) else None
     identity = new_identity(prefix, secure_random())
     try:
-        seconds, served_at = await _round_trips(kubernetes or store)
+        seconds, served_at = await _round_trips(store)
     except StoreError as error:
         yield _unreachable("store", error)
         return
@@ -117,12 +113,15 @@ async def _examine_store(
         yield _clock(datetime.now(UTC).timestamp() - served_at.timestamp(), carries=carries)
 
 
-async def _round_trips(store: Any) -> tuple[float, datetime | None]:
+async def _round_trips(store: Inspectable) -> tuple[float, datetime | None]:
     """The median time of some requests, in seconds, and the store's own time of the last."""
     times, served_at = [], None
     for _ in range(ROUNDS):
         sent_at = SYSTEM_CLOCK.now()
-        served_at = await store.ping() if hasattr(store, "ping") else await store.list_leases() and None
+        if isinstance(store, ApiStore):
+            served_at = await store.ping()
+        else:
+            await store.list_leases()
         times.append(SYSTEM_CLOCK.now() - sent_at)
     return statistics.median(times[1:]), served_at
 

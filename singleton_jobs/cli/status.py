@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -19,7 +19,7 @@ from ..errors import StoreError
 from ..hooks.log import printable
 from ..locks import Stored
 from .columns import columns
-from .target import Inspectable, print_json
+from .target import Inspectable, closing, print_json
 from .text import ago, length, stamp
 
 __all__ = ["Job", "LeaseStatus", "lease_status", "run_status"]
@@ -121,8 +121,7 @@ def _look(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
 
 
 async def _read(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
-    close: Callable[[], object] | None = getattr(store, "aclose", None)
-    try:
+    async with closing(store):
         if not names:
             return [lease_status(name, found) for name, found in sorted((await store.list_leases()).items())]
         locks = [store.lock(name, "status") for name in names]
@@ -133,9 +132,6 @@ async def _read(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
                 raise each
             rows.append(lease_status(name, each))
         return rows
-    finally:
-        if close:
-            await close()  # type: ignore[misc]
 
 
 def _show(console: Console, rows: list[LeaseStatus], store: Inspectable, *, as_json: bool) -> None:

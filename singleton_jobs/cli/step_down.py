@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..errors import Conflict, SingletonJobsError
 from ..locks import ResourceLock, Stored
 from .status import lease_status
-from .target import Inspectable
+from .target import Inspectable, closing
 
 __all__ = ["HandOver", "NotHandedOver", "hand_over"]
 
@@ -31,17 +31,15 @@ async def hand_over(store: Inspectable, lease: str, timeout: float) -> HandOver:
     """Ask, and wait up to ``timeout`` seconds. Raises NotHandedOver, and StoreError."""
     lock: Any = store.lock(lease, "step-down")
     before: Stored | None = None
-    try:
-        async with asyncio.timeout(timeout):
-            before = await _ask(lock)
-            if before is None or not before.record.holder_identity:
-                return HandOver(lease, None, None)
-            return HandOver(lease, before.record.holder_identity, await _successor(lock, before))
-    except TimeoutError:
-        raise NotHandedOver(await _why(lock, before, timeout)) from None
-    finally:
-        if hasattr(store, "aclose"):
-            await store.aclose()
+    async with closing(store):
+        try:
+            async with asyncio.timeout(timeout):
+                before = await _ask(lock)
+                if before is None or not before.record.holder_identity:
+                    return HandOver(lease, None, None)
+                return HandOver(lease, before.record.holder_identity, await _successor(lock, before))
+        except TimeoutError:
+            raise NotHandedOver(await _why(lock, before, timeout)) from None
 
 
 async def _ask(lock: Any) -> Stored | None:

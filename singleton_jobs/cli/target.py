@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import click
 
@@ -14,17 +15,30 @@ from ..errors import ConfigError, StoreError
 from ..leading.settings import Settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from ..locks import ResourceLock, Stored
+    from ..locks.kubernetes.proxies import Proxy
 
-__all__ = ["Inspectable", "asked_store", "common", "exits", "open_store", "print_json", "settings"]
+__all__ = [
+    "ApiStore",
+    "Inspectable",
+    "asked_store",
+    "closing",
+    "common",
+    "exits",
+    "open_store",
+    "print_json",
+    "settings",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 KUBERNETES = "kubernetes:"
 
 
+@runtime_checkable
 class Inspectable(Protocol):
     """A store that other processes' leases can be looked at in: Kubernetes or a SQLite file."""
 
@@ -36,6 +50,35 @@ class Inspectable(Protocol):
 
     async def list_leases(self) -> Mapping[str, Stored | StoreError]:
         """Every lease by name."""
+
+
+@runtime_checkable
+class ApiStore(Inspectable, Protocol):
+    """A store that is a namespace of an API server, which has accounts and a clock."""
+
+    namespace: str
+    proxy: Proxy | None
+
+    async def ping(self) -> datetime | None:
+        """The server's own time of its answer."""
+
+    async def rights(self, verb: str, lease: str) -> bool:
+        """Whether this account may do that to the Lease."""
+
+
+@asynccontextmanager
+async def closing(store: object) -> AsyncIterator[None]:
+    """Inside, the running event loop may ask ``store``; its connections, if it has any, are closed at the end."""
+    try:
+        yield
+    finally:
+        if isinstance(store, _Connected):
+            await store.aclose()
+
+
+@runtime_checkable
+class _Connected(Protocol):
+    async def aclose(self) -> None: ...
 
 
 def common(command: F) -> F:
@@ -73,10 +116,9 @@ def open_store(store: str | None, namespace: str | None) -> Inspectable:
     path: Path | None = getattr(opened, "path", None)
     if path and not path.exists():  # a store makes its file at first use, and who only looks must not
         raise StoreError(f"{opened.describe()}: there is no such file yet, as no replica has kept a lease in it")
-    if not hasattr(opened, "list_leases"):
+    if not isinstance(opened, Inspectable):
         raise ConfigError("'memory:' is one space per process, so there is nothing to see from another one")
-    inspectable: Inspectable = opened
-    return inspectable
+    return opened
 
 
 def print_json(value: object) -> None:

@@ -19,5 +19,5 @@ def measure(stage: Stage, share: float, pace: int = 1) -> list[Figure]:
         restarts(stage, share),
         answers(stage, share, pace),
         neighbours(stage, share, pace),
-        forks(stage, share),
+        forks(stage, share, pace),
     ]

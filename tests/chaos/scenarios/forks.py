@@ -6,17 +6,18 @@ from collections import defaultdict
 
 from scoreboard import Figure
 
-from chaos.scenarios.site import site
+from chaos.scenarios.site import quick, site
 from chaos.stage import Stage
 
 TIMES = 1000
 AT_ONCE = 4
 
 
-def forks(stage: Stage, share: float) -> Figure:
+def forks(stage: Stage, share: float, pace: int) -> Figure:
     """Cases are children; each must have looked, and made its own request on a connection of its own."""
     times = max(100, round(TIMES * share))
-    with site(stage, "forker", {"lease": "forks", "forks": times, "at_once": AT_ONCE}) as running:
+    options = {"lease": "forks", "forks": times, "at_once": AT_ONCE, "timing": quick(pace)}
+    with site(stage, "forker", options) as running:
         (slot,) = running.slots
         running.until(lambda: running.lines("parent") or not slot.process.running, "all children have ended")
         children, parent = running.lines("child"), running.lines("parent")

@@ -16,7 +16,7 @@ from singleton_jobs import Config, LeadershipLost, configure, leadership
 
 options = json.loads(os.environ["OPTIONS"])
 log = Log(os.environ["LOG"], os.environ["WHO"])
-replica = configure("kubernetes:", config=Config(lease_duration=3))
+replica = configure("kubernetes:", config=Config(**options["timing"]))
 leading = leadership(options["lease"])
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 PATIENCE = 60.0  # seconds; a limit for what is stuck, not a measure of how long anything takes
-POLL = 0.02
+POLL = 0.04
 
 
 class Entry(SimpleNamespace):
@@ -43,18 +43,27 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.touch()
+        self._read: list[Entry] = []
+        self._end = 0  # of what was read
 
     def entries(self, event: str | None = None, who: str | None = None, **fields: Any) -> list[Entry]:
         """Every entry of this event, process and content so far, oldest first."""
-        complete, _, _ = self.path.read_text().rpartition("\n")
-        every = (Entry(**json.loads(line)) for line in complete.splitlines())
+        self._read_on()
         return [
             entry
-            for entry in every
+            for entry in self._read
             if event in (None, entry.event)
             and who in (None, entry.who)
             and all(getattr(entry, name, None) == value for name, value in fields.items())
         ]
+
+    def _read_on(self) -> None:
+        """Each line once: those who wait look many times a second."""
+        with self.path.open("rb") as file:
+            file.seek(self._end)
+            complete, end, _ = file.read().rpartition(b"\n")
+        self._end += len(complete + end)
+        self._read += [Entry(**json.loads(line)) for line in complete.splitlines()]
 
     def wait_for(
         self,

@@ -104,7 +104,7 @@ def test_a_bad_poll_is_refused_at_once(replica, poll, with_store):
 
 def test_the_timing_is_that_of_the_guard(replica):
     config = Config(lease_duration=30)
-    assert guard(Guarded(), "nightly", config=config, replica=replica).config == config
+    assert guard(Guarded(), "nightly", config=config, replica=replica)._part.config == config
 
 
 def test_two_schedulers_of_a_process_may_share_a_lease(make, ran):

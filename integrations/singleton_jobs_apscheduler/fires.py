@@ -99,7 +99,9 @@ class Fires:
 
     def unrun_since(self, key: str, mark: Mark | None) -> datetime | None:
         """Just before the first fire of ``key`` that was claimed here and may still run; None: there is none."""
-        return min((claim.fire - INSTANT for claim in self._leftovers.open(key, mark, self.candidacy)), default=None)
+        return min(
+            (claim.fire - INSTANT for claim in self._leftovers.open(key, mark, self.candidacy.fires)), default=None
+        )
 
     def is_under_way(self, job_id: str) -> bool:
         """Whether something of the job was submitted and is not over."""

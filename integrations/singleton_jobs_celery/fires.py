@@ -56,7 +56,7 @@ class Fires:
             key = KEY + entry.name
             part_of(self._leadership).jobs.add(key)  # the entry may be new
             mark = marks.get(key)
-            planned = self.granted.get(entry.name) or next(iter(self._leftovers.open(key, mark, self._candidacy)), None)
+            planned = self.granted.get(entry.name) or self._left(key, mark)
             if planned:
                 if planned.before:
                     self._inner.restore(entry, planned.before, (planned.runs or 1) - 1)
@@ -124,7 +124,7 @@ class Fires:
     def end(self) -> None:
         """Nothing more is sent from here."""
         self.keep()
-        self._leftovers.give_up(self._candidacy)
+        self._leftovers.give_up(self._candidacy.fires)
 
     def _plan(self, entry: ScheduleEntry, now: datetime, *, is_due: bool) -> Planned | None:
         """What is to be claimed for ``entry``, if anything."""
@@ -142,6 +142,9 @@ class Fires:
             claimed_at=now,
             before=last_run(entry),
         )
+
+    def _left(self, key: str, mark: Mark | None) -> Planned | None:
+        return next(iter(self._leftovers.open(key, mark, self._candidacy.fires)), None)
 
     def _begun(self, entry: ScheduleEntry, mark: Mark, now: datetime) -> datetime | None:
         """When ``entry`` has begun anew, if that is why nobody claimed what was due: it was not there to be missed."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from ..decisions.ledger import Claim, Mark, aftermath
-from .candidacy import Candidacy
+from .fire_claims import FireClaims
 
 __all__ = ["Leftovers"]
 
@@ -30,10 +30,10 @@ class Leftovers(Generic[C]):
             claim.outcome = None
         return claim
 
-    def open(self, job: str, mark: Mark | None, candidacy: Candidacy) -> list[C]:
+    def open(self, job: str, mark: Mark | None, fires: FireClaims) -> list[C]:
         """The claims whose fires may still run here, by the present ``mark`` of ``job``.
 
-        The others are forgotten; ``candidacy`` tells of fires that were claimed and will not run.
+        The others are forgotten; ``fires`` tells of fires that were claimed and will not run.
         """
         claims = self._claims.get(job, {})
         for claim in tuple(claims.values()):
@@ -41,13 +41,13 @@ class Leftovers(Generic[C]):
             if left != "open":
                 del claims[claim.fire]
             if left == "cut":
-                candidacy.fires.interrupted(job, claim.fire, claim.nonce)
+                fires.interrupted(job, claim.fire, claim.nonce)
         return list(claims.values())
 
-    def give_up(self, candidacy: Candidacy) -> None:
-        """No claim is decided again; ``candidacy`` tells of fires that were granted and will not run."""
+    def give_up(self, fires: FireClaims) -> None:
+        """No claim is decided again; ``fires`` tells of fires that were granted and will not run."""
         left, self._claims = self._claims, {}
         for claims in left.values():
             for claim in claims.values():
                 if claim.outcome == "granted":
-                    candidacy.fires.interrupted(claim.job, claim.fire, claim.nonce)
+                    fires.interrupted(claim.job, claim.fire, claim.nonce)

@@ -223,6 +223,6 @@ def test_it_shows_whether_it_leads(leadership):
 def test_waiting_begins_once(leadership, monkeypatch):
     leadership.start()
     stays, stay = [], leadership._part.candidacy.work.stay
-    monkeypatch.setattr(leadership._part.candidacy, "stay", lambda: stays.append(stay()))
+    monkeypatch.setattr(leadership._part.candidacy.work, "stay", lambda: stays.append(stay()))
     assert leadership.wait(timeout=LIMIT)
     assert len(stays) == 1

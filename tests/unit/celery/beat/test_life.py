@@ -231,7 +231,7 @@ def claimed(due, monkeypatch):
             do()
             return granted
 
-        monkeypatch.setattr(due.candidacy, "decision", decision)
+        monkeypatch.setattr(due.candidacy.fires, "decision", decision)
         return due
 
     return claimed

@@ -14,7 +14,7 @@ __all__ = ["measure"]
 
 
 def measure(stage: Stage, share: float, pace: int = 1) -> list[Figure]:
-    """Rows 6, 8, 9 and 11, with this share (up to 1) of all their cases; ``pace``: seconds for each, at 3/2/0.4."""
+    """Rows 6, 8, 9 and 11, with this share (up to 1) of all their cases, a second of leases of 3 s taking ``pace``."""
     return [
         restarts(stage, share),
         answers(stage, share, pace),

@@ -1,6 +1,6 @@
 """Leads, and forks again and again; each child looks at what it has inherited, and makes a request of its own.
 
-Environment: LOG, WHO, OPTIONS (lease, forks, at_once).
+Environment: LOG, WHO, OPTIONS (lease, forks, at_once, timing).
 """
 
 import json

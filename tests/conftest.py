@@ -12,9 +12,11 @@ for name in [
     name for name in os.environ if name.startswith("SINGLETON_JOBS_") and name != "SINGLETON_JOBS_REQUIRE_E2E"
 ]:
     del os.environ[name]
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # A shell's background ignores it, and so would every program that a test starts: one that is caught is not inherited.
-    signal.signal(signal.SIGINT, lambda *_: None)
+for number in (signal.SIGINT, signal.SIGHUP):
+    # A shell's background ignores the one, nohup the other, and so would every program that a test starts: what is caught
+    # is not inherited.
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 def pytest_report_header() -> str:

@@ -34,7 +34,7 @@ from singleton_jobs import leadership, replica as stuck
 stuck.STUCK_AFTER = 1.0
 """
 AFTER = """
-from singleton_jobs.renewer import shared_renewer
+from singleton_jobs.renewal.renewer import shared_renewer
 leadership("nightly").start()
 signal.signal(signal.SIGUSR1, lambda *_: shared_renewer()._loop.call_soon_threadsafe(time.sleep, 60))
 print("ready", flush=True)

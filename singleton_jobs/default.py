@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .config import Config, Seconds
 from .errors import ConfigError
-from .leading.core import default_core
+from .leading.core import core_of, default_core
 from .leading.settings import Mode, Settings
 from .replica import Replica, replica_on
 
@@ -22,7 +22,14 @@ __all__ = ["configure", "default_replica", "exclusive", "leader_only", "leadersh
 
 def default_replica() -> Replica:
     """The process's own replica."""
-    return replica_on(default_core())
+    global _replica
+    core = default_core()
+    if _replica is None or core_of(_replica) is not core:
+        _replica = replica_on(core)
+    return _replica
+
+
+_replica: Replica | None = None
 
 
 def configure(

@@ -48,10 +48,12 @@ class InnerStore:
         self._told: set[str] = set()  # why rows cannot be used, as far as people know
         self._restore: Any = None  # how the store makes jobs of rows, by itself
 
+    def protect(self) -> None:
+        """Keep the store from deleting rows, also of who reads it before its scheduler starts."""
+        self._restore = replace_restoring(self.store, self._try_to_restore)
+
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Start with the scheduler."""
-        if self._restore is None:
-            self._restore = replace_restoring(self.store, self._try_to_restore)
         try:
             self.store.start(scheduler, alias)
         except Exception:

@@ -65,6 +65,7 @@ class SingletonJobStore(GuardedStore):
             raise ConfigError(f"a singleton job store goes round another job store, or the alias of one, not {inner!r}")
         self.leadership: Leadership = (replica or default_replica()).leadership(lease, config)
         self._inner = InnerStore(inner)
+        self._inner.protect()
         self._poll = timedelta(seconds=seconds("poll", cast("Seconds", poll)))
         self._grace = Grace(self.leadership)
         self._begun: Term | None = None  # the term under which the schedules were taken over

@@ -5,7 +5,7 @@ from __future__ import annotations
 from singleton_jobs import Leadership
 from singleton_jobs.concurrency.synchronization import run_blocking
 from singleton_jobs.leading.core import EXIT_LIMIT
-from singleton_jobs.leading.membership import Membership
+from singleton_jobs.leading.membership import Membership, members
 from singleton_jobs.leading.participant import part_of
 
 __all__ = ["BeatMembership"]
@@ -17,7 +17,7 @@ class BeatMembership(Membership):
     def __init__(self, leadership: Leadership) -> None:
         super().__init__(leadership)
         self._clock = self.candidacy.clock
-        self._progress = self._clock.now()  # when the beat got on last
+        self.progressed_at = self._clock.now()  # when the beat got on last
 
     def start(self) -> None:
         """Compete, as long as the beat gets on."""
@@ -27,7 +27,7 @@ class BeatMembership(Membership):
 
     def progress(self) -> None:
         """The beat gets on; a leader that does not, for as long as its lease, gives it up."""
-        self._progress = self._clock.now()
+        self.progressed_at = self._clock.now()
         if self.candidacy.unfit:
             self.candidacy.wake()
 
@@ -51,4 +51,6 @@ class BeatMembership(Membership):
             run_blocking(self.candidacy.work.wait_left(self._clock.now() + EXIT_LIMIT, block=True))
 
     def _ticks(self, now: float) -> bool:
-        return now - self._progress <= self.candidacy.config.lease_duration
+        """Whether every beat of this process that shares the leadership gets on."""
+        beats = [each for each in members(self.leadership) if isinstance(each, BeatMembership)]
+        return all(now - beat.progressed_at <= self.candidacy.config.lease_duration for beat in beats)

@@ -94,13 +94,18 @@ class Core:
         """The timing of leases that name none."""
         return self.settings.resolve_config()
 
+    def timing(self, lease: str, config: Config | None) -> Config:
+        """The timing of ``lease``: ``config``, else what another participant has named for it, else the default."""
+        return config or self._declared.config(lease.lower()) or self.default_config()
+
     # What participants use
 
     def declare(self, part: Participant, config: Config | None) -> None:
         """Refuse a bad name or timing, and a second role or timing for one lease."""
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config must be a Config, not {config!r}")
-        self._declared.use(part.name.lower(), self.full_name(part.name), part.role, config, part)
+        name = self.full_name(part.name)
+        self._declared.use(part.name.lower(), name, part.role, config, part)
 
     def add_locker(self, part: Participant) -> None:
         """Note a locker, so that it is closed with the replica."""
@@ -244,8 +249,11 @@ class AnyReplica(Protocol):
 
 
 def core_of(replica: AnyReplica) -> Core:
-    """What is behind a `Replica`."""
-    return replica._core  # noqa: SLF001 (the one door to it)
+    """What is behind a `Replica`. Raises ConfigError for anything else."""
+    core = getattr(replica, "_core", None)
+    if not isinstance(core, Core):
+        raise ConfigError(f"replica must be a Replica, not {replica!r}")
+    return core
 
 
 def default_core() -> Core:

@@ -46,6 +46,12 @@ class LeaseUses:
                 )
             use.owners[owner] = config
 
+    def config(self, key: object) -> Config | None:
+        """The timing that somebody has named for the lease."""
+        with self._mutex:
+            use = self._uses.get(key)
+            return use.config if use else None
+
     def give_up(self, owner: object) -> None:
         """Forget every use of ``owner``."""
         with self._mutex:

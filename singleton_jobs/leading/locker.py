@@ -167,7 +167,7 @@ class LeaseLocker:
             raise
 
     def __exit__(self, *_: object) -> None:
-        use = self._part.blocks.innermost(self._part.term)
+        use = self._part.blocks.innermost(self._part.term, caller(block=True))
         try:
             run_blocking(self._part.exit_block(use, block=True))
         finally:
@@ -186,7 +186,7 @@ class LeaseLocker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        use = self._part.blocks.innermost(self._part.term)
+        use = self._part.blocks.innermost(self._part.term, caller(block=False))
         try:
             try:
                 if cancellation := self._part.blocks.cancellation(use):

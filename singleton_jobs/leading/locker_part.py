@@ -169,7 +169,7 @@ class LockerPart(Participant):
             return await candidacy.wait_released(until, block=block) and candidacy.released
         finally:
             self._let_go(candidacy)
-            self.drop(use)
+            self.blocks.unlocked(use)
 
     async def unlock_with_retry(self, only: Use | None, timeout: Seconds | None, *, block: bool) -> bool:
         """`unlock`, tried again for ``timeout`` seconds (None: as configured)."""

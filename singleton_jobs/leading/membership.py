@@ -12,7 +12,7 @@ from ..term import Term
 from .leadership import Leadership
 from .participant import part_of
 
-__all__ = ["Membership"]
+__all__ = ["Membership", "members"]
 
 
 class Membership:
@@ -46,6 +46,11 @@ class Membership:
         members = _members.setdefault(self.leadership, WeakSet())
         members.discard(self)
         return not members
+
+
+def members(leadership: Leadership) -> tuple[Membership, ...]:
+    """The schedulers of this process that share ``leadership``."""
+    return tuple(_members.get(leadership, ()))
 
 
 _members: WeakKeyDictionary[Leadership, WeakSet[Membership]] = WeakKeyDictionary()

@@ -41,7 +41,7 @@ class Participant:
     @property
     def timing(self) -> Config:
         """The lease's timing."""
-        return self.config or self.core.default_config()
+        return self.core.timing(self.name, self.config)
 
     @property
     def holder(self) -> str | None:

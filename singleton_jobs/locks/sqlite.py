@@ -10,7 +10,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,7 +63,8 @@ class _Connection(sqlite3.Connection):
     """Closed with the store that is forgotten; Python warns from 3.13 on of one that only vanishes."""
 
     def __del__(self) -> None:
-        self.close()
+        with suppress(sqlite3.ProgrammingError):  # its file could not be opened
+            self.close()
 
 
 class SQLiteStore:

@@ -42,7 +42,7 @@ class Leftovers(Generic[C]):
                 del claims[claim.fire]
             if left == "cut":
                 fires.interrupted(job, claim.fire, claim.nonce)
-        return list(claims.values())
+        return sorted(claims.values(), key=lambda claim: claim.fire)
 
     def give_up(self, fires: FireClaims) -> None:
         """No claim is decided again; ``fires`` tells of fires that were granted and will not run."""

@@ -91,6 +91,19 @@ def test_the_same_timing_given_twice_is_one(replica):
     assert replica.leadership("nightly", QUICK) is replica.leadership("nightly")
 
 
+def test_the_timing_that_one_locker_names_is_that_of_all(replica):
+    plain, named = replica.locker("nightly"), replica.locker("nightly", Config(60))
+    assert plain.try_lock()
+    assert plain._part.candidacy.config == Config(60)
+    plain.unlock()
+    assert named.try_lock()
+
+
+def test_what_is_no_replica_is_refused():
+    with pytest.raises(ConfigError, match="must be a Replica, not 'sqlite:'"):
+        LeaseLocker("nightly", replica="sqlite:")
+
+
 def test_roles_count_across_replicas_of_one_store(make_replica):
     make_replica().leadership("nightly").wait(timeout=LIMIT)
     with pytest.raises(ConfigError, match="different leases"):
@@ -215,6 +228,10 @@ def test_configure_before_the_first_use_is_the_default_replica(fresh):
     assert job() == "ran"
     assert list(fresh.leases) == ["app-nightly"]
     replica.close()
+
+
+def test_the_default_replica_is_one_object(fresh):
+    assert configure(store=fresh) is configure(store=fresh)
 
 
 def test_configure_after_the_first_use_is_refused(fresh):

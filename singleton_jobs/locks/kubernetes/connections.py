@@ -34,27 +34,26 @@ class Connector(aiohttp.TCPConnector):
         await super().close(**options)
         await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: Any, timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        making = asyncio.create_task(super()._create_connection(req, traces, timeout))
+    async def _create_connection(self, req: aiohttp.ClientRequest, *rest: Any) -> ResponseHandler:
+        making = asyncio.create_task(super()._create_connection(req, *rest))
         try:
-            return await asyncio.shield(making)
+            await asyncio.wait((making,))
         except asyncio.CancelledError:
-            if len(self._unfinished) < self.limit:
+            if not self.closed and len(self._unfinished) < self.limit:
                 self._unfinished.add(making)
                 making.add_done_callback(partial(self._made, req.connection_key))
                 asyncio.get_running_loop().call_later(CONNECTING, making.cancel)
             else:
                 making.cancel()
             raise
+        return making.result()
 
     def _made(self, key: Any, making: asyncio.Task[ResponseHandler]) -> None:
         self._unfinished.discard(making)
         if making.cancelled() or making.exception():  # the next request finds out for itself
             return
         connection = making.result()
-        if self.closed or len(self._conns.get(key, ())) >= self.limit:
+        if self.closed or len(self._acquired) + len(self._conns.get(key, ())) >= self.limit:
             connection.close()
         else:
             self._release(key, connection)

@@ -7,6 +7,7 @@ import pytest
 
 from apscheduler.events import EVENT_JOB_EXECUTED
 from apscheduler.triggers.date import DateTrigger
+from singleton_jobs_apscheduler import SingletonJobStore
 from unit.apscheduler.site import DAY, HOUR, SECOND, leads, now, sql_store, submitted
 from unit.apscheduler.work import work
 
@@ -50,6 +51,12 @@ def leader(start, rows):
 
 
 GONE = {"no-module": "no.such.module:work", "no-function": "unit.apscheduler.work:no_such_function"}
+
+
+def test_a_row_is_left_alone_by_who_reads_the_store_before_it_starts(make, rows, replica):
+    rows.put("newer", now(), func=GONE["no-module"])
+    assert SingletonJobStore(sql_store(rows.url), "nightly", replica=replica).get_all_jobs() == []
+    assert rows.ids() == ["newer"]
 
 
 @pytest.mark.parametrize("func", GONE.values(), ids=GONE)

@@ -1,6 +1,8 @@
 """A held lock: checked, lost, renewed, taken by coroutines."""
 
 import asyncio
+import threading
+from contextvars import Context
 
 import pytest
 
@@ -14,6 +16,7 @@ from singleton_jobs import (
     StoreError,
     current_term,
 )
+from singleton_jobs.leading.participant import part_of
 from unit.stage import LIMIT, in_thread, seen_by, until
 
 
@@ -230,3 +233,58 @@ def test_a_locker_shows_whether_it_is_held(locker):
     assert repr(locker) == "<LeaseLocker of 'rebuild'>"
     locker.try_lock()
     assert "held" in repr(locker)
+
+
+def test_the_end_of_a_block_that_unlocked_early_gives_back_nobody_elses_lock(locker, other):
+    inside, leave = threading.Event(), threading.Event()
+
+    def second():
+        with locker:
+            inside.set()
+            leave.wait(LIMIT)
+            return locker.is_held, other.try_lock()
+
+    with locker:
+        locker.unlock()
+        held = in_thread(second)
+        assert inside.wait(LIMIT)
+    leave.set()
+    assert held() == (True, False)
+
+
+def test_the_end_of_a_coroutines_block_that_unlocked_early_gives_back_nobody_elses_lock(locker, other):
+    async def scenario():
+        inside, leave = asyncio.Event(), asyncio.Event()
+
+        async def second():
+            async with locker:
+                inside.set()
+                await leave.wait()
+                return locker.is_held, await other.atry_lock()
+
+        async with locker:
+            await locker.aunlock()
+            held = asyncio.create_task(second(), context=Context())
+            await inside.wait()
+        leave.set()
+        assert await held == (True, False)
+
+    asyncio.run(scenario())
+
+
+def test_a_block_that_unlocks_while_it_is_cancelled_still_tells_of_the_loss(locker):
+    async def work():
+        async with locker:
+            part_of(locker).candidacy.abandon("it was taken away")
+            try:
+                await asyncio.sleep(LIMIT)
+            finally:
+                await locker.aunlock()
+
+    async def grouped():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work())
+
+    with pytest.raises(ExceptionGroup) as lost:
+        asyncio.run(grouped())
+    assert isinstance(lost.value.exceptions[0], LeadershipLost)

@@ -10,6 +10,9 @@ from celery.beat import Scheduler, SchedulingError
 from kombu.exceptions import OperationalError
 from singleton_jobs import NotLeader
 from singleton_jobs.events import FireInterrupted, TermEnded
+from singleton_jobs.leading.core import core_of
+from singleton_jobs.replica import replica_on
+from singleton_jobs_celery.membership import BeatMembership
 from unit.celery.beat.site import LEASE, SECOND, drained, every, fires, now
 from unit.stage import PUSHED, until
 
@@ -331,3 +334,17 @@ def test_an_error_of_a_message_is_beats_own(due, monkeypatch, caplog):
     monkeypatch.setattr(due.scheduler, "send_task", refuse)
     due.look()
     assert any(SchedulingError.__name__ in record.exc_text for record in caplog.records if record.exc_text)
+
+
+def test_beats_of_one_process_share_a_leadership_until_the_last_one_ends(default, space):
+    leadership = replica_on(core_of(default).but(store=space)).leadership("shared")
+    one, stuck = BeatMembership(leadership), BeatMembership(leadership)
+    one.start()
+    stuck.start()
+    now = one.candidacy.clock.now()
+    stuck.progressed_at = now - 3600
+    assert not one.candidacy._is_fit(now)
+    stuck.leave()
+    assert one.candidacy._is_fit(now)
+    one.leave()
+    assert one.candidacy.work.ending

@@ -31,8 +31,8 @@ def test_behaviour_13_a_long_job_is_told_that_its_lease_is_lost(
 ) -> None:
     job = {"id": "long", "trigger": "cron", "at": {"second": "*/2"}, "kwargs": {"seconds": 6}}
     cut_off = schedulers(pod=make_pod("cut-off", server=proxy), jobs=[job]).ready()
-    long = cut_off.process.wait_for("run", job="long")
     other = schedulers(jobs=[job]).ready()
+    long = cut_off.process.wait_for("run", job="long", after=boot_time())  # a run that is at its beginning
     proxy.partition()
     partitioned = boot_time()
     told = cut_off.process.wait_for("told", job="long", nominal=long.nominal)

@@ -28,7 +28,7 @@ class Membership:
 
     def join(self) -> None:
         """Take part: no other scheduler's end ends the leadership."""
-        _members.setdefault(self.leadership, WeakSet()).add(self)
+        _members[self.leadership] = WeakSet((*members(self.leadership), self))
 
     @property
     def term(self) -> Term | None:
@@ -43,9 +43,9 @@ class Membership:
         """Take part no longer. Whether nobody else of this process does, so that the leadership is to end, too."""
         self.ended = True
         self.candidacy.changed.notify()
-        members = _members.setdefault(self.leadership, WeakSet())
-        members.discard(self)
-        return not members
+        others = [each for each in members(self.leadership) if each is not self]
+        _members[self.leadership] = WeakSet(others)
+        return not others
 
 
 def members(leadership: Leadership) -> tuple[Membership, ...]:
@@ -53,5 +53,6 @@ def members(leadership: Leadership) -> tuple[Membership, ...]:
     return tuple(_members.get(leadership, ()))
 
 
+# A set is replaced and never added to, since the renewal thread may be going through it.
 _members: WeakKeyDictionary[Leadership, WeakSet[Membership]] = WeakKeyDictionary()
 at_fork(_members.clear)  # schedulers of the parent do not run in its child

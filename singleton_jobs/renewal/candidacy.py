@@ -66,7 +66,7 @@ class Candidacy:
         self.identity = candidate.identity  # what the next acquisition writes
         self.config = candidate.config
         self.clock = clock
-        self.candidate = candidate  # touched only under the mutex
+        self.candidate = candidate  # changed only under the mutex
         self.mutex = new_owned_lock()  # held for microseconds
         self.changed = Signal(clock)
         self.term: Term | None = None  # the one held, or whose end was not told yet

@@ -15,6 +15,7 @@ MARGIN = 1.0  # seconds that work may stall, at 3/2/0.4
 DURATION, DEADLINE, PERIOD = 3.0, 2.0, 0.4
 SETTLE = 10.0  # seconds from a start until all is as it will be
 WITNESS = "witness"  # the replica that nothing befalls
+RECOVERY = (DEADLINE - 1.5 * PERIOD) / 3  # seconds that each of a recovery's three requests may take
 
 
 @dataclass(frozen=True)
@@ -196,10 +197,12 @@ def _is_calm(at: float, scenes: list[Line]) -> bool:
 def _judge_swallowed(lines: list[Line], verdict: Verdict) -> None:
     """A holder's write landed and its answer was lost: its next write must go on with the same hold.
 
-    Where the process or its network suffered anything else within the deadline, nothing can be said.
+    Where the process or its network suffered anything else within the deadline, nothing can be said; nor where a
+    machine that is busy, as the witness shows, left no time for what is to be done.
     """
     troubles = [line for line in lines if line["event"] == "fault" and line["kind"] != "swallow"]
     losses = [line for line in lines if line["event"] == "over" and line["lost"]]
+    slow = [line["at"] for line in lines if line["event"] == "request" and line["seconds"] > RECOVERY]
     for line in lines:
         if line["event"] != "put" or line["told"] or line["status"] not in (200, 201) or not line["holder"]:
             continue
@@ -209,6 +212,8 @@ def _judge_swallowed(lines: list[Line], verdict: Verdict) -> None:
             trouble.get("by", who) == who and trouble["until"] > line["at"] - DURATION and trouble["at"] < until
             for trouble in troubles
         ):
+            continue
+        if any(line["at"] - DEADLINE < at < until for at in slow):
             continue
         verdict.swallowed += 1
         for loss in losses:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scoreboard import Figure
+import pytest
+from scoreboard import Figure, show
 
 from chaos.beats import BeatsVerdict
 from chaos.checker import Verdict, growth, judge
@@ -143,6 +144,9 @@ def test_a_term_that_ends_by_a_lost_answer_is_an_error() -> None:
     assert judged(put(1, "a", told=False), over).swallow_errors
     verdict = judged(put(1, "a", told=False), fault(2, "kill", "a"), over)
     assert (verdict.swallowed, verdict.swallow_errors) == (0, [])
+    verdict = judged(put(1, "a", told=False), over, at(1.5, "request", "witness", seconds=0.5))
+    assert (verdict.swallowed, verdict.swallow_errors) == (0, [])
+    assert judged(put(1, "a", told=False), over, at(1.5, "request", "witness", seconds=0.4)).swallow_errors
 
 
 # Cost
@@ -238,3 +242,11 @@ def test_a_row_is_at_its_target_only_without_a_complaint() -> None:
         periods=100,
     )
     assert all(figure.ok is False for figure in figures(bad))
+
+
+def test_what_a_slow_machine_misses_breaks_no_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    slow, broken = Figure(4, "p99 9 s", 200, ok=False), Figure(1, "1", 3, ok=False)
+    assert show([slow], "a storm", timed=False)
+    assert "NO" in capsys.readouterr().out
+    assert not show([slow], "a storm")
+    assert not show([slow, broken], "a storm", timed=False)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from .decisions.actions import Ended
+from .decisions.hold import Ended
 
 __all__ = [
     "ClockOff",

@@ -15,7 +15,7 @@ from .errors import LeadershipLost
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .decisions.actions import Ended, Hold
+    from .decisions.hold import Ended, Hold
 
 __all__ = ["CURRENT_TERMS", "Fire", "Term", "TermOwner", "current_fire", "current_term"]
 
@@ -153,7 +153,7 @@ class _Nobody:
 
 
 def _copied(lease: str, identity: str, token: int, uid: str, acquired_at: datetime | None, until: float) -> Term:
-    from .decisions.actions import Hold
+    from .decisions.hold import Hold
 
     hold = Hold(until, token, uid, acquired_at, 0, reason="this process has a copy, which no renewal reaches")
     return Term(lease, identity, hold, SYSTEM_CLOCK.now, _Nobody())

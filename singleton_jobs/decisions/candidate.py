@@ -8,44 +8,25 @@ two candidates that both believe they may write, one is refused (10).
 """
 
 import math
-from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
-from ..config import JITTER, Config
-from ..errors import AccessDenied, StoreError
+from ..config import Config
+from ..errors import StoreError
 from ..locks.record import Stored
-from .actions import Action, Ended, Hold, Read, Wait, Write
+from .actions import Action, Read, Wait, Write
+from .hold import Ended, Hold
 from .ledger import AHEAD
 from .observer import Observer
 from .open_claims import OpenClaims
 from .own_writes import OwnWrites
+from .pace import Chance, Pace
+from .store_clock import StoreClock
 
-__all__ = ["Answer", "Candidate", "CandidateState", "Chance"]
+__all__ = ["Answer", "Candidate"]
 
-HERD_SPREAD = 0.05  # seconds over which followers spread after a seen release
-DENIED_RETRY = 30.0  # seconds between tries while access is denied to a follower
 PATIENT_CONFLICTS = 2  # met in a row before renewals give way a little
 
 Answer = Literal["held", "busy", "failed"]
-
-CandidateState = Literal[
-    "idle",
-    "resting",
-    "barred",
-    "looking",
-    "waiting",
-    "about to take",
-    "leading",
-    "giving back: looking",
-    "giving back: writing",
-]
-
-
-class Chance(Protocol):
-    """What is used of ``random.Random``."""
-
-    def uniform(self, a: float, b: float, /) -> float:
-        """A number between ``a`` and ``b``."""
 
 
 class Candidate:
@@ -54,6 +35,23 @@ class Candidate:
     `decide` says what to do; the caller does it, one request at a time, and reports with `saw`, `wrote` or `failed`.
     All instants are seconds of boot time. ``phase`` (seconds) aligns the renewals of many candidates, so that they
     share wake-ups.
+
+    It stands in one of these states (``take_at`` is the observer's). Flags that a row does not name are free; no other
+    product occurs.
+
+    ==================== ==== ========= ======= ======= ===== ======= ================================
+    state                hold releasing _wanted take_at _ours _reread besides
+    ==================== ==== ========= ======= ======= ===== ======= ================================
+    idle                 no   no        no              no    no
+    barred               no   no        yes             no    no      barred
+    resting              no   no        yes     no      no    no      ``now < _rest_until``
+    about to take        no   no        yes     yes     no    no
+    looking              no   no        yes     no      no    no      ``_next <= now``
+    waiting              no   no        yes     no      no    no      ``now < _next``
+    leading              yes  no        yes     no      no            not barred, answer is ``"held"``
+    giving back: looking no   yes               no      no    no
+    giving back: writing no   yes               no      yes   no
+    ==================== ==== ========= ======= ======= ===== ======= ================================
     """
 
     def __init__(self, identity: str, config: Config, rng: Chance, phase: float = 0.0) -> None:
@@ -66,51 +64,18 @@ class Candidate:
         self.claims = OpenClaims()
         self.released = False  # whether the last release freed the lease
         self.doing: Literal["read", "acquire", "renew", "release"] = "read"  # the last request
-        self._rng = rng
-        self._phase = phase
+        self.store_clock = StoreClock()
+        self._pace = Pace(config, rng, phase)
         self._wanted = False  # the program wants to lead, now or after the release under way
         self._next = -math.inf  # a holder's next renewal, anyone else's next read
-        self._take_at: float | None = None  # the lease was seen free, and may be taken from then on
-        self._unjudged = False  # nobody has decided yet whether what was seen last may be taken
         self._last_hold: Hold | None = None  # the present or latest one, by which a release knows its record
         self._reread = False  # a holder's write met a conflict: the record is read before the next one
         self._conflicts = 0  # met in a row; any write of ours that is acknowledged ends the row
         self._rest = 0.0  # seconds of rest after the release under way
         self._rest_until = -math.inf  # another may lead meanwhile: we do not compete before
         self._ours: Stored | None = None  # fetched during a release and found to be ours: what the release replaces
-        self._observer = Observer(identity, config)
+        self._observer = Observer(identity, config, self._pace)
         self._own_writes = OwnWrites(identity, config)
-
-    def state(self, now: float) -> CandidateState:  # noqa: PLR0911 (a table of states)
-        """Where this candidate stands at ``now``. Flags that a row does not name are free; no other product occurs.
-
-        ==================== ==== ========= ======= ======== ===== ======= ================================
-        state                hold releasing _wanted _take_at _ours _reread besides
-        ==================== ==== ========= ======= ======== ===== ======= ================================
-        idle                 no   no        no               no    no
-        barred               no   no        yes              no    no      barred
-        resting              no   no        yes     no       no    no      ``now < _rest_until``
-        about to take        no   no        yes     yes      no    no
-        looking              no   no        yes     no       no    no      ``_next <= now``
-        waiting              no   no        yes     no       no    no      ``now < _next``
-        leading              yes  no        yes     no       no            not barred, answer is ``"held"``
-        giving back: looking no   yes               no       no    no
-        giving back: writing no   yes               no       yes   no
-        ==================== ==== ========= ======= ======== ===== ======= ================================
-        """
-        if self.hold:
-            return "leading"
-        if self.releasing:
-            return "giving back: writing" if self._ours else "giving back: looking"
-        if not self._wanted:
-            return "idle"
-        if self.barred:
-            return "barred"
-        if now < self._rest_until:
-            return "resting"
-        if self._take_at is not None:
-            return "about to take"
-        return "looking" if self._next <= now else "waiting"
 
     @property
     def seen(self) -> Stored | None:
@@ -139,13 +104,9 @@ class Candidate:
 
         Whoever holds the lease then steps down: others dispatch the fires in time.
         """
-        skew = self._observer.skew
+        skew = self.store_clock.skew
         carries = self._observer.ledger is not None or self.claims.wanted
         return skew if carries and abs(skew) > AHEAD.total_seconds() else 0.0
-
-    def store_time(self, now: float, wall: float) -> datetime:
-        """The store's own time at ``now``; the host's where the store does not tell."""
-        return self._observer.store_time(now, wall)
 
     # What the program asks for
 
@@ -203,14 +164,14 @@ class Candidate:
     def decide(self, now: float, wall: float) -> Action:  # noqa: PLR0911 (a table of cases)
         """The next request, or how long to wait. ``now`` is boot time; no hold depends on ``wall``."""
         self.expire(now)
-        self._observer.compare_clocks(now, wall)
+        self.store_clock.compare(now, wall)
         self.doing = "read"
         if self.hold:
             return self._keep(self.hold, now, wall)
         if self.releasing:
             if self._ours:
                 self.doing = "release"
-                ledger = self.claims.ledger(self._ours, self.store_time(now, wall))  # ended runs; nothing else is open
+                ledger = self.claims.ledger(self._ours, self.store_clock.time(now, wall))  # of ended runs alone
                 return self._own_writes.release(self._ours, ledger, now, wall)
             return Read() if now >= self._next else Wait(self._next)
         if not self._wanted:
@@ -218,10 +179,11 @@ class Candidate:
         if self.barred or now < self._rest_until:
             self.answer = self.answer or "busy"
             return Wait(math.inf if self.barred else self._rest_until)
-        if self._unjudged:
+        if self._observer.unjudged:
             self._judge(wall)
-        if self._take_at is not None:
-            return self._acquisition(now, wall) if now >= self._take_at else Wait(self._take_at)
+        take_at = self._observer.take_at
+        if take_at is not None:
+            return self._acquisition(now, wall) if now >= take_at else Wait(take_at)
         return Read() if now >= self._next else Wait(self._next)
 
     def _keep(self, hold: Hold, now: float, wall: float) -> Action:
@@ -230,7 +192,7 @@ class Candidate:
             return Wait(min(due, hold.until))
         if self._reread:
             return Read()
-        ledger = self.claims.ledger(self.seen, self.store_time(now, wall))
+        ledger = self.claims.ledger(self.seen, self.store_clock.time(now, wall))
         if ledger is None and now < self._next:  # the claims were settled without a write
             return Wait(min(self._next, hold.until))
         self.doing = "renew"
@@ -246,29 +208,25 @@ class Candidate:
         """A read was answered, or a watch told. Reading never creates or extends a hold."""
         self.expire(received_at)
         if self._observer.is_outdated(stored):  # a lagging cache answered: what was seen before is newer
-            self._next = received_at + self._poll()
+            self._next = received_at + self._pace.poll()
             self.answer = self.answer or "busy"
             return
         self._observe(stored, received_at)
         self._reread = False
         if self.hold:
-            if stored is None:
-                self._end("deleted", "the lease was deleted", received_at)
-            elif not self.hold.is_in(stored):
-                if holder := stored.record.holder_identity:
-                    self._end("taken", f"the record now names {holder!r:.80}", received_at)
-                else:
-                    self._end("freed", "the record was freed", received_at)
+            if loss := self.hold.loss(stored):
+                self._end(*loss, received_at)
             else:
                 self.claims.see(stored)
-            if self.hold and self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
-                self._next = received_at + self.config.retry_period / 10
+                if self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
+                    self._next = received_at + self.config.retry_period / 10
         elif self.releasing:
-            if stored and self._is_ours(stored):
+            ours, last = stored is not None and self._own_writes.is_ours(stored), self._last_hold
+            # The hold's record is known also when somebody else has edited when it was renewed.
+            if stored and stored.record.holder_identity and (ours or (last is not None and last.is_in(stored))):
                 self._ours = stored
             else:
-                freed = stored is not None and not stored.record.holder_identity and self._own_writes.is_ours(stored)
-                self._end_release(released=freed, now=received_at)
+                self._end_release(released=ours, now=received_at)
 
     def wrote(self, stored: Stored, sent_at: float, now: float) -> None:
         """Our own write, sent at ``sent_at``, was acknowledged; ``now`` is when the answer was read."""
@@ -283,29 +241,18 @@ class Candidate:
             self.claims.wrote(stored, now)
             self._end_release(released=True, now=now)
             return
-        self._unjudged = False
-        self._take_at = None
+        self._observer.dismiss()
         self._own_writes.acknowledged(stored)
         until = sent_at + self.config.renew_deadline
         if self.hold:
             self.hold.until = until
-            self._next = self._next_renewal(sent_at)
+            self._next = self._pace.next_renewal(sent_at)
             self.claims.wrote(stored, now)
         elif self.doing == "renew" or self.releasing or not self._wanted or now >= until:
             self._next = now  # too late to count; the record is ours, though, and the next read shows it
         else:
-            self.hold = Hold(
-                until=until,
-                token=stored.version,
-                uid=stored.uid,
-                acquire_time=stored.record.acquire_time,
-                transitions=stored.record.lease_transitions,
-                identity=stored.record.holder_identity,
-                taken_from=before.record.holder_identity if before else "",
-                written_before=(before.written_at or before.record.renew_time) if before else None,
-            )
-            self._last_hold = self.hold
-            self._next = self._next_renewal(sent_at)
+            self.hold = self._last_hold = Hold.begun(stored, before, until)
+            self._next = self._pace.next_renewal(sent_at)
             self.answer = "held"
             self.claims.begin(stored)
 
@@ -314,14 +261,14 @@ class Candidate:
         self.expire(now)
         if error.outcome == "conflict":
             self._conflicts += 1  # the store holds another version than we have seen
-            self._take_at = None
+            self._observer.dismiss()
             self._reread = self.hold is not None
             self._ours = None
             if self.hold or self.releasing:
                 self._next = now
             else:  # a lost race: the next poll shows to whom, unless the lease is deleted before
                 self._observer.lost_race(now)
-                self._next = now + self._poll()
+                self._next = now + self._pace.poll()
                 self.answer = self.answer or "busy"
         elif self.releasing:
             if self.doing in ("acquire", "renew"):  # that write may have landed, and is then to be released
@@ -329,24 +276,12 @@ class Candidate:
             else:
                 self._end_release(released=False, now=now)
         else:
-            self._take_at = None
-            self._unjudged = False
+            self._observer.dismiss()
             self.answer = self.answer or "failed"
-            # A holder goes on trying: a server that has just started denies everything before it knows its roles.
-            denied = isinstance(error, AccessDenied) and not self.hold
-            self._next = now + (DENIED_RETRY if denied else self._delay(error, now))
+            self._next = now + self._pace.retry(error, self.hold.until - now if self.hold else None)
             self.claims.delay(self._next)
 
     # How it comes to that
-
-    def _delay(self, error: StoreError, now: float) -> float:
-        wish = error.retry_after or 0.0
-        if not self.hold:
-            return max(self._poll(), min(wish, DENIED_RETRY))
-        backoff = self.config.retry_period / 2 * self._rng.uniform(1, JITTER)
-        # A holder heeds the store's wish only while that leaves it time for one more request.
-        fits = wish <= self.hold.until - now - self.config.request_timeout
-        return max(backoff, wish) if fits else backoff
 
     def _end(self, ended: Ended, why: str, at: float) -> None:
         hold = self.hold
@@ -370,47 +305,24 @@ class Candidate:
     def _look_again(self, now: float) -> None:
         """Act on nothing that was seen before."""
         self._next = now
-        self._take_at = None
-        self._unjudged = False
+        self._observer.dismiss()
 
     def _observe(self, stored: Stored | None, at: float) -> None:
         self._observer.see(stored, at, held=self.hold is not None)
         if stored:
+            self.store_clock.tune(stored, at)
             self._own_writes.forget_superseded(stored)
-        self._unjudged = True
 
     def _judge(self, wall: float) -> None:
-        """May what was seen be taken, and if not, when to look again."""
-        self._unjudged = False
-        seen, at = self.seen, self._observer.received_at
-        free_at = self._observer.free_at(wall, ours=seen is not None and self._is_ours(seen))
-        if self.clock_off:
-            free_at = math.inf
-        if free_at <= at:  # followers that saw the same release at the same time take it one after the other
-            self._take_at = at + (self._rng.uniform(0, HERD_SPREAD) if self._observer.freed_by_another else 0.0)
-        else:
-            self._take_at = None
-            self._next = min(at + self._poll(), free_at)
+        seen = self.seen
+        ours = seen is not None and self._own_writes.is_ours(seen)
+        look_at = self._observer.judge(wall, ours=ours, shunned=bool(self.clock_off))
+        if look_at is not None:
+            self._next = look_at
             self.answer = self.answer or "busy"
-
-    def _is_ours(self, stored: Stored) -> bool:
-        if not stored.record.holder_identity:
-            return False
-        # A release knows its hold's record also when somebody else has edited when it was renewed.
-        last = self._last_hold if self.releasing else None
-        return self._own_writes.is_ours(stored) or (last is not None and last.is_in(stored))
 
     def _acquisition(self, now: float, wall: float) -> Write:
         self.doing = "acquire"
-        over = self._observer.stored
+        over = self.seen
         # A lease that was deleted is made anew with the ledger it had: what was claimed stays claimed.
         return self._own_writes.acquisition(over, None if over else self._observer.last_ledger, now, wall)
-
-    def _next_renewal(self, sent_at: float) -> float:
-        """The next point of the common grid: one renewal per retry period, in company."""
-        period = self.config.retry_period
-        ahead = period - (sent_at - self._phase) % period
-        return sent_at + (ahead if ahead > period / 100 else ahead + period)  # sent just before a point counts as at it
-
-    def _poll(self) -> float:
-        return self.config.retry_period * self._rng.uniform(1, JITTER)

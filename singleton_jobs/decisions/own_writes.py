@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from ..config import Config
 from ..locks.record import LockRecord, Stored
-from .actions import Hold, Write
+from .actions import Write
+from .hold import Hold
 
 __all__ = ["OwnWrites"]
 

@@ -154,19 +154,20 @@ class LockerPart(Participant):
             on, term = use.locked(), use.term
             if on and term is None:  # somebody else is about to lock it
                 return None
-            if not (on or candidacy.may_be_stored) or (candidacy.releasing and only is None and use.caller != me):
+            candidate = candidacy.candidate
+            if not (on or candidate.may_be_stored) or (candidate.releasing and only is None and use.caller != me):
                 return None
             use.ended = True  # that is the release: whatever becomes of this thread, the next step sees it
             if term and on:
                 self._unlocked_lost = term.lost
         if on:
-            candidacy.end_use()
-        elif not candidacy.releasing:
-            candidacy.release(use)
+            candidacy.uses.end()
+        elif not candidate.releasing:
+            candidacy.uses.release(use)
         until = candidacy.clock.now() + RELEASE * candidacy.config.request_timeout
         candidacy.work.exit(use)  # a drain waits for that
         try:
-            return await candidacy.wait_released(until, block=block) and candidacy.released
+            return await candidacy.uses.wait_released(until, block=block) and candidate.released
         finally:
             self._let_go(candidacy)
             self.blocks.unlocked(use)
@@ -181,7 +182,7 @@ class LockerPart(Participant):
         until = candidacy.clock.now() + limit
         while (freed := await self.unlock(only, block=block)) is False:
             now = candidacy.clock.now()
-            if now >= until or not candidacy.may_be_stored:
+            if now >= until or not candidacy.candidate.may_be_stored:
                 break
             pause = min(until, now + candidacy.config.retry_period / RETRIES)
             await candidacy.changed.wait(lambda: False, pause, block=block)
@@ -231,7 +232,7 @@ class LockerPart(Participant):
             before = self._use
             on = before is not None and before.locked()
             lost = before if before and on and before.term is not None and not before.term.is_valid else None
-            if (on and lost is None) or candidacy.releasing:
+            if (on and lost is None) or candidacy.candidate.releasing:
                 return False
             if lost is not None:
                 self._ousted.add(lost.caller)
@@ -280,7 +281,7 @@ class LockerPart(Participant):
         finally:
             if use.term is None:
                 use.ended = True
-                candidacy.stop(use)
+                candidacy.uses.stop(use)
                 self._let_go(candidacy)
 
 

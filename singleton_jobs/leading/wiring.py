@@ -6,7 +6,8 @@ from functools import partial
 
 from ..concurrency.clock import Clock
 from ..config import Config
-from ..decisions.candidate import Candidate, Chance
+from ..decisions.candidate import Candidate
+from ..decisions.pace import Chance
 from ..events import Event, Hook, Measurement, ReplicaStarted
 from ..hooks import dispatcher
 from ..hooks.log import log_events

@@ -7,8 +7,9 @@ from typing import Protocol
 from ..concurrency.clock import Clock
 from ..concurrency.synchronization import Signal
 from ..concurrency.threads import new_owned_lock
-from ..decisions.actions import Hold, Wait, Write
+from ..decisions.actions import Wait, Write
 from ..decisions.candidate import Candidate
+from ..decisions.hold import Hold
 from ..errors import StoreError
 from ..events import ClockOff, Event, HolderChanged, RequestEnded, StepDownRequested, TermEnded, TermStarted
 from ..health import State
@@ -19,6 +20,7 @@ from .contact import Contact
 from .entries import Use
 from .fire_claims import FireClaims
 from .guarded_work import GuardedWork
+from .lock_uses import LockUses
 from .reporter import Measure, Reporter
 from .requests import kind, send
 
@@ -40,9 +42,10 @@ class Driver(Protocol):
 class Candidacy:
     """Binds one `Candidate` to the world: `step` carries out its decisions, one request at a time.
 
-    ``term`` is what guards read, without a lock; ``work`` runs under it, and ``fires`` are claimed under it.
+    ``term`` is what guards read, without a lock; ``work`` runs under it, and ``fires`` are claimed under it; a lock's
+    candidacy is started for each of its ``uses``, and ends with it.
     ``sticky``: it is for a leadership, which competes again after a loss, lets work of ended terms bar the way, and
-    heeds requests to step down. A lock's candidacy is started for each use, and ends with it.
+    heeds requests to step down.
 
     Whoever asks for something may be interrupted anywhere by a signal's handler. So a wish is one store, and is
     carried out again from its beginning, at the latest by the next step, until one more store says that it is done.
@@ -79,11 +82,11 @@ class Candidacy:
         self.reporter = Reporter(lease, self.identity, emit, measure)
         self.work = GuardedWork(self)
         self.fires = FireClaims(self)
+        self.uses = LockUses(self)
         self._lock = lock
         self._driver = driver
         self._contact = Contact(self.reporter)
         self._sticky = sticky
-        self._use: Use | None = None  # what a lock is held, or competed for, for
         self._is_fit: Callable[[float], bool] = _always
         self._clock_off = False  # people were told that the clock is
         self._holder: str | None = None  # whom `HolderChanged` told of last
@@ -129,21 +132,6 @@ class Candidacy:
             return reason_of(self.error)
         return "following" if self.settled else "starting"
 
-    @property
-    def released(self) -> bool:
-        """Whether the last release freed the lease."""
-        return self.candidate.released
-
-    @property
-    def releasing(self) -> bool:
-        """Whether a release is under way."""
-        return self.candidate.releasing
-
-    @property
-    def may_be_stored(self) -> bool:
-        """Whether the stored record may still name this identity."""
-        return self.candidate.may_be_stored
-
     def rename(self, identity: str) -> None:
         """Compete as ``identity`` from now on; a hold keeps its own."""
         with self.mutex:
@@ -161,9 +149,8 @@ class Candidacy:
             if unless():
                 return False
             now = self.clock.now()
-            self._end_use(now)
+            self.uses.begin(use, now)
             self._settle()
-            self._use = use
             self.work.admit()
             self._contact.error = None
             self.candidate.start(now)
@@ -179,21 +166,6 @@ class Candidacy:
         self.term = self.last_term = self._new_term(hold)
         self.pretending = self.settled = self.started = True
 
-    def stop(self, use: Use | None = None) -> None:
-        """Compete no longer, and undo what may have landed; unless another use than ``use`` has begun meanwhile."""
-        self.change(lambda now: self._unless_used(use, self.candidate.stop, now))
-
-    def end_use(self) -> None:
-        """Give the lease back if its use has ended; nothing is left to do if the driver was faster."""
-        self.change(self._end_use)
-
-    def release(self, use: Use | None = None) -> None:
-        """End the hold here and free the lease, without regard to running work: the caller knows that it ended.
-
-        Nothing happens if another use than ``use`` has begun meanwhile.
-        """
-        self.change(lambda now: self._unless_used(use, self.candidate.release, now))
-
     def abandon(self, why: str) -> None:
         """End the hold here and let the record run out."""
         self.change(lambda now: self.candidate.abandon(now, why))
@@ -202,15 +174,6 @@ class Candidacy:
         """Latch a loss that the clock has brought."""
         if not self.mutex._is_owned():  # else a signal handler asks, in the midst of a change; a later check does it
             self.change(lambda _: None, wake=False)
-
-    async def wait_released(self, until: float, *, block: bool) -> bool:
-        """Wait until the release under way is through."""
-
-        def through() -> bool:
-            with self.mutex:
-                return not self.candidate.releasing
-
-        return await self.changed.wait(through, until, block=block)
 
     def only_while(self, is_fit: Callable[[float], bool]) -> None:
         """Hold the lease only while ``is_fit(now)``, which is asked before each request; `wake` when it is again."""
@@ -249,7 +212,7 @@ class Candidacy:
             now = self.clock.now()
             self.candidate.expire(now)
             self._settle()
-            self._end_use(now)
+            self.uses.catch_up(now)
             self.work.catch_up(now, release=self.config.release_on_cancel)
             busy = self._sticky and (self.unfit or bool(self.work.active))
             self.candidate.barred = busy and self.candidate.hold is None
@@ -291,15 +254,6 @@ class Candidacy:
             self.work.drain(again=True, rest=self.step_down_rest)
 
     # Inner parts; the mutex is held
-
-    def _end_use(self, now: float) -> None:
-        if self._use and not self._use.locked():
-            self._unless_used(self._use, self.candidate.stop, now)
-
-    def _unless_used(self, use: Use | None, change: Callable[[float], None], now: float) -> None:
-        if self._use is None or self._use is use:
-            change(now)
-            self._use = None
 
     def _settle(self) -> None:
         """Let everybody see what has become of the hold; events are queued here, so that they keep their order."""

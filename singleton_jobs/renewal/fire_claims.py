@@ -155,7 +155,7 @@ class FireClaims:
         """The store's own time now; the host's where the store does not tell."""
         clock = self._claimant.clock
         with self._claimant.mutex:
-            return self._claimant.candidate.store_time(clock.now(), clock.wall())
+            return self._claimant.candidate.store_clock.time(clock.now(), clock.wall())
 
     def report(self) -> None:
         """Tell what the last answer showed of the ledger; under the mutex."""

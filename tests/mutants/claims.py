@@ -142,8 +142,8 @@ MUTANTS = [
         "wrong-clock-takes",
         "a replica whose clock is off takes such a lease",
         CANDIDATE,
-        "        if self.clock_off:\n            free_at = math.inf\n",
-        "",
+        "shunned=bool(self.clock_off)",
+        "shunned=False",
         ("unit/decisions/test_clock_off.py",),
     ),
     Mutant(

@@ -4,6 +4,7 @@ from mutants.mutant import Mutant
 
 CANDIDATE = "singleton_jobs/decisions/candidate.py"
 OBSERVER = "singleton_jobs/decisions/observer.py"
+PACE = "singleton_jobs/decisions/pace.py"
 WRITER = "singleton_jobs/decisions/own_writes.py"
 TAKING = "unit/decisions/test_candidate_taking.py"
 LOOKING = "unit/decisions/test_candidate_looking.py"
@@ -62,7 +63,7 @@ MUTANTS = [
         CANDIDATE,
         '        self.answer = "held" if self.hold else None\n        if not self.hold:\n',
         '        self.answer = "held" if self.hold else None\n        if not self.hold:\n'
-        "            self._observer = Observer(self.identity, self.config)\n",
+        "            self._observer = Observer(self.identity, self.config, self._pace)\n",
         (TAKING,),
     ),
     Mutant(
@@ -97,8 +98,8 @@ MUTANTS = [
         "our-name-is-enough",
         "a record with our name is taken at once, whoever wrote it",
         CANDIDATE,
-        "        return self._own_writes.is_ours(stored) or (last is not None",
-        "        return stored.record.holder_identity == self.identity or (last is not None",
+        "ours = seen is not None and self._own_writes.is_ours(seen)",
+        "ours = seen is not None and seen.record.holder_identity == self.identity",
         (TAKING,),
     ),
     Mutant(
@@ -141,9 +142,9 @@ MUTANTS = [
         11,
         "vanished-is-held",
         "a holder whose lease was deleted goes on",
-        CANDIDATE,
-        '                self._end("deleted", "the lease was deleted", received_at)',
-        "                self._next = received_at",
+        "singleton_jobs/decisions/hold.py",
+        '            return "deleted", "the lease was deleted"\n',
+        "            return None\n",
         ("unit/decisions/test_candidate_holding.py",),
     ),
     Mutant(
@@ -168,7 +169,7 @@ MUTANTS = [
         12,
         "no-spread",
         "all followers act in the moment of a release",
-        CANDIDATE,
+        PACE,
         "self._rng.uniform(0, HERD_SPREAD)",
         "0.0",
         (LOOKING,),
@@ -177,18 +178,18 @@ MUTANTS = [
         12,
         "no-jitter",
         "all followers poll in step",
-        CANDIDATE,
-        "return self.config.retry_period * self._rng.uniform(1, JITTER)",
-        "return self.config.retry_period",
+        PACE,
+        "return self._config.retry_period * self._rng.uniform(1, JITTER)",
+        "return self._config.retry_period",
         (LOOKING,),
     ),
     Mutant(
         12,
         "expiry-not-computed",
         "a follower acts at its polls only",
-        CANDIDATE,
-        "self._next = min(at + self._poll(), free_at)",
-        "self._next = at + self._poll()",
+        OBSERVER,
+        "return min(at + self._pace.poll(), free_at)",
+        "return at + self._pace.poll()",
         (LOOKING,),
     ),
     Mutant(
@@ -196,7 +197,7 @@ MUTANTS = [
         "loser-hurries",
         "the loser of a race looks again at once",
         CANDIDATE,
-        "self._observer.lost_race(now)\n                self._next = now + self._poll()",
+        "self._observer.lost_race(now)\n                self._next = now + self._pace.poll()",
         "self._observer.lost_race(now)\n                self._next = now",
         (LOOKING,),
     ),
@@ -213,7 +214,7 @@ MUTANTS = [
         13,
         "token-of-the-record-replaced",
         "the fencing token is not the acquiring write's version",
-        CANDIDATE,
+        "singleton_jobs/decisions/hold.py",
         "token=stored.version,",
         "token=before.version if before else stored.version,",
         ("unit/decisions/test_candidate_taking.py",),

@@ -2,7 +2,7 @@
 
 from mutants.mutant import Mutant
 
-CANDIDATE = "singleton_jobs/decisions/candidate.py"
+PACE = "singleton_jobs/decisions/pace.py"
 LEASE = "singleton_jobs/locks/kubernetes/lease.py"
 KUBE = "singleton_jobs/locks/kubernetes/api.py"
 RECORD = "singleton_jobs/locks/record.py"
@@ -78,8 +78,8 @@ MUTANTS = [
         14,
         "retry-after-beyond-the-hold",
         "a holder waits as long as the server wishes",
-        CANDIDATE,
-        "return max(backoff, wish) if fits else backoff",
+        PACE,
+        "return max(backoff, wish) if wish <= left - self._config.request_timeout else backoff",
         "return max(backoff, wish)",
         (HOLDING,),
     ),
@@ -87,8 +87,8 @@ MUTANTS = [
         14,
         "retry-after-ignored",
         "a holder does not wait though there is time",
-        CANDIDATE,
-        "return max(backoff, wish) if fits else backoff",
+        PACE,
+        "return max(backoff, wish) if wish <= left - self._config.request_timeout else backoff",
         "return backoff",
         (HOLDING,),
     ),
@@ -186,9 +186,9 @@ MUTANTS = [
         17,
         "403-hammered",
         "a follower that is denied asks again at its usual pace",
-        CANDIDATE,
-        "self._next = now + (DENIED_RETRY if denied else self._delay(error, now))",
-        "self._next = now + self._delay(error, now)",
+        PACE,
+        "return DENIED_RETRY if isinstance(error, AccessDenied) else max(",
+        "return max(",
         (LOOKING,),
     ),
     Mutant(

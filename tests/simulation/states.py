@@ -1,25 +1,28 @@
-"""The states that a candidate may be in, as the table in `Candidate.state` has them."""
+"""The states that a candidate may be in, as the table of `Candidate` has them."""
 
 from __future__ import annotations
 
-from typing import get_args
+import re
+from inspect import cleandoc
+from itertools import pairwise
 
-from singleton_jobs.decisions.candidate import Candidate, CandidateState
+from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.renewal.guarded_work import GuardedWork
 
-FLAGS = ("hold", "releasing", "_wanted", "_take_at", "_ours", "_reread", "barred")
-TABLE = {  # what each of the flags is: yes, no, or either (.)
-    "idle": "NN N.NN.",
-    "barred": "NN Y.NNY",
-    "resting": "NN YNNNN",
-    "about to take": "NN YYNNN",
-    "looking": "NN YNNNN",
-    "waiting": "NN YNNNN",
-    "leading": "YN YNN.N",
-    "giving back: looking": "NY .NNN.",
-    "giving back: writing": "NY .NYN.",
-}
-assert TABLE.keys() == set(get_args(CandidateState))
+
+def _table() -> dict[str, dict[str, str]]:
+    """By state, what each flag is: yes, no, or nothing if it is free."""
+    lines = cleandoc(Candidate.__doc__ or "").splitlines()
+    top, ruler, bottom = (number for number, line in enumerate(lines) if line.startswith("==="))
+    starts = [column.start() for column in re.finditer("=+", lines[ruler])]
+    head, *rows = (
+        [line[start:end].strip() for start, end in pairwise([*starts, None])]
+        for line in (lines[top + 1], *lines[ruler + 1 : bottom])
+    )
+    return {state: dict(zip(head[1:-1], flags, strict=True)) for state, *flags, _ in rows}
+
+
+TABLE = _table()
 
 
 DRAINS = {  # draining, ending, and whether a drain is under way
@@ -30,18 +33,32 @@ DRAINS = {  # draining, ending, and whether a drain is under way
 }
 
 
+def state_of(candidate: Candidate, now: float) -> str:
+    """Where ``candidate`` stands at ``now``."""
+    if candidate.hold:
+        return "leading"
+    if candidate.releasing:
+        return "giving back: writing" if candidate._ours else "giving back: looking"
+    if not candidate._wanted:
+        return "idle"
+    if candidate.barred:
+        return "barred"
+    if now < candidate._rest_until:
+        return "resting"
+    if candidate._observer.take_at is not None:
+        return "about to take"
+    return "looking" if candidate._next <= now else "waiting"
+
+
 def illegal(candidate: Candidate, now: float) -> str | None:
     """What is wrong with the state of ``candidate``; None if it is one of the table's."""
-    state = candidate.state(now)
-    row = TABLE.get(state)
-    if row is None:
-        return f"{state!r} is no state"
-    values = [getattr(candidate, flag) for flag in FLAGS]
-    found = "".join("N" if value is None or value is False else "Y" for value in values)
-    if any(wanted not in (".", is_so) for wanted, is_so in zip(row.replace(" ", ""), found, strict=True)):
-        return f"{state!r} with {dict(zip(FLAGS, found, strict=True))}"
-    if state == "leading" and candidate.answer != "held":
-        return f"{state!r} with the answer {candidate.answer!r}"
+    state = state_of(candidate, now)
+    flags = {**vars(candidate), **vars(candidate._observer)}
+    found = {flag: "no" if flags[flag] in (None, False) else "yes" for flag in TABLE[state]}
+    if any(wanted not in ("", found[flag]) for flag, wanted in TABLE[state].items()):
+        return f"{state!r} with {found}"
+    if state == "leading" and (candidate.barred or candidate.answer != "held"):
+        return f"{state!r}, barred: {candidate.barred}, with the answer {candidate.answer!r}"
     return None
 
 

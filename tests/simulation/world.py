@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from singleton_jobs.decisions.candidate import Candidate, Hold, Read, Wait, Write
+from singleton_jobs.decisions.actions import Read, Wait, Write
+from singleton_jobs.decisions.candidate import Candidate
+from singleton_jobs.decisions.hold import Hold
 from singleton_jobs.config import Config
 from singleton_jobs.errors import Conflict, StoreError
 from singleton_jobs.decisions.ledger import Claim, Mark

@@ -182,7 +182,7 @@ def drains(leadership):
     """Whether nothing seems to run under it, and the lease is given back."""
     before = leadership._part.candidacy.clock.now()
     leadership.close(drain=LIMIT)
-    return leadership._part.candidacy.clock.now() - before < LIMIT and leadership._part.candidacy.released
+    return leadership._part.candidacy.clock.now() - before < LIMIT and leadership._part.candidacy.candidate.released
 
 
 @pytest.mark.parametrize("end", ["step_down", "close", "replica"])

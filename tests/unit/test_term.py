@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from singleton_jobs import LeadershipLost, LeaseExpired, Term
-from singleton_jobs.decisions.actions import Hold
+from singleton_jobs.decisions.hold import Hold
 from singleton_jobs.concurrency.clock import Clock
 from unit.harness import moment
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ...concurrency.clock import SYSTEM_CLOCK
 from ...config import Config
-from ...decisions.actions import Ended
+from ...decisions.hold import Ended
 from ...leading.leadership import Leadership
 from ...leading.participant import part_of
 from ...replica import Replica, replica_on

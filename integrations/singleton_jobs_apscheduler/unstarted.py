@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from weakref import WeakSet, finalize, ref
+from weakref import WeakSet, finalize
 
 from apscheduler.schedulers.base import BaseScheduler
 
@@ -26,31 +27,25 @@ class Unstarted:
     """
 
     def __init__(self, scheduler: BaseScheduler, lease: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._finalizer = finalize(
-            scheduler, _tell_if_late, ref(scheduler), repr(scheduler), lease, clock() + SOON, clock
-        )
+        self._collected = finalize(scheduler, _tell, repr(scheduler), lease)
+        self._collected.atexit = False  # the end of the program is another case, which `tell_if_late` knows
+        self._clock, self._late = clock, clock() + SOON
         _waiting.add(self)
 
     def over(self) -> None:
         """The scheduler has started."""
-        self._finalizer.detach()
+        self._collected.detach()
 
     def tell(self) -> None:
         """The scheduler was told to start, and has not unless the watch is `over`."""
-        if found := self._finalizer.detach():
-            _, _, (_, name, lease, *_), _ = found
-            _tell(name, lease)
+        if found := self._collected.detach():
+            _, tell, about, _ = found
+            tell(*about)
 
-    def leave_to_children(self) -> None:
-        """End without a word in this process."""
-        self._finalizer.atexit = False
-
-
-def _tell_if_late(
-    scheduler: ref[BaseScheduler], name: str, lease: str, late: float, clock: Callable[[], float]
-) -> None:
-    if scheduler() is None or clock() >= late:
-        _tell(name, lease)
+    def tell_if_late(self) -> None:
+        """The program ends, and the scheduler has not started unless the watch is `over`."""
+        if self._clock() >= self._late:
+            self.tell()
 
 
 def _tell(name: str, lease: str) -> None:
@@ -62,11 +57,14 @@ def _tell(name: str, lease: str) -> None:
     )
 
 
-def _leave_to_children() -> None:
-    for each in tuple(_waiting):
-        each.leave_to_children()
-
-
 _waiting: WeakSet[Unstarted] = WeakSet()
+
+
+@atexit.register
+def _at_the_end() -> None:
+    for each in tuple(_waiting):
+        each.tell_if_late()
+
+
 with suppress(AttributeError):  # Windows has no forks
-    os.register_at_fork(after_in_parent=_leave_to_children)
+    os.register_at_fork(after_in_parent=_waiting.clear)  # the start is left to the children

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,6 @@ class SteppedLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._host_now = now
         self._selector = _NothingToSelect()
-        self._clock_resolution = 0.0
         self.failures: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.failures.append(context))
 
@@ -55,8 +55,9 @@ class SteppedLoop(asyncio.BaseEventLoop):
         with self._running_inside():
             for _ in range(SPIN):
                 due = self.due()
-                if due is None or due >= self.time():
+                if due is None or due > self.time():
                     return
+                self._clock_resolution = math.ulp(self.time())  # what is due now runs now, as from 3.15 on by itself
                 self._run_once()
             raise RuntimeError("a loop spins: something is ready again and again, and no time passes")
 

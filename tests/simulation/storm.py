@@ -161,7 +161,8 @@ def storm(seed: int, only: Collection[int] | None = None) -> Outcome:
         except Broken as error:
             broken = str(error)
         finally:
+            digest, trace = run.cluster.digest(), list(run.cluster.trace)  # what is let go of after has no order
             run.cluster.close()
     tally = run.cluster.referee.tally
     tally.runs = 1
-    return Outcome(seed, broken, tally, run.cluster.digest(), faults, run.cluster.trace)
+    return Outcome(seed, broken, tally, digest, faults, trace)

@@ -1,5 +1,6 @@
 """Storms over the real code: fixed seeds, the same each time; and each promise's guard against code that breaks it."""
 
+import math
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from simulation.faults import Fault
 from simulation.figures import figures
 from simulation.referee import Tally
 from simulation.shrink import describe, shrink
+from simulation.stepping import SteppedLoop
 from simulation.storm import Outcome, draw, storm
 from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.hooks.dispatcher import _worker
@@ -45,6 +47,25 @@ def test_a_seed_replays_bit_for_bit_in_any_process():
         )
         digests.add(answer.stdout.splitlines()[-1].partition("digest ")[2].partition(":")[0])
     assert len(digests) == 1
+
+
+def test_a_trace_ends_with_what_was_broken(monkeypatch):
+    """Then all is let go of, in no order: that is no part of the run."""
+    _give_every_term_the_same_token(monkeypatch)
+    outcome = storm(QUICK)
+    assert "promise 2" in outcome.broken
+    assert outcome.trace[-1][1:] == ("referee", outcome.broken)
+
+
+@pytest.mark.parametrize(("due", "runs"), [(2.0, True), (math.nextafter(2.0, 3.0), False)])
+def test_a_timer_runs_at_its_very_time_on_every_python(due, runs):
+    ran = []
+    loop = SteppedLoop(lambda: 2.0)
+    loop.call_at(due, ran.append, due)
+    loop.call_soon(ran.append, "soon")
+    loop.step()
+    loop.close()
+    assert ran == ["soon"] + [due] * runs
 
 
 def test_leaving_out_a_fault_changes_no_other():
@@ -104,13 +125,17 @@ def test_a_follower_that_does_not_wait_long_enough_is_found(monkeypatch):
 
 
 def test_a_token_that_does_not_grow_is_found(monkeypatch):
+    _give_every_term_the_same_token(monkeypatch)
+    assert "promise 2" in broken()
+
+
+def _give_every_term_the_same_token(monkeypatch):
     wrote = Candidate.wrote
     monkeypatch.setattr(
         Candidate,
         "wrote",
         lambda self, stored, sent_at, now: wrote(self, replace(stored, version=7), sent_at, now),
     )
-    assert "promise 2" in broken()
 
 
 def test_a_fire_that_is_granted_twice_is_found(monkeypatch):

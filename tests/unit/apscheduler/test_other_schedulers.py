@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import os
 import subprocess
 import sys
 import uuid
@@ -13,11 +14,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 from singleton_jobs import ConfigError
 from singleton_jobs_apscheduler import SingletonJobStore, guard
-from singleton_jobs_apscheduler.unstarted import Unstarted, _leave_to_children
+from singleton_jobs_apscheduler.unstarted import Unstarted
 from unit.apscheduler.site import ByHand, Guarded, leads
 from unit.apscheduler.work import work
 
 GENERATED = uuid.uuid4().hex
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 
 # what stands for another
@@ -157,36 +159,39 @@ def test_a_guarded_scheduler_that_was_started_is_not_told(make, caplog):
     scheduler.shutdown()
     scheduler.start()
     scheduler.shutdown()
-    scheduler.unstarted._finalizer()
+    scheduler.unstarted.tell()
     assert not warnings(caplog)
 
 
 @pytest.mark.parametrize(("end", "told"), [(59, 0), (60, 1)])
 def test_at_its_end_a_program_that_had_time_to_start_it_is_told(caplog, end, told):
     scheduler, times = Guarded(timezone="UTC"), iter([0.0, end])
-    Unstarted(scheduler, "nightly", lambda: next(times))._finalizer()
+    Unstarted(scheduler, "nightly", lambda: next(times)).tell_if_late()
     assert len(warnings(caplog)) == told
 
 
-def test_a_program_that_forks_leaves_the_start_to_its_children(replica):
-    scheduler = Guarded(timezone="UTC")
-    guard(scheduler, "nightly", replica=replica)
-    _leave_to_children()
-    assert not scheduler.unstarted._finalizer.atexit
-    scheduler.unstarted.over()
+FORKING = "if os.fork() == 0:\n    scheduler.start()\n    scheduler.shutdown()\n    os._exit(0)\nos.wait()\n"
 
 
-def test_the_end_of_a_real_program_tells():
+@pytest.mark.parametrize(
+    ("then", "told"), [("", True), pytest.param(FORKING, False, marks=needs_fork)], ids=["alone", "forks"]
+)
+def test_the_end_of_a_real_program_tells_unless_it_left_the_start_to_its_children(then, told):
     program = (
+        "import os\n"
         "from apscheduler.schedulers.background import BackgroundScheduler\n"
         "from singleton_jobs_apscheduler import guard, unstarted\n"
+        "from singleton_jobs import Replica\n"
+        "from singleton_jobs.locks import MemorySpace\n"
         "unstarted.SOON = 0.0\n"
         "scheduler = BackgroundScheduler()\n"
-        "guard(scheduler, 'nightly')\n"
+        "guard(scheduler, 'nightly', replica=Replica(store=MemorySpace()))\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert "lease nightly" in ended.stderr.replace("default/", "")
-    assert "has not started" in ended.stderr
+    ended = subprocess.run(
+        [sys.executable, "-c", program + then], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ("has not started" in ended.stderr) == told, ended.stderr
+    assert ("lease nightly" in ended.stderr.replace("default/", "")) == told
 
 
 # an add_job of its own

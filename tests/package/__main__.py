@@ -1,7 +1,7 @@
 """The matrix: the built wheel alone and with each extra, with the lowest and the newest versions of what it needs.
 
 python -m package            lowest on the oldest Python, newest on the newest, everything once on those between
-python -m package --all      every combination
+python -m package --all      every combination, also on Pythons that only Debian's development release has
 
 On the newest Python the stores' contract is tested as well: it verifies certificates more strictly than the oldest.
 """
@@ -25,11 +25,10 @@ from controlplane.binary import find_or_build
 from controlplane.pod import Pod
 from controlplane.proxy import Proxy
 from controlplane.server import ControlPlane
+from package.pythons import UV, Interpreter, interpreters
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = Path(__file__).parent / "smoke.py"
-UV = Path(sys.executable).with_name("uv")
-PYTHONS = ("3.11", "3.12", "3.13")
 EXTRAS = ("", "apscheduler", "celery", "prometheus", "all")
 AT_ONCE = 3
 LOWEST, NEWEST = "lowest-direct", "highest"
@@ -54,18 +53,6 @@ def check_contents(wheel: Path) -> None:
         sys.exit(f"the wheel has {sorted(names - expected)} too many, and lacks {sorted(expected - names)}")
 
 
-def interpreters() -> dict[str, str]:
-    """The Pythons that this machine has."""
-    found = {}
-    for version in PYTHONS:
-        beside_ours = sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/python3"))  # as pyenv keeps them
-        find = [UV, "python", "find", "--no-python-downloads", version]
-        done = subprocess.run(find, capture_output=True, text=True, cwd="/")
-        if beside_ours or done.returncode == 0:
-            found[version] = str(beside_ours[-1]) if beside_ours else done.stdout.strip()
-    return found
-
-
 def combinations(pythons: list[str], *, all_of_them: bool) -> list[tuple[str, str, str]]:
     if all_of_them:
         return list(product(pythons, (LOWEST, NEWEST), EXTRAS))
@@ -73,35 +60,40 @@ def combinations(pythons: list[str], *, all_of_them: bool) -> list[tuple[str, st
     return [(pythons[0], LOWEST, e) for e in EXTRAS] + between + [(pythons[-1], NEWEST, e) for e in EXTRAS]
 
 
-def install_and_try(wheel: Path, python: str, resolution: str, extra: str, environment: dict[str, str]) -> str | None:
+def install_and_try(
+    wheel: Path, python: Interpreter, resolution: str, extra: str, environment: dict[str, str]
+) -> str | None:
     """What went wrong, if anything did."""
     with tempfile.TemporaryDirectory() as folder:
         venv = Path(folder) / "venv"
         interpreter = str(venv / "bin/python")
+        # The lowest versions that have wheels: the very lowest are older than the newest Pythons, and do not build there.
+        install = [UV, "pip", "install", "--quiet", "--no-build", "--python", interpreter]
         wanted = f"singleton-jobs{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
         for command in (
-            [UV, "venv", "--quiet", "--python", python, venv],
-            [UV, "pip", "install", "--quiet", "--python", interpreter, "--resolution", resolution, wanted],
+            [UV, "venv", "--quiet", "--python", python.path, venv],
+            [*install, "--resolution", resolution, wanted],
             [interpreter, "-W", "error", SMOKE, extra],
         ):
-            done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
+            whole = [*python.prefix, *command]
+            done = subprocess.run(whole, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
             if done.returncode:
                 return f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
     return None
 
 
-def test_contract(wheel: Path, python: str) -> str | None:
+def test_contract(wheel: Path, python: Interpreter) -> str | None:
     """What went wrong, if anything did."""
     with tempfile.TemporaryDirectory() as folder:
         interpreter = str(Path(folder) / "venv/bin/python")
         needs = [f"singleton-jobs @ {wheel.as_uri()}", "pytest", "pytest-timeout", "cryptography"]
         test = [interpreter, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract"]
         for command in (
-            [UV, "venv", "--quiet", "--python", python, Path(folder) / "venv"],
+            [UV, "venv", "--quiet", "--python", python.path, Path(folder) / "venv"],
             [UV, "pip", "install", "--quiet", "--python", interpreter, *needs],
             test,
         ):
-            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+            done = subprocess.run([*python.prefix, *command], capture_output=True, text=True, cwd=ROOT, timeout=600)
             if done.returncode:
                 return f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
     return None
@@ -113,7 +105,7 @@ def main() -> None:
     arguments = parser.parse_args()
     [wheel] = (ROOT / "dist").glob("*.whl")
     check_contents(wheel)
-    pythons = interpreters()
+    pythons = interpreters(fetch=arguments.all)
     failed, began = False, time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -38,7 +38,6 @@ class Desk:
         self.answers = []
         self.loads = []
         self.connections = 0
-        self.connected = asyncio.Event()
 
     def load(self, *, anew):
         self.loads.append(anew)
@@ -46,7 +45,6 @@ class Desk:
 
     async def serve(self, reader, writer):
         self.connections += 1
-        self.connected.set()
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = next(
@@ -224,8 +222,10 @@ def test_a_connection_that_took_longer_than_its_request_is_there_for_the_next(mo
         monkeypatch.setattr(socket, "getaddrinfo", slow)
         with pytest.raises(StoreError, match="no answer within"):
             await server.request("GET", "/first", timeout=0.05)
+        (kept,) = server._sessions.values()
+        (making,) = kept.session.connector._unfinished
         resolved.set()
-        await asyncio.wait_for(desk.connected.wait(), 10)
+        await making
         await server.request("GET", "/second", timeout=10)
 
     _, desk = at_the_desk([(200, LEASE)], work)

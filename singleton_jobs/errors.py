@@ -70,8 +70,13 @@ class LeaseBusy(SingletonJobsError):
     """
 
     def __init__(self, lease: str, holder: str | None, reason: str = "busy", retry_at: datetime | None = None) -> None:
-        busy = f"lease {lease!r} is busy: held by {repr(holder)[:100] if holder else 'another candidate'}"
-        super().__init__(busy if reason == "busy" else f"lease {lease!r} was not taken: {_why(reason, retry_at)}")
+        if reason == "busy":
+            what = f"is busy: held by {repr(holder)[:100] if holder else 'another candidate'}"
+        elif reason == "not-leader":  # it was taken
+            what = "was lost before the run could be claimed"
+        else:
+            what = f"was not taken: {_why(reason, retry_at)}"
+        super().__init__(f"lease {lease!r} {what}")
         self.lease = lease
         self.holder = holder
         self.reason = reason

@@ -70,10 +70,13 @@ class Settings(_Given):
             store_url(store)
         elif store is not None and not callable(getattr(store, "lock", None)):
             raise ConfigError(f"store must be a URL or have a method lock(lease, identity), not {store!r}")
-        if any(not callable(hook) for hook in hooks):
+        if not isinstance(hooks, Iterable):
+            raise ConfigError(f"hooks must be a list, as in hooks=[hook], not {hooks!r}")
+        told = tuple(hooks)
+        if any(not callable(hook) for hook in told):
             raise ConfigError("every hook must be callable with an event")
         readable = None if identity is None else identity_prefix(identity)
-        return super().__new__(cls, store, namespace, readable, prefix, config, tuple(hooks), mode)
+        return super().__new__(cls, store, namespace, readable, prefix, config, told, mode)
 
     def resolve_mode(self) -> Mode:
         """The mode given, else ``SINGLETON_JOBS_MODE``, else auto."""

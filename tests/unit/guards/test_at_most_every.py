@@ -10,6 +10,7 @@ import pytest
 from singleton_jobs import ConfigError, LeaseBusy, NotLeader, Replica, Skipped, current_fire, current_term
 from singleton_jobs.concurrency.clock import SYSTEM_CLOCK, Clock
 from singleton_jobs.events import RunSkipped
+from singleton_jobs.guards.at_most_every import claim_run
 from singleton_jobs.decisions.ledger import Mark, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from unit.stage import DRIVER, PUSHED, QUICK, Heard, Space, in_thread, until
@@ -219,6 +220,18 @@ def test_an_exclusive_function_runs_at_most_every_so_often(replica, space):
     assert job() == "fn:report"
     assert job().reason == TOO_SOON
     assert space.holder("nightly") == ""
+
+
+def test_a_lock_that_is_lost_before_the_run_is_claimed_says_so(replica, monkeypatch):
+    def lost_before(candidacy, *arguments, **options):
+        candidacy.abandon("a test")
+        return claim_run(candidacy, *arguments, **options)
+
+    monkeypatch.setattr("singleton_jobs.guards.guards.claim_run", lost_before)
+    job = replica.exclusive(lease="nightly", at_most_every=HOUR, job="report", on_busy="raise")(lambda: "ran")
+    with pytest.raises(LeaseBusy, match=r"^lease 'nightly' was lost before the run could be claimed$") as caught:
+        job()
+    assert caught.value.reason == "not-leader"
 
 
 def test_exclusive_calls_of_other_replicas_count(make_replica):

@@ -139,6 +139,16 @@ def test_bad_arguments_are_refused_at_once(bad):
         Settings(**bad)
 
 
+@pytest.mark.parametrize("bad", [3, None, print], ids=repr)
+def test_hooks_that_are_no_list_are_refused_with_what_to_pass(bad):
+    with pytest.raises(ConfigError, match=r"hooks=\[hook\]"):
+        Settings(hooks=bad)
+
+
+def test_hooks_may_come_one_by_one():
+    assert Settings(hooks=(hook for hook in [print])).hooks == (print,)
+
+
 def test_the_mode_may_be_set_in_the_environment(monkeypatch):
     monkeypatch.setenv("SINGLETON_JOBS_MODE", "never")
     assert Settings().resolve_mode() == "never"

@@ -106,10 +106,13 @@ class Pod:
             "KUBECONFIG": str(self.kubeconfig),
             "SINGLETON_JOBS_STORE": "kubernetes:",
         }
-        if self.in_cluster:
-            url = urlsplit(self.server.url)
-            env |= {"KUBERNETES_SERVICE_HOST": url.hostname or "", "KUBERNETES_SERVICE_PORT": str(url.port)}
-        return env
+        return env | self.service_env if self.in_cluster else env
+
+    @property
+    def service_env(self) -> dict[str, str]:
+        """What a kubelet adds to every container's environment."""
+        url = urlsplit(self.server.url)
+        return {"KUBERNETES_SERVICE_HOST": url.hostname or "", "KUBERNETES_SERVICE_PORT": str(url.port)}
 
     def client(self) -> Admin:
         """A client that speaks as this pod, with its token of now, directly to the API server."""

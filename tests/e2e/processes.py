@@ -113,7 +113,11 @@ class ReplicaProcess:
 
 
 class Starter:
-    """`start("loop", lease="job")` runs `programs/loop.py` with these options, each time in a pod of its own."""
+    """`start("loop", lease="job")` runs `programs/loop.py` with these options, each time in a pod of its own.
+
+    By its mounted service account, as nearly all replicas do: with a kubeconfig each would first import the whole
+    official client.
+    """
 
     def __init__(self, make_pod: Any, journal: Journal, folder: Path) -> None:
         self._make_pod = make_pod
@@ -121,21 +125,25 @@ class Starter:
         self._folder = folder
         self._started: list[ReplicaProcess] = []
 
-    def __call__(
-        self, program: str, *, pod: Pod | None = None, env: dict[str, str | None] | None = None, **options: Any
-    ) -> ReplicaProcess:
-        return self.python(str(PROGRAMS / f"{program}.py"), pod=pod, env=env, **options)
+    def __call__(self, program: str, **how: Any) -> ReplicaProcess:
+        return self.python(str(PROGRAMS / f"{program}.py"), **how)
 
     def python(
-        self, *arguments: str, pod: Pod | None = None, env: dict[str, str | None] | None = None, **options: Any
+        self,
+        *arguments: str,
+        pod: Pod | None = None,
+        env: dict[str, str | None] | None = None,
+        kubeconfig: bool = False,
+        **options: Any,
     ) -> ReplicaProcess:
         """Run Python with these arguments, and `options` for the program that this leads to."""
         pod = pod or self._make_pod(f"pod-{len(self._started)}")
         who = pod.name if all(p.who != pod.name for p in self._started) else f"{pod.name}-{len(self._started)}"
+        mounted = {} if kubeconfig else {**pod.service_env, "MOUNT": str(pod.directory)}
         process = ReplicaProcess(
             [sys.executable, *arguments],
             who=who,
-            env={**pod.env, "OPTIONS": json.dumps(options), **(env or {})},
+            env={**pod.env, **mounted, "OPTIONS": json.dumps(options), **(env or {})},
             folder=self._folder,
             journal=self._journal,
         )

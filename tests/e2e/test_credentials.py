@@ -18,11 +18,11 @@ STEADY = {"lease_duration": 20, "retry_period": 1}
 def start_in_cluster(start: Starter, pod: Pod, lease: str) -> ReplicaProcess:
     """With nothing configured: only what every pod finds in its environment and in its mounted folder."""
     unset = {"SINGLETON_JOBS_STORE": None, "KUBECONFIG": None}
-    return start("loop", pod=pod, env=unset, mount=str(pod.directory), lease=lease, config=STEADY)
+    return start("loop", pod=pod, env=unset, lease=lease, config=STEADY)
 
 
 def test_pod_needs_no_configuration(start: Starter, make_pod: MakePod, admin: Admin, namespace: str) -> None:
-    replica = start_in_cluster(start, make_pod("bare", in_cluster=True), "job")
+    replica = start_in_cluster(start, make_pod("bare"), "job")
     first = replica.wait_for("effect")
     lease = admin.get_lease(namespace, "job")
     assert lease is not None
@@ -33,9 +33,9 @@ def test_pod_needs_no_configuration(start: Starter, make_pod: MakePod, admin: Ad
 
 
 def test_rotated_token_costs_no_term(start: Starter, make_pod: MakePod, admin: Admin, namespace: str) -> None:
-    by_kubeconfig, in_cluster = make_pod("by-kubeconfig"), make_pod("in-cluster", in_cluster=True)
+    by_kubeconfig, in_cluster = make_pod("by-kubeconfig"), make_pod("in-cluster")
     replicas = {
-        "one": start("loop", pod=by_kubeconfig, lease="one", config=STEADY),
+        "one": start("loop", pod=by_kubeconfig, kubeconfig=True, lease="one", config=STEADY),
         "two": start_in_cluster(start, in_cluster, "two"),
     }
     for replica in replicas.values():

@@ -57,16 +57,16 @@ def config():
     return singleton_jobs.Config(**getattr(options, "config", {"lease_duration": 3}))
 
 
-def mount(folder):
-    """Have `folder` be the service account's, as a kubelet would: its real place belongs to root."""
+def mount():
+    """Have MOUNT be the service account's folder, as a kubelet would: its real place belongs to root."""
     from singleton_jobs.locks.kubernetes import credentials
 
-    credentials.SERVICE_ACCOUNT = Path(folder)
+    credentials.SERVICE_ACCOUNT = Path(os.environ["MOUNT"])
 
 
 def configure():
-    if option("mount", None):
-        mount(options.mount)
+    if "MOUNT" in os.environ:
+        mount()
     return singleton_jobs.configure(config=config(), hooks=[log_event])
 
 

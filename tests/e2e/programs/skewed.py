@@ -6,12 +6,13 @@ Options: lease, config, begin (wall time of the first fire), off (seconds), wron
 import time
 from datetime import UTC, datetime, timedelta
 
-from program import boot_time, config, log, log_event, options
+from program import boot_time, config, log, log_event, mount, options
 
 from singleton_jobs import LeadershipLost, Replica
 from singleton_jobs.concurrency.clock import SYSTEM_CLOCK, Clock
 
 started = boot_time()
+mount()
 
 
 def wrong():

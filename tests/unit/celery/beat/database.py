@@ -23,9 +23,9 @@ def set_up():
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     )
     django.setup()
-    from django.core.management import call_command
+    from django.db import connection
 
-    call_command("migrate", verbosity=0)
+    _create_tables(connection)
 
 
 @contextmanager
@@ -34,7 +34,6 @@ def set_to(database, use_tz, zone):
 
     Django's clock shows ``zone`` where it knows none, as it has set that of the process; freezegun's shows UTC.
     """
-    from django.apps import apps
     from django.db import connections
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.utils import load_backend
@@ -50,10 +49,17 @@ def set_to(database, use_tz, zone):
         before = connections["default"]
         connections["default"] = connection = load_backend(whole["ENGINE"]).DatabaseWrapper(whole, "default")
         try:
-            with connection.constraint_checks_disabled(), connection.schema_editor() as editor:
-                for model in apps.get_app_config("django_celery_beat").get_models():
-                    editor.create_model(model)
+            _create_tables(connection)
             yield
         finally:
             connections["default"] = before
             BaseDatabaseWrapper.close(connection)  # its own leaves a database in memory open, for the garbage collector
+
+
+def _create_tables(connection):
+    """As the models are now: the migrations that led to them take a second, in every process."""
+    from django.apps import apps
+
+    with connection.constraint_checks_disabled(), connection.schema_editor() as editor:
+        for model in apps.get_app_config("django_celery_beat").get_models():
+            editor.create_model(model)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 
 import pytest
 
@@ -24,6 +25,22 @@ def pytest_report_header() -> str:
     import singleton_jobs
 
     return f"singleton_jobs: {os.path.dirname(singleton_jobs.__file__)}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the end-to-end tests' modules evenly among the others: they wait most of the time, while the others do not.
+
+    At the end of a run they would wait for one another alone.
+    """
+    waits = {item.path for item in items if item.get_closest_marker("e2e")}
+    total = Counter(item.path in waits for item in items)
+    before: Counter[bool] = Counter()
+    place: dict[object, float] = {}  # of a module, among those of its kind
+    for item in items:
+        kind = item.path in waits
+        place.setdefault(item.path, before[kind] / total[kind])
+        before[kind] += 1
+    items.sort(key=lambda item: place[item.path])
 
 
 @pytest.hookimpl(wrapper=True)

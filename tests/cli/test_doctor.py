@@ -12,7 +12,7 @@ from controlplane.admin import Admin
 from controlplane.fixtures import MakePod
 from controlplane.pod import lease_role
 from controlplane.proxy import Proxy
-from controlplane.server import ControlPlane
+from controlplane.server import Served
 from controlplane.tunnel import Tunnel
 from singleton_jobs import Replica
 
@@ -105,7 +105,7 @@ def test_a_server_that_is_away_is_a_finding(make_pod: MakePod, proxy: Proxy):
 
 
 @pytest.mark.e2e
-def test_the_proxy_that_is_asked_is_named(make_pod: MakePod, control_plane: ControlPlane):
+def test_the_proxy_that_is_asked_is_named(make_pod: MakePod, control_plane: Served):
     pod = make_pod("pod-a")
     with Tunnel(control_plane.url) as tunnel:
         env = {"HTTPS_PROXY": f"http://me:secret@{tunnel.address}", "COLUMNS": "300"}
@@ -121,7 +121,7 @@ def test_the_proxy_that_is_asked_is_named(make_pod: MakePod, control_plane: Cont
 
 @pytest.mark.e2e
 def test_a_certificate_authority_that_is_too_old_is_told_with_the_setting_that_helps(
-    make_pod: MakePod, control_plane: ControlPlane, tmp_path: Path
+    make_pod: MakePod, control_plane: Served, tmp_path: Path
 ):
     with Proxy(control_plane, tmp_path / "old", identifiers=False) as old:
         pod = make_pod("pod-a", server=old)

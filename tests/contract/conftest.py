@@ -9,7 +9,7 @@ import pytest
 
 from contract.shelves import LeaseShelf, MemoryShelf, Shelf, SQLiteShelf
 from controlplane.proxy import Proxy
-from controlplane.server import ControlPlane
+from controlplane.server import Served
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -42,7 +42,7 @@ def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
 
 
 @pytest.fixture
-def proxy(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Proxy]:
+def proxy(control_plane: Served, tmp_path: Path) -> Iterator[Proxy]:
     """With certificates like those of older clusters, which newer Pythons refuse unless they are told otherwise."""
     with Proxy(control_plane, tmp_path / "proxy", identifiers=False) as started:
         yield started

@@ -20,6 +20,12 @@ def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
+def _read_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(pem, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
 def write_signing_key(directory: Path) -> tuple[Path, Path]:
     """The service-account issuer's key pair; returns (private file, public file)."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -35,11 +41,11 @@ class Authority:
     """Signs certificates with its own.
 
     Without ``identifiers`` it and they name no keys, like those of older clusters: the strict verification that
-    Python 3.13 turned on refuses them, and nothing else does.
+    Python 3.13 turned on refuses them, and nothing else does. With another one's ``key`` it signs in its place.
     """
 
-    def __init__(self, *, identifiers: bool = True) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, key: bytes | None = None, *, identifiers: bool = True) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1()) if key is None else _read_key(key)
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "singleton-jobs test CA")])
         self._identifiers = identifiers
         certificate = (
@@ -49,6 +55,7 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)
+        self.key = _private_pem(self._key)
 
     def server(self) -> tuple[bytes, bytes]:
         """Certificate and key for this machine's loopback names."""

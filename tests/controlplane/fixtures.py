@@ -13,40 +13,64 @@ from typing import Any
 import pytest
 
 from .admin import Admin
-from .binary import ControlPlaneMissing, find_or_build
+from .binary import ControlPlaneMissing, Programs, find_or_build
 from .pod import Pod
 from .proxy import Proxy
-from .server import ControlPlane
+from .server import ControlPlane, Served
+from .shared import shared_control_plane
 
 MakePod = Callable[..., Pod]
 
 
 @pytest.fixture(scope="session")
-def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """One etcd and API server per test process."""
+def server_programs(request: pytest.FixtureRequest) -> Programs:
+    """etcd and kube-apiserver, built first if need be."""
     capture: Any = request.config.pluginmanager.getplugin("capturemanager")
     required = os.environ.get("SINGLETON_JOBS_REQUIRE_E2E") == "1"
     # A build takes minutes and says so: what is printed here must be seen at once.
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         try:
-            programs = find_or_build()
+            return find_or_build()
         except ControlPlaneMissing as error:
             if required:
                 raise
             print(f"\n*** NO END-TO-END TESTS: {error}", file=sys.stderr, flush=True)
             pytest.skip(str(error))
-    with ControlPlane(tmp_path_factory.mktemp("controlplane"), programs) as started:
+
+
+@pytest.fixture(scope="session")
+def shared_server(server_programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One etcd and API server for all processes of this run."""
+    of_process = tmp_path_factory.getbasetemp()
+    of_run = of_process.parent if "PYTEST_XDIST_WORKER" in os.environ else of_process
+    with shared_control_plane(of_run / "controlplane", server_programs) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def own_server(server_programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One for this process and module alone."""
+    with ControlPlane(tmp_path_factory.mktemp("controlplane"), server_programs) as started:
         yield started
 
 
 @pytest.fixture
-def admin(control_plane: ControlPlane) -> Iterator[Admin]:
+def control_plane(request: pytest.FixtureRequest) -> Served:
+    """The server that everybody uses; one to break, as a ControlPlane, for tests marked ``own_control_plane``."""
+    served: Served = request.getfixturevalue(
+        "own_server" if request.node.get_closest_marker("own_control_plane") else "shared_server"
+    )
+    return served
+
+
+@pytest.fixture
+def admin(control_plane: Served) -> Iterator[Admin]:
     yield Admin(control_plane, control_plane.admin_token)
     control_plane.recover()
 
 
 @pytest.fixture
-def namespace(control_plane: ControlPlane, admin: Admin) -> Iterator[str]:
+def namespace(control_plane: Served, admin: Admin) -> Iterator[str]:
     """A new namespace for this test."""
     name = f"t-{uuid.uuid4().hex[:10]}"
     admin.create_namespace(name)
@@ -56,7 +80,7 @@ def namespace(control_plane: ControlPlane, admin: Admin) -> Iterator[str]:
 
 
 @pytest.fixture
-def proxy(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Proxy]:
+def proxy(control_plane: Served, tmp_path: Path) -> Iterator[Proxy]:
     with Proxy(control_plane, tmp_path / "proxy") as started:
         yield started
     assert not started.errors, started.errors

@@ -33,20 +33,45 @@ class ControlPlaneFailed(Exception):
     """The control plane did not come up; the message ends with its logs."""
 
 
-class ControlPlane:
+class Served:
+    """A control plane that others run: its API server's address, its keys, and an administrator's token."""
+
+    def __init__(self, directory: Path, port: int, admin_token: str) -> None:
+        self.directory = directory
+        self.port = port
+        self.admin_token = admin_token
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.directory / "ca.crt"
+
+    @property
+    def client_authority(self) -> Authority:
+        """Whose clients it trusts."""
+        return Authority((self.directory / "clients.key").read_bytes())
+
+    def recover(self) -> None:
+        """Nobody breaks it but who runs it."""
+
+
+class ControlPlane(Served):
     """One etcd and one kube-apiserver; the latter can be killed, frozen and started again on its port."""
 
     def __init__(self, directory: Path, programs: Programs | None = None) -> None:
         programs = programs or find_or_build()
         directory.mkdir(parents=True, exist_ok=True)
-        self.directory = directory
-        self.admin_token = secrets.token_hex(16)
-        etcd_port, peer_port, self.port = free_ports(3)
-        self.ca_file, certificate, key = write_server_certificate(directory)
+        etcd_port, peer_port, port = free_ports(3)
+        super().__init__(directory, port, secrets.token_hex(16))
+        _, certificate, key = write_server_certificate(directory)
         private, public = write_signing_key(directory)
-        self.client_authority = Authority()
+        authority = Authority()
         clients = directory / "clients.crt"
-        clients.write_bytes(self.client_authority.pem)
+        clients.write_bytes(authority.pem)
+        (directory / "clients.key").write_bytes(authority.key)
         tokens = directory / "tokens.csv"
         tokens.write_text(f'{self.admin_token},admin,admin,"system:masters"\n')
         etcd_url, peer_url = f"http://127.0.0.1:{etcd_port}", f"http://127.0.0.1:{peer_port}"
@@ -81,10 +106,6 @@ class ControlPlane:
         }
         self.etcd = Process(_command(programs.etcd, etcd_flags), directory / "etcd.log")
         self.apiserver = Process(_command(programs.apiserver, apiserver_flags), directory / "apiserver.log")
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
         """Start both and wait until requests are served."""

@@ -48,6 +48,7 @@ def test_writes_are_compared_and_swapped(admin: Admin, namespace: str) -> None:
     assert admin.get_lease(namespace, "x") is None
 
 
+@pytest.mark.own_control_plane
 def test_requests_are_counted(admin: Admin, namespace: str) -> None:
     before = admin.lease_request_counts()
     admin.put_lease(namespace, "x", _lease("a"))
@@ -99,6 +100,7 @@ def test_official_client_works_from_the_pods_environment(make_pod: MakePod, prox
     assert proxy.count("GET", f"/namespaces/{namespace}/leases") == 1
 
 
+@pytest.mark.own_control_plane
 def test_data_survives_the_death_of_the_api_server(control_plane: ControlPlane, admin: Admin, namespace: str) -> None:
     admin.put_lease(namespace, "x", _lease("a"))
     before = admin.get_lease(namespace, "x")
@@ -109,6 +111,7 @@ def test_data_survives_the_death_of_the_api_server(control_plane: ControlPlane, 
     assert admin.get_lease(namespace, "x") == before
 
 
+@pytest.mark.own_control_plane
 def test_suspended_api_server_is_silent(control_plane: ControlPlane, admin: Admin, namespace: str) -> None:
     impatient = Admin(control_plane, admin.token, timeout=0.5)
     control_plane.suspend_apiserver()
@@ -255,6 +258,7 @@ def test_refuse_and_partition(proxy: Proxy, through: Admin, namespace: str) -> N
     assert through.get_lease(namespace, "x") is None
 
 
+@pytest.mark.own_control_plane
 def test_death_of_the_api_server_is_seen_through_the_proxy(
     control_plane: ControlPlane, proxy: Proxy, admin: Admin
 ) -> None:

@@ -18,7 +18,7 @@ from controlplane.certs import Authority
 from controlplane.fixtures import MakePod
 from controlplane.pod import Pod
 from controlplane.proxy import Proxy
-from controlplane.server import ControlPlane
+from controlplane.server import Served
 from controlplane.tunnel import Tunnel
 from kubernetes.client import VersionApi
 from kubernetes.config import new_client_from_config
@@ -49,7 +49,7 @@ def pod(make_pod: MakePod, monkeypatch: pytest.MonkeyPatch) -> Pod:
 
 
 @pytest.fixture
-def tunnel(control_plane: ControlPlane) -> Iterator[Tunnel]:
+def tunnel(control_plane: Served) -> Iterator[Tunnel]:
     with Tunnel(control_plane.url) as tunnel:
         yield tunnel
 
@@ -148,7 +148,7 @@ def test_a_server_that_only_the_proxy_knows_is_checked_by_its_tls_name(pod: Pod,
     assert "elsewhere.example" in str(failure())
 
 
-def test_a_proxys_login_is_sent_to_it_and_shown_to_nobody(pod: Pod, control_plane: ControlPlane) -> None:
+def test_a_proxys_login_is_sent_to_it_and_shown_to_nobody(pod: Pod, control_plane: Served) -> None:
     with Tunnel(control_plane.url, login="me:open sesame") as tunnel:
         edit(pod, cluster={"proxy-url": f"http://me:open%20sesame@{tunnel.address}"})
         store = KubernetesStore()
@@ -170,7 +170,7 @@ def test_a_proxy_that_is_not_there_is_named(pod: Pod) -> None:
     assert "secret" not in str(error)
 
 
-def test_a_proxy_may_speak_tls(pod: Pod, control_plane: ControlPlane) -> None:
+def test_a_proxy_may_speak_tls(pod: Pod, control_plane: Served) -> None:
     files = control_plane.directory / "server.crt", control_plane.directory / "server.key"
     with Tunnel(control_plane.url, tls=files) as tunnel:
         edit(pod, cluster={"proxy-url": tunnel.url})
@@ -188,7 +188,7 @@ def test_another_kind_of_proxy_is_refused_before_it_is_asked(pod: Pod, tunnel: T
 
 
 @pytest.fixture
-def old_cluster(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Proxy]:
+def old_cluster(control_plane: Served, tmp_path: Path) -> Iterator[Proxy]:
     """The API server, with certificates like those of older clusters."""
     with Proxy(control_plane, tmp_path / "old", identifiers=False) as proxy:
         yield proxy
@@ -231,7 +231,7 @@ def test_another_authority_is_refused_however_lenient_one_is(
 
 
 def test_a_pod_reaches_a_server_at_an_address_of_the_sixth_version(
-    make_pod: MakePod, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_pod: MakePod, control_plane: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with Proxy(control_plane, tmp_path / "six", "::1") as proxy:
         pod = make_pod(server=proxy, in_cluster=True)
@@ -268,11 +268,11 @@ def test_a_pod_without_its_authority_is_told_which_file_is_missing(
     assert f"{pod.directory}/ca.crt" in str(error)
 
 
-def client_certificate(control_plane: ControlPlane, ends_in: datetime.timedelta) -> tuple[bytes, bytes]:
+def client_certificate(control_plane: Served, ends_in: datetime.timedelta) -> tuple[bytes, bytes]:
     return control_plane.client_authority.client("jane", "system:masters", ends_in=ends_in)
 
 
-def test_certificates_may_be_in_the_kubeconfig_itself(pod: Pod, control_plane: ControlPlane) -> None:
+def test_certificates_may_be_in_the_kubeconfig_itself(pod: Pod, control_plane: Served) -> None:
     certificate, key = client_certificate(control_plane, datetime.timedelta(days=1))
     inline = {
         "client-certificate-data": base64.b64encode(certificate).decode(),
@@ -283,7 +283,7 @@ def test_certificates_may_be_in_the_kubeconfig_itself(pod: Pod, control_plane: C
     ask()
 
 
-def test_a_client_certificate_that_ran_out_is_read_anew(pod: Pod, control_plane: ControlPlane, tmp_path: Path) -> None:
+def test_a_client_certificate_that_ran_out_is_read_anew(pod: Pod, control_plane: Served, tmp_path: Path) -> None:
     files = {"client-certificate": tmp_path / "jane.crt", "client-key": tmp_path / "jane.key"}
     edit(pod, user={name: str(file) for name, file in files.items()})
 

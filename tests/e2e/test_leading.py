@@ -59,14 +59,15 @@ def test_race_of_eight_starters(start: Starter, make_pod: MakePod, journal: Jour
     assert len(journal.entries("TermStarted")) == 1
 
 
-def test_steady_leader_sends_one_put_per_retry_period_and_no_get(start: Starter, admin: Admin) -> None:
-    replica = start("loop", lease="job", config=EASY)
+def test_steady_leader_sends_one_put_per_retry_period_and_no_get(
+    start: Starter, make_pod: MakePod, proxy: Proxy
+) -> None:
+    replica = start("loop", pod=make_pod(server=proxy), lease="job", config=EASY)
     replica.wait_for("effect")
 
     def counts() -> tuple[float, int, int]:
-        by_status = admin.lease_request_counts()
-        puts = sum(count for (verb, _), count in by_status.items() if verb == "PUT")
-        return boot_time(), puts, sum(by_status.values()) - puts
+        puts = proxy.count("PUT")
+        return boot_time(), puts, proxy.count() - puts
 
     began, puts_before, others_before = counts()
     eventually(lambda: counts()[1] >= puts_before + 6, "six renewals")

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.e2e
 LOAD = 6.0  # seconds that a busy machine may add to what is bounded
 
 
+@pytest.mark.own_control_plane
 def test_restart_within_the_deadline_costs_no_term(
     start: Starter, control_plane: ControlPlane, admin: Admin, namespace: str
 ) -> None:
@@ -36,6 +37,7 @@ def test_restart_within_the_deadline_costs_no_term(
     assert not other.entries("TermStarted")
 
 
+@pytest.mark.own_control_plane
 def test_outage_beyond_the_deadline_ends_the_term_in_time(
     start: Starter, control_plane: ControlPlane, journal: Journal
 ) -> None:

@@ -49,6 +49,7 @@ def test_behaviour_13_a_long_job_is_told_that_its_lease_is_lost(
     assert cut_off.tell("status")["alive"]
 
 
+@pytest.mark.own_control_plane
 @pytest.mark.parametrize("store", ["memory", "postgresql"], indirect=True)
 def test_behaviour_14_an_outage_of_the_api_is_survived(schedulers: Schedulers, control_plane: ControlPlane) -> None:
     schedulers.several(3, jobs=[EACH_SECOND | {"grace": 120}])  # a server may take half a minute to start

@@ -27,7 +27,8 @@ def shared_control_plane(folder: Path, programs: Programs) -> Iterator[Served]:
             fcntl.lockf(users, fcntl.LOCK_SH)
             if not known.exists():
                 started = stack.enter_context(ControlPlane(folder / "server", programs))
-                stack.callback(fcntl.lockf, users, fcntl.LOCK_EX)  # before it ends: until nobody else uses it
+                stack.callback(known.unlink)  # whoever comes later starts another
+                stack.callback(fcntl.lockf, users, fcntl.LOCK_EX)  # before all that: until nobody else uses it
                 known.write_text(json.dumps([started.port, started.admin_token]))
         port, admin_token = json.loads(known.read_text())
         yield Served(folder / "server", port, admin_token)

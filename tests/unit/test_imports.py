@@ -38,6 +38,17 @@ def test_a_replica_in_memory_needs_no_kubernetes():
     assert out.strip() == "[]"
 
 
+def test_a_replica_of_the_demo_in_a_file_needs_no_kubernetes():
+    out = run(
+        """
+        import sys
+        import singleton_jobs.cli.demo.replica
+        print(sorted({"kubernetes", "aiohttp"} & set(sys.modules)))
+        """
+    )
+    assert out.strip() == "[]"
+
+
 def test_unknown_names_are_attribute_errors():
     out = run(
         """

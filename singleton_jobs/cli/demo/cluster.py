@@ -5,10 +5,13 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...errors import ConfigError, StoreError
-from ...locks.kubernetes.lease import KubernetesStore
+
+if TYPE_CHECKING:
+    from ...locks.kubernetes.lease import KubernetesStore
 
 __all__ = ["Cluster", "find_cluster"]
 
@@ -60,8 +63,8 @@ class Cluster:
         finally:
             await store.aclose()
 
-    def _store(self) -> KubernetesStore:
-        return KubernetesStore(namespace=self.namespace, context=self.context)
+    def _store(self) -> "KubernetesStore":
+        return _open(self.context, self.namespace)
 
 
 def find_cluster() -> Cluster:
@@ -71,7 +74,7 @@ def find_cluster() -> Cluster:
     try:
         _, active = list_kube_config_contexts()
         context = str(active["name"])
-        store = KubernetesStore(context=context)
+        store = _open(context)
     except (ConfigException, ConfigError, KeyError, TypeError) as error:
         raise ConfigError(
             f"--kubernetes needs a kubeconfig with a current context: set KUBECONFIG to its path, or see "
@@ -79,3 +82,10 @@ def find_cluster() -> Cluster:
         ) from error
     lease = f"singleton-jobs-demo-{''.join(random.SystemRandom().choices(ALPHABET, k=6))}"
     return Cluster(context, store.namespace, store.address, lease)
+
+
+def _open(context: str, namespace: str | None = None) -> "KubernetesStore":
+    # Not imported with the demo: each replica of one in a file would import the HTTP client, and need it never.
+    from ...locks.kubernetes.lease import KubernetesStore
+
+    return KubernetesStore(namespace=namespace, context=context)

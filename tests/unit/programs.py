@@ -24,7 +24,7 @@ def run(source: str, *, env: dict[str, str] | None = None, timeout: float = 20) 
 def start(source: str, *, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
     home = str(Path(singleton_jobs.__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(source)],
+        [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(source)],
         env={**os.environ, "PYTHONPATH": home, **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -9,6 +9,7 @@ from controlplane.admin import Admin, lease_path
 from controlplane.fixtures import MakePod
 from manifests import manifest
 
+from .journal import eventually
 from .processes import Starter
 
 pytestmark = pytest.mark.e2e
@@ -23,21 +24,23 @@ def leases_of(role: dict[str, Any]) -> list[str]:
     return [name for rule in role["rules"] for name in rule["resourceNames"]]
 
 
+def later(lease: dict[str, Any] | None, earlier: dict[str, Any]) -> dict[str, Any] | None:
+    return lease if lease and lease["spec"]["renewTime"] > earlier["spec"]["renewTime"] else None
+
+
 def test_shipped_role_suffices_to_create_renew_and_release(
     start: Starter, make_pod: MakePod, role: dict[str, Any], admin: Admin, namespace: str
 ) -> None:
     pod = make_pod(roles=[role])
-    assert leases_of(role)
-    for lease in leases_of(role):
-        assert admin.get_lease(namespace, lease) is None
-        leader = start("loop", pod=pod, lease=lease, config={"lease_duration": 20, "retry_period": 0.5})
+    leases = leases_of(role)
+    assert leases
+    assert [admin.get_lease(namespace, lease) for lease in leases] == [None] * len(leases)
+    config = {"lease_duration": 20, "retry_period": 0.5}
+    for lease, leader in [(lease, start("loop", pod=pod, lease=lease, config=config)) for lease in leases]:
         first = leader.wait_for("effect")
         created = admin.get_lease(namespace, lease)
         assert created is not None
-        leader.wait_for("effect", after=first.at + 2)
-        renewed = admin.get_lease(namespace, lease)
-        assert renewed is not None
-        assert renewed["spec"]["renewTime"] > created["spec"]["renewTime"]
+        renewed = eventually(lambda: later(admin.get_lease(namespace, lease), created), f"{lease} is renewed")
         assert renewed["spec"]["holderIdentity"] == first.identity
         leader.terminate()
         assert leader.wait() == 128 + 15

@@ -127,6 +127,7 @@ def test_labels_are_few_and_harmless(hook, registry, value):
     assert value("fires_total", lease="nightly", job_name="other", outcome="missed") == 6
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # as whoever runs the tests may have threads
 def test_a_forked_child_does_not_lead(hook, value):
     hook(TermStarted(*ME, 41))
     if (child := os.fork()) == 0:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMOKE = Path(__file__).parent / "smoke.py"
 EXTRAS = ("", "apscheduler", "celery", "prometheus", "all")
 AT_ONCE = 3
+LIMIT = 600  # seconds for one command
 LOWEST, NEWEST = "lowest-direct", "highest"
 PACKAGES = {
     "singleton_jobs": "singleton_jobs",
@@ -65,21 +67,16 @@ def install_and_try(
 ) -> str | None:
     """What went wrong, if anything did."""
     with tempfile.TemporaryDirectory() as folder:
-        venv = Path(folder) / "venv"
-        interpreter = str(venv / "bin/python")
-        # The lowest versions that have wheels: the very lowest are older than the newest Pythons, and do not build there.
-        install = [UV, "pip", "install", "--quiet", "--no-build", "--python", interpreter]
+        interpreter = str(Path(folder) / "venv/bin/python")
         wanted = f"singleton-jobs{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
-        for command in (
-            [UV, "venv", "--quiet", "--python", python.path, venv],
-            [*install, "--resolution", resolution, wanted],
+        # The lowest versions that have wheels: the very lowest are older than the newest Pythons, and do not build there.
+        options = ["--quiet", "--no-build", "--python", interpreter, "--resolution", resolution]
+        commands = (
+            [UV, "venv", "--quiet", "--python", python.path, Path(folder) / "venv"],
+            [UV, "pip", "install", *options, wanted],
             [interpreter, "-W", "error", SMOKE, extra],
-        ):
-            whole = [*python.prefix, *command]
-            done = subprocess.run(whole, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
-            if done.returncode:
-                return f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
-    return None
+        )
+        return first_failure(python, commands, cwd=folder, env=environment)
 
 
 def test_contract(wheel: Path, python: Interpreter) -> str | None:
@@ -87,15 +84,26 @@ def test_contract(wheel: Path, python: Interpreter) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         interpreter = str(Path(folder) / "venv/bin/python")
         needs = [f"singleton-jobs @ {wheel.as_uri()}", "pytest", "pytest-timeout", "cryptography"]
-        test = [interpreter, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract"]
-        for command in (
+        commands = (
             [UV, "venv", "--quiet", "--python", python.path, Path(folder) / "venv"],
             [UV, "pip", "install", "--quiet", "--python", interpreter, *needs],
-            test,
-        ):
-            done = subprocess.run([*python.prefix, *command], capture_output=True, text=True, cwd=ROOT, timeout=600)
-            if done.returncode:
-                return f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+            [interpreter, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract"],
+        )
+        return first_failure(python, commands, cwd=ROOT, env=None)
+
+
+def first_failure(
+    python: Interpreter, commands: Iterable[Sequence[str | Path]], *, cwd: str | Path, env: dict[str, str] | None
+) -> str | None:
+    """The first command that failed, or took too long, and what it said."""
+    for command in commands:
+        whole = [*python.prefix, *command]
+        try:
+            done = subprocess.run(whole, capture_output=True, text=True, cwd=cwd, env=env, timeout=LIMIT)
+        except subprocess.TimeoutExpired as error:
+            return str(error)
+        if done.returncode:
+            return f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
     return None
 
 

@@ -239,7 +239,7 @@ def test_without_the_right_to_list_named_leases_can_be_asked_for(make_pod: MakeP
 @pytest.mark.e2e
 def test_other_libraries_leases_are_shown_too(make_pod: MakePod, admin: Admin, namespace: str):
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    spec = {"holderIdentity": "kubelet-1_8fb1", "leaseDurationSeconds": 15, "renewTime": now, "acquireTime": now}
+    spec = {"holderIdentity": "kubelet-1_8fb1", "leaseDurationSeconds": 600, "renewTime": now, "acquireTime": now}
     admin.put_lease(namespace, "controller", {"spec": spec})
     admin.put_lease(namespace, "empty", {"spec": {}})
     output = call("status", **make_pod("pod-a").env).output

@@ -73,7 +73,7 @@ class LeaseBusy(SingletonJobsError):
         if reason == "busy":
             what = f"is busy: held by {repr(holder)[:100] if holder else 'another candidate'}"
         elif reason == "not-leader":  # it was taken
-            what = "was lost before the run could be claimed"
+            what = "was lost while its run was being claimed"
         else:
             what = f"was not taken: {_why(reason, retry_at)}"
         super().__init__(f"lease {lease!r} {what}")

@@ -36,8 +36,8 @@ class Candidate:
     All instants are seconds of boot time. ``phase`` (seconds) aligns the renewals of many candidates, so that they
     share wake-ups.
 
-    It stands in one of these states (``take_at`` is the observer's). Flags that a row does not name are free; no other
-    product occurs.
+    It stands in one of these states, the first that fits (``take_at`` is the observer's). Flags that a row does not
+    name are free; no other product occurs.
 
     ==================== ==== ========= ======= ======= ===== ======= ================================
     state                hold releasing _wanted take_at _ours _reread besides

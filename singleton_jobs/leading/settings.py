@@ -70,7 +70,7 @@ class Settings(_Given):
             store_url(store)
         elif store is not None and not callable(getattr(store, "lock", None)):
             raise ConfigError(f"store must be a URL or have a method lock(lease, identity), not {store!r}")
-        if not isinstance(hooks, Iterable):
+        if callable(hooks) or not isinstance(hooks, Iterable):
             raise ConfigError(f"hooks must be a list, as in hooks=[hook], not {hooks!r}")
         told = tuple(hooks)
         if any(not callable(hook) for hook in told):

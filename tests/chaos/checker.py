@@ -46,6 +46,7 @@ class Verdict:
     crash_gaps: list[float] = field(default_factory=list)
     release_gaps: list[float] = field(default_factory=list)
     swallowed: int = 0
+    unjudged: int = 0  # answers that were lost while the machine was too slow for a judgement
     swallow_errors: list[str] = field(default_factory=list)
     clock_jumps: int = 0
     clock_overlaps: list[str] = field(default_factory=list)
@@ -214,6 +215,7 @@ def _judge_swallowed(lines: list[Line], verdict: Verdict) -> None:
         ):
             continue
         if any(line["at"] - DEADLINE < at < until for at in slow):
+            verdict.unjudged += 1
             continue
         verdict.swallowed += 1
         for loss in losses:

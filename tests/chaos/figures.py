@@ -24,7 +24,7 @@ def figures(verdict: Verdict) -> list[Figure]:
         _worst(3, verdict.crash_gaps, DURATION + 1),
         _after_release(verdict),
         _none(5, verdict.late_starts, verdict.starts),
-        _none(7, verdict.swallow_errors, verdict.swallowed),
+        _swallowed(verdict),
         _none(10, verdict.clock_overlaps, verdict.clock_jumps),
         Figure(
             12,
@@ -58,6 +58,13 @@ def _after_release(verdict: Verdict) -> Figure:
     if allowance == ALLOWANCE:
         return figure
     return replace(figure, target=f"p99 ≤ 1.2 × retry_period + {allowance:.2f} s, twice a request's p{share} here")
+
+
+def _swallowed(verdict: Verdict) -> Figure:
+    figure = _none(7, verdict.swallow_errors, verdict.swallowed)
+    if not verdict.unjudged:
+        return figure
+    return replace(figure, figure=f"{figure.figure}; {verdict.unjudged} more on too slow a machine")
 
 
 def _none(row: int, wrong: list[str], cases: int) -> Figure:

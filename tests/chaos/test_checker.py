@@ -145,7 +145,8 @@ def test_a_term_that_ends_by_a_lost_answer_is_an_error() -> None:
     verdict = judged(put(1, "a", told=False), fault(2, "kill", "a"), over)
     assert (verdict.swallowed, verdict.swallow_errors) == (0, [])
     verdict = judged(put(1, "a", told=False), over, at(1.5, "request", "witness", seconds=0.5))
-    assert (verdict.swallowed, verdict.swallow_errors) == (0, [])
+    assert (verdict.swallowed, verdict.swallow_errors, verdict.unjudged) == (0, [], 1)
+    assert "1 more on too slow a machine" in next(each for each in figures(verdict) if each.row == 7).figure
     assert judged(put(1, "a", told=False), over, at(1.5, "request", "witness", seconds=0.4)).swallow_errors
 
 

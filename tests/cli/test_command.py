@@ -34,12 +34,12 @@ def test_demo_refuses_a_length_that_makes_no_demo(seconds: str):
 @pytest.mark.e2e
 def test_as_a_plugin_of_kubectl_it_uses_the_kubeconfig_unasked(make_pod, monkeypatch):
     pod = make_pod("pod-a")
-    program = [sys.executable, "-c", "from singleton_jobs.cli import kubectl_main; kubectl_main()", "status"]
+    program = [sys.executable, "-P", "-c", "from singleton_jobs.cli import kubectl_main; kubectl_main()", "status"]
     environment = os.environ | {"KUBECONFIG": str(pod.kubeconfig)}
     printed = subprocess.run(program, env=environment, capture_output=True, text=True)
     assert printed.returncode == 0, printed
     assert f"Kubernetes namespace {pod.namespace}" in printed.stdout
-    helped = subprocess.run([*program[:3], "--help"], env=environment, capture_output=True, text=True).stdout
+    helped = subprocess.run([*program[:4], "--help"], env=environment, capture_output=True, text=True).stdout
     assert helped.startswith("Usage: kubectl singleton-jobs ")
 
 

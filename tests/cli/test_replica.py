@@ -28,7 +28,7 @@ Diary.ran = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # claimed, and not 
 @contextmanager
 def replica(folder: Path, name: str, ticks: Ticks, first: int, last: int, program: str = LIVES) -> Iterator[Any]:
     part = Part(name, f"sqlite://{folder.as_posix()}/leases.sqlite3", "demo", str(folder), ticks.offset)
-    with subprocess.Popen([sys.executable, "-c", program, part.dump()], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-P", "-c", program, part.dump()], stdin=subprocess.PIPE) as process:
         process.stdin.write(f"{first} {last}\n".encode())
         process.stdin.flush()
         try:

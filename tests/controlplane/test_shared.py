@@ -55,7 +55,10 @@ def test_who_started_it_ends_it_after_all_others(tmp_path: Path) -> None:
             second.stdin.close()
     with use("third") as third:
         said(f"third uses {third.pid}")
-        third.stdin.close()
+        third.kill()
+    with use("fourth") as fourth:
+        said(f"fourth uses {fourth.pid}")
+        fourth.stdin.close()
     happened = [line for line in log.read_text().splitlines() if " uses " not in line]
     assert happened == [
         "first starts it",
@@ -63,6 +66,7 @@ def test_who_started_it_ends_it_after_all_others(tmp_path: Path) -> None:
         "second leaves",
         "first ends it",
         "third starts it",
-        "third leaves",
-        "third ends it",
+        "fourth starts it",
+        "fourth leaves",
+        "fourth ends it",
     ]

@@ -59,7 +59,7 @@ def test_behaviour_02_fires_outlive_killed_leaders(schedulers: Schedulers) -> No
     assert max(run.wall - run.nominal for run in schedulers.runs("tick")) < GRACE
 
 
-@pytest.mark.parametrize("store", ["memory", "postgresql"], indirect=True)
+@all_stores
 def test_behaviour_11_an_outage_is_caught_up_one_by_one_or_at_once(schedulers: Schedulers) -> None:
     jobs = [EACH_SECOND | {"id": "all"}, EACH_SECOND | {"id": "last", "coalesce": True}]
     for each in schedulers.several(2, jobs=jobs):

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.e2e
 CLEAN = Verdict([], [], [])
 EACH_SECOND = {"id": "tick", "trigger": "cron", "at": {"second": "*"}, "coalesce": False}
 
+all_stores = pytest.mark.parametrize("store", ["memory", "sqlite", "postgresql"], indirect=True)
+
 
 @pytest.mark.parametrize("store", ["memory", "postgresql"], indirect=True)
 def test_behaviour_03_a_stopped_leader_that_goes_on_is_granted_nothing(schedulers: Schedulers) -> None:
@@ -86,7 +88,7 @@ def test_behaviour_05_a_grace_that_is_too_short_is_said_and_missed_fires_are_tol
     assert [entry.nominal for entry in schedulers.journal.entries("job missed")] == [due + 1]
 
 
-@pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
+@all_stores
 def test_behaviour_10_a_date_runs_once_and_every_scheduler_lives(schedulers: Schedulers) -> None:
     schedulers.several(3, jobs=[EACH_SECOND])
     due = int(time.time()) + 3

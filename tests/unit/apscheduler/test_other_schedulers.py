@@ -188,7 +188,7 @@ def test_the_end_of_a_real_program_tells_unless_it_left_the_start_to_its_childre
         "guard(scheduler, 'nightly', replica=Replica(store=MemorySpace()))\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program + then], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-P", "-c", program + then], capture_output=True, text=True, check=True, timeout=60
     )
     assert ("has not started" in ended.stderr) == told, ended.stderr
     assert ("lease nightly" in ended.stderr.replace("default/", "")) == told

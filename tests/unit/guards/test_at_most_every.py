@@ -229,7 +229,7 @@ def test_a_lock_that_is_lost_before_the_run_is_claimed_says_so(replica, monkeypa
 
     monkeypatch.setattr("singleton_jobs.guards.guards.claim_run", lost_before)
     job = replica.exclusive(lease="nightly", at_most_every=HOUR, job="report", on_busy="raise")(lambda: "ran")
-    with pytest.raises(LeaseBusy, match=r"^lease 'nightly' was lost before the run could be claimed$") as caught:
+    with pytest.raises(LeaseBusy, match=r"^lease 'nightly' was lost while its run was being claimed$") as caught:
         job()
     assert caught.value.reason == "not-leader"
 

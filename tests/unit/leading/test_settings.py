@@ -1,6 +1,7 @@
 """What a replica was told, by arguments and environment, and what it does when it was told nothing."""
 
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -143,6 +144,11 @@ def test_bad_arguments_are_refused_at_once(bad):
 def test_hooks_that_are_no_list_are_refused_with_what_to_pass(bad):
     with pytest.raises(ConfigError, match=r"hooks=\[hook\]"):
         Settings(hooks=bad)
+
+
+def test_a_hook_that_could_be_gone_through_is_no_list():
+    with pytest.raises(ConfigError, match=r"hooks=\[hook\]"):
+        Settings(hooks=MagicMock())
 
 
 def test_hooks_may_come_one_by_one():

@@ -1,19 +1,17 @@
-"""One thread that runs everybody's callbacks and writes the log, in order and away from the renewals."""
+"""Runs everybody's callbacks, on the thread that writes the log."""
 
 import logging
 from collections.abc import Callable
-from functools import partial
 
+from ..concurrency import telling
 from ..concurrency.clock import SYSTEM_CLOCK
 from ..concurrency.synchronization import Signal, run_blocking
-from ..concurrency.threads import Worker
+from ..concurrency.telling import log
 from ..events import Event
 
 __all__ = ["dispatch", "flush", "log"]
 
 logger = logging.getLogger("singleton_jobs")
-
-_worker = Worker("singleton-jobs-events", cooperative=True)
 
 
 def dispatch(callback: Callable[[Event], object], event: Event) -> None:
@@ -25,12 +23,7 @@ def dispatch(callback: Callable[[Event], object], event: Event) -> None:
         except Exception:
             logger.exception("a callback failed on %r", event)
 
-    _worker.submit(task)
-
-
-def log(level: int, message: str, *args: object, error: Exception | None = None) -> None:
-    """Write this into the log, after all that was dispatched before."""
-    _worker.submit(partial(logger.log, level, message, *args, exc_info=error))
+    telling.worker.submit(task)
 
 
 def flush(limit: float) -> None:
@@ -42,5 +35,5 @@ def flush(limit: float) -> None:
         told.append(True)
         changed.notify()
 
-    _worker.submit(task)
+    telling.worker.submit(task)
     run_blocking(changed.wait(lambda: bool(told), SYSTEM_CLOCK.now() + limit, block=True))

@@ -1,16 +1,24 @@
 """Leases in this process's memory: for tests and for programs of one process."""
 
+import asyncio
 import json
 import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from ..concurrency.clock import SYSTEM_CLOCK, Clock
 from ..concurrency.threads import new_lock
 from ..errors import Conflict, StoreError
 from ..names import lease_name
 from .record import STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
+from .watching import Sight
 
 __all__ = ["MemoryLock", "MemorySpace"]
+
+Row = tuple[str, int, str, float]  # uid, version, text, written at
 
 
 class MemorySpace:
@@ -19,14 +27,21 @@ class MemorySpace:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.key = f"memory:{id(self):x}"
         self.clock = clock
-        self.leases: dict[str, tuple[str, int, str, float]] = {}  # name: uid, version, text, written at
+        self.leases: dict[str, Row] = {}
         self.mutex = new_lock()
+        self.watches: dict[str, set[_MemoryWatch]] = defaultdict(set)
         self._version = 0
 
     def next_version(self) -> int:
         """A version later than all given out before; call it with the mutex held."""
         self._version += 1
         return self._version
+
+    def keep(self, lease: str, row: Row) -> None:
+        """Store a row, and tell those who watch; call it with the mutex held."""
+        self.leases[lease] = row
+        for watch in self.watches[lease]:
+            watch.tell(row)
 
     def lock(self, lease: str, identity: str) -> "MemoryLock":
         """The resource lock of one lease."""
@@ -86,7 +101,23 @@ class MemoryLock:
     async def record_event(self, text: str) -> None:
         """Memory keeps no events."""
 
-    def _replaced(self, replaces: Stored) -> tuple[str, int, str, float]:
+    def watch(self, tell: Callable[[Sight | None], None]) -> "_MemoryWatch":
+        """Call ``tell`` on the running event loop at once after each change, first with how it is."""
+        watch = _MemoryWatch(self._space, self.lease, partial(self._sight, tell))
+        with self._space.mutex:
+            self._space.watches[self.lease].add(watch)
+            watch.tell(self._space.leases.get(self.lease))
+        return watch
+
+    def _sight(self, tell: Callable[[Sight | None], None], row: Row | None) -> None:
+        try:
+            stored = row and self._stored(*row)
+        except StoreError:
+            tell(None)
+            return
+        tell(Sight(stored, stored.version if stored else 0))
+
+    def _replaced(self, replaces: Stored) -> Row:
         row = self._space.leases.get(self.lease)
         if row is None or (row[0], row[1]) != (replaces.uid, replaces.version):
             raise Conflict(f"{self.describe()} is not at version {replaces.version} any more")
@@ -94,7 +125,7 @@ class MemoryLock:
 
     def _put(self, uid: str, text: str, written_at: float | None = None) -> Stored:
         row = (uid, self._space.next_version(), text, self._space.clock.wall() if written_at is None else written_at)
-        self._space.leases[self.lease] = row
+        self._space.keep(self.lease, row)
         return self._stored(*row)
 
     def _stored(self, uid: str, version: int, text: str, written_at: float) -> Stored:
@@ -105,3 +136,32 @@ class MemoryLock:
         record, ledger = read_lease(raw)
         served = datetime.fromtimestamp(self._space.clock.wall(), UTC)
         return Stored(record, ledger, uid, version, served, datetime.fromtimestamp(written_at, UTC), raw=raw)
+
+
+class _MemoryWatch:
+    """Tells on the event loop that was running when it was made, whatever thread writes."""
+
+    how = "told by memory"
+
+    def __init__(self, space: MemorySpace, lease: str, tell: Callable[[Row | None], None]) -> None:
+        self._space = space
+        self._lease = lease
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+
+    def tell(self, row: Row | None) -> None:
+        """Soon, unless its loop is closed; what is told keeps its order."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._pass_on, row)
+
+    def doubt(self) -> None:
+        """What memory tells is never late."""
+
+    def end(self) -> None:
+        """Tell nothing any more."""
+        with self._space.mutex:
+            self._space.watches[self._lease].discard(self)
+
+    def _pass_on(self, row: Row | None) -> None:
+        if self in self._space.watches[self._lease]:
+            self._tell(row)

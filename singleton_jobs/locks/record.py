@@ -2,7 +2,7 @@
 
 import math
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -59,6 +59,13 @@ class Stored:
     written_at: datetime | None = None
     abandoned: bool = False
     raw: Json | None = field(default=None, repr=False, compare=False)
+
+    def is_renewed_by(self, other: "Stored") -> bool:
+        """Whether ``other`` tells no more than that its holder lives."""
+        return replace(other.record, renew_time=None) == replace(self.record, renew_time=None) and (
+            (other.uid, other.abandoned, other.asked_to_step_down)
+            == (self.uid, self.abandoned, self.asked_to_step_down)
+        )
 
     @property
     def asked_to_step_down(self) -> str | None:

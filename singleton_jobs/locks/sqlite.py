@@ -4,24 +4,28 @@ Every write is one immediate transaction, synced to disk. A holder whose process
 lease is free at once; this is only concluded for processes of the same boot and pid namespace.
 """
 
+import asyncio
 import json
 import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from ..concurrency.clock import SYSTEM_CLOCK
 from ..concurrency.forks import at_fork
 from ..concurrency.threads import Worker, new_lock
 from ..errors import ConfigError, Conflict, StoreError
 from ..names import lease_name
-from .processes import is_gone, this_process
-from .record import STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
+from .processes import this_process
+from .record import STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease
+from .sqlite_rows import COLUMNS, SCHEMA, read_row
+from .sqlite_watcher import SQLiteWatcher
+from .watching import Sight, Watch
 
 __all__ = ["SQLiteLock", "SQLiteStore"]
 
@@ -49,14 +53,6 @@ if hasattr(os, "register_at_fork"):
 at_fork(_after_fork_in_child)
 
 BUSY_TIMEOUT = 2.0  # seconds that one statement waits for another process's transaction
-COLUMNS = "uid, version, body, written_at, process"
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS lease (
-    name TEXT PRIMARY KEY, uid TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,
-    written_at REAL NOT NULL, process TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS version (one INTEGER PRIMARY KEY CHECK (one = 1), newest INTEGER NOT NULL);
-INSERT OR IGNORE INTO version VALUES (1, 0);
-"""
 
 
 class _Connection(sqlite3.Connection):
@@ -76,6 +72,7 @@ class SQLiteStore:
         self._worker = Worker("singleton-jobs-sqlite")
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
+        self._watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, SQLiteWatcher] = WeakKeyDictionary()
         self._inherited: list[sqlite3.Connection | None] = []
 
     def lock(self, lease: str, identity: str) -> "SQLiteLock":
@@ -91,9 +88,16 @@ class SQLiteStore:
 
         def work(connection: sqlite3.Connection) -> dict[str, Stored | StoreError]:
             rows = connection.execute(f"SELECT name, {COLUMNS} FROM lease")  # noqa: S608 (a constant)
-            return {name: _read(f"lease {name} in {self.path}", row) for name, *row in rows}
+            return {name: read_row(f"lease {name} in {self.path}", row) for name, *row in rows}
 
         return await self.run(work)
+
+    def watch(self, lease: str, tell: Callable[[Sight | None], None]) -> Watch:
+        """Call ``tell`` on the running event loop soon after each change of that lease, first with how it is."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._watchers:
+            self._watchers[loop] = SQLiteWatcher(self.path, self.run)
+        return self._watchers[loop].watch(lease, tell)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on this process's connection, off the event loop's thread."""
@@ -204,6 +208,10 @@ class SQLiteLock:
 
         return await self._store.run(work)
 
+    def watch(self, tell: Callable[[Sight | None], None]) -> Watch:
+        """Call ``tell`` on the running event loop soon after each change, first with how it is."""
+        return self._store.watch(self.lease, tell)
+
     async def record_event(self, text: str) -> None:
         """A SQLite file keeps no events."""
 
@@ -225,29 +233,10 @@ class SQLiteLock:
         ).fetchone()
         if row is None:
             return None
-        found = _read(self.describe(), row)
+        found = read_row(self.describe(), row)
         if isinstance(found, StoreError):
             raise found
         return found
-
-
-def _read(what: str, row: Sequence[Any]) -> Stored | StoreError:
-    uid, version, body, written_at, process = row
-    try:
-        raw = json.loads(body)
-        record, ledger = read_lease(raw)
-    except (ValueError, StoreError) as error:
-        return StoreError(f"{what} cannot be read: {error}")
-    return Stored(
-        record,
-        ledger,
-        uid,
-        version,
-        served_at=datetime.fromtimestamp(SYSTEM_CLOCK.wall(), UTC),
-        written_at=datetime.fromtimestamp(written_at, UTC),
-        abandoned=bool(record.holder_identity) and is_gone(process),
-        raw=raw,
-    )
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class MemoryShelf:
 
     def _put(self, lease: str, text: str) -> None:
         uid, _, _, written_at = self.space.leases[lease]
-        self.space.leases[lease] = (uid, self.space.next_version(), text, written_at)
+        self.space.keep(lease, (uid, self.space.next_version(), text, written_at))
 
 
 class SQLiteShelf:

@@ -20,12 +20,15 @@ _RULES_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 _RULE_KEYS = ("verbs", "apiGroups", "resources", "resourceNames")
 
 
-def lease_role(*leases: str, name: str = "singleton-jobs") -> Json:
+VERBS = ("get", "list", "watch", "create", "update")
+
+
+def lease_role(*leases: str, name: str = "singleton-jobs", verbs: Sequence[str] = VERBS) -> Json:
     """A Role for these leases only; with no name, for every lease of the namespace."""
     rule: Json = {
         "apiGroups": ["coordination.k8s.io"],
         "resources": ["leases"],
-        "verbs": ["get", "list", "watch", "create", "update"],
+        "verbs": list(verbs),
     }
     if leases:
         rule["resourceNames"] = list(leases)

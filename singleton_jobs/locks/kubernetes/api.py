@@ -7,6 +7,8 @@ is ever sent twice on its own: a lock must know what became of each request.
 import asyncio
 import json
 import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,19 +18,19 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 
-from ...concurrency.clock import SYSTEM_CLOCK
-from ...concurrency.threads import Worker
 from ...errors import StoreError
+from .account import Account
 from .connections import Connector, RememberingResolver
-from .credentials import Access, Credentials
+from .credentials import Access
+from .lines import Lines
 from .tls import cure
 
 __all__ = ["Answer", "ApiServer"]
 
 CONNECTIONS = 6  # each costs a quarter MiB of TLS buffers, and more of them save little
 KEEPALIVE = 60.0  # seconds; the API server closes idle connections after 90
-TOKEN_REFRESH = 60.0  # seconds; kubelet rotates token files long before they expire
-CREDENTIALS_TIMEOUT = 10.0  # seconds; an exec plugin may hang
+OPENING = 10.0  # seconds until a watch is answered at all
+LINGERING = 10.0  # seconds that requests with the credentials of before may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +54,29 @@ class Answer:
 
 
 class ApiServer:
-    """Sends requests with the credentials given, which are loaded on a thread of their own."""
+    """Sends requests as ``account``, over at most ``connections`` at a time to each event loop."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._worker = Worker("singleton-jobs-credentials")
-        self._access: Access | None = None
-        self._refused = False
-        self._fresh_until = 0.0
+    def __init__(self, account: Account, connections: int = CONNECTIONS) -> None:
+        self._account = account
+        self._limit = connections
         self._retired: dict[asyncio.Task[None], aiohttp.ClientSession] = {}
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
 
     async def request(self, method: str, path: str, body: object = None, *, timeout: float, query: str = "") -> Answer:
         """One request, sent once, answered within ``timeout`` seconds in all; StoreError tells what is known."""
+        target = f"{path}?timeout={timeout:.3f}s{query}"
         try:
             async with asyncio.timeout(timeout):
-                access = await self._load()
-                answer = await self._send(access, method, path, body, timeout, query)
-                if answer.status == 401:  # a 401 is certainly not done: asking again is no resend
-                    if access is self._access:
-                        self._refused = True
-                    answer = await self._send(await self._load(), method, path, body, timeout, query)
-                return answer
+                return await self._let_in(partial(self._send, method, target, body))
         except TimeoutError as error:
             raise StoreError(f"{method} {path}: no answer within {timeout:.2f} s") from error
+
+    async def watch(self, path: str, query: str, opened: Callable[[], None], see: Callable[[Any], None]) -> Answer:
+        """Call ``opened`` once the server grants it, and ``see`` with each event, until the server ends it: 200.
+
+        Raises StoreError if it breaks, and whatever ``see`` raises. It has a connection of its own as long as it lasts.
+        """
+        return await self._let_in(partial(self._receive, f"{path}?{query}", opened, see))
 
     async def aclose(self) -> None:
         """Close the running event loop's session."""
@@ -88,7 +89,38 @@ class ApiServer:
         if kept:
             await kept.session.close()
 
-    async def _send(self, access: Access, method: str, path: str, body: object, timeout: float, query: str) -> Answer:
+    async def _let_in(self, send: Callable[[Access], Awaitable[Answer]]) -> Answer:
+        access = await self._account.load()
+        answer = await send(access)
+        if answer.status == 401:  # a 401 is certainly not done: asking again is no resend
+            self._account.refused(access)
+            answer = await send(await self._account.load())
+        return answer
+
+    async def _send(self, method: str, target: str, body: object, access: Access) -> Answer:
+        with self._explaining(method, target, access):
+            async with self._ask(access, method, target, body) as response:
+                return _answer(response, await response.read())
+
+    async def _receive(
+        self, target: str, opened: Callable[[], None], see: Callable[[Any], None], access: Access
+    ) -> Answer:
+        with self._explaining("GET", target, access):
+            async with asyncio.timeout(OPENING) as limit, self._ask(access, "GET", target) as response:
+                limit.reschedule(None)
+                if response.status != 200:
+                    return _answer(response, await response.read())
+                opened()
+                lines = Lines()  # aiohttp's own end where its buffer does
+                async for data in response.content.iter_any():
+                    for line in lines.add(data):
+                        see(json.loads(line))
+                lines.end()
+                return Answer(200, {}, None, None)
+
+    def _ask(
+        self, access: Access, method: str, target: str, body: object = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         headers = [("Accept", "application/json"), *access.headers]
         if access.authorization:
             headers.append(("Authorization", access.authorization))
@@ -96,25 +128,30 @@ class ApiServer:
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
             headers.append(("Content-Type", "application/json"))
+        return self._session(access).request(
+            method,
+            f"{access.address}{target}",
+            data=data,
+            headers=headers,
+            proxy=access.proxy and access.proxy.url,
+            proxy_headers=access.proxy_headers,
+            server_hostname=access.server_hostname,
+            allow_redirects=False,
+        )
+
+    @contextmanager
+    def _explaining(self, method: str, target: str, access: Access) -> Iterator[None]:
+        """Whatever goes wrong inside is a StoreError."""
         via = f" through the proxy {access.proxy.url}" if access.proxy else ""
         try:
-            async with self._session(access).request(
-                method,
-                f"{access.address}{path}?timeout={timeout:.3f}s{query}",
-                data=data,
-                headers=headers,
-                proxy=access.proxy and access.proxy.url,
-                proxy_headers=access.proxy_headers,
-                server_hostname=access.server_hostname,
-                allow_redirects=False,
-            ) as response:
-                return _answer(response, await response.read())
+            yield
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:  # no connection: nothing was sent
             if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
-                self._refused = True  # the cluster's authority may be a new one: its certificate is read again
+                self._account.refused(access)  # the cluster's authority may be a new one: its certificate is read again
             what = "\n".join(filter(None, [str(error), cure(error)]))
             raise StoreError(f"{access.address} cannot be reached{via}: {what}", outcome="not done") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            path = target.partition("?")[0]
             raise StoreError(f"{method} {path}{via}: {type(error).__name__}: {error}") from error
 
     def _retire(self, session: aiohttp.ClientSession) -> None:
@@ -122,30 +159,6 @@ class ApiServer:
         task = asyncio.get_running_loop().create_task(_close_later(session))
         self._retired[task] = session
         task.add_done_callback(self._retired.pop)
-
-    async def _load(self) -> Access:
-        now = SYSTEM_CLOCK.now()
-        if self._access is not None and not self._refused and now < self._fresh_until:
-            return self._access
-        self._fresh_until = now + TOKEN_REFRESH  # other requests go on with the old credentials meanwhile
-        try:
-            async with asyncio.timeout(CREDENTIALS_TIMEOUT):
-                return await self._worker.call(partial(self._load_now, self._access))
-        except Exception as error:
-            self._fresh_until = 0.0
-            why = f"no answer within {CREDENTIALS_TIMEOUT:g} s" if isinstance(error, TimeoutError) else str(error)
-            raise StoreError(f"cannot get Kubernetes credentials: {why}", outcome="not done") from error
-
-    def _load_now(self, instead_of: Access | None) -> Access:
-        """On the worker, one after the other: who comes later, or gave up waiting, finds what was loaded before."""
-        if self._access is None or self._access is instead_of:
-            anew, self._refused = self._refused, False
-            try:
-                self._access = self._credentials.load(anew=anew)
-            except BaseException:
-                self._refused = anew
-                raise
-        return self._access
 
     def _session(self, access: Access) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -155,10 +168,10 @@ class ApiServer:
             kept = None
         if kept is None or kept.session.closed:
             connector = Connector(
-                limit=CONNECTIONS,
+                limit=self._limit,
                 ssl=_tls(access),
                 keepalive_timeout=KEEPALIVE,
-                resolver=RememberingResolver(self._worker),
+                resolver=RememberingResolver(self._account.worker),
                 use_dns_cache=False,
             )
             session = aiohttp.ClientSession(
@@ -193,7 +206,7 @@ def _tls(access: Access) -> ssl.SSLContext:
 
 
 async def _close_later(session: aiohttp.ClientSession) -> None:
-    await asyncio.sleep(CREDENTIALS_TIMEOUT)
+    await asyncio.sleep(LINGERING)
     await session.close()
 
 

@@ -1,6 +1,7 @@
 """Leases where they belong: ``coordination.k8s.io/v1`` on the Kubernetes API server."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -8,12 +9,17 @@ from urllib.parse import quote
 
 from ...config import Seconds, seconds
 from ...errors import AccessDenied, Conflict, StoreError
+from ...identity import secure_random
 from ...names import lease_name, namespace_name
-from ..record import REQUEST_TIMEOUT, STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease, read_lease
+from ..record import REQUEST_TIMEOUT, STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease
+from ..watching import Sight, Watch
+from .account import Account
 from .api import Answer, ApiServer
 from .credentials import find_credentials
+from .objects import MANAGED_BY, MANAGER, leases_path, read_list, read_stored
 from .roles import role
 from .tls import strictness
+from .watcher import OWN_WATCHES, Watching
 
 __all__ = ["KubernetesStore", "LeaseLock"]
 
@@ -40,7 +46,9 @@ class KubernetesStore:
         self.address = credentials.address
         self.proxy = credentials.proxy
         self.key = f"{self.address}/namespaces/{self.namespace}"
-        self.server = ApiServer(credentials)
+        account = Account(credentials)
+        self.server = ApiServer(account)
+        self.watching = Watching(ApiServer(account, OWN_WATCHES), self.namespace, secure_random())
 
     def lock(self, lease: str, identity: str) -> "LeaseLock":
         """The resource lock of one lease."""
@@ -56,8 +64,7 @@ class KubernetesStore:
 
         Raises AccessDenied without the verb ``list`` on all Leases, StoreError if there is no answer.
         """
-        path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(self.namespace)}/leases"
-        answer = await self.server.request("GET", path, timeout=LIST_TIMEOUT)
+        answer = await self.server.request("GET", leases_path(self.namespace), timeout=LIST_TIMEOUT)
         if answer.status in (401, 403):
             raise AccessDenied(
                 f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}; name the leases, or "
@@ -65,14 +72,7 @@ class KubernetesStore:
             )
         if answer.status != 200:
             raise StoreError(f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}")
-        found: dict[str, Stored | StoreError] = {}
-        for item in answer.body.get("items") or ():
-            name = str((item.get("metadata") or {}).get("name"))
-            try:
-                found[name] = _read(f"lease {self.namespace}/{name}", item, answer.served_at)
-            except StoreError as error:
-                found[name] = error
-        return found
+        return read_list(self.namespace, answer)
 
     async def ping(self) -> datetime | None:
         """Ask the server for its version: its own time of the answer. Raises AccessDenied, or StoreError."""
@@ -83,7 +83,7 @@ class KubernetesStore:
         return answer.served_at
 
     async def rights(self, verb: str, lease: str) -> bool:
-        """Whether this account may do that to the Lease of that name, as the server itself says."""
+        """Whether this account may do that to the Lease of that name, or to all (``""``), as the server itself says."""
         attributes = {"group": "coordination.k8s.io", "resource": "leases", "verb": verb}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
@@ -95,7 +95,8 @@ class KubernetesStore:
         return bool((answer.body.get("status") or {}).get("allowed"))
 
     async def aclose(self) -> None:
-        """Close the running event loop's connections."""
+        """End the watches and close the connections of the running event loop."""
+        await self.watching.aclose()
         await self.server.aclose()
 
 
@@ -121,7 +122,7 @@ class LeaseLock:
         self._timeout = seconds("request_timeout", request_timeout)
         self._store = store or KubernetesStore(namespace=namespace)
         self.namespace = self._store.namespace
-        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(self.namespace)}/leases/{quote(self.lease)}"
+        self._path = f"{leases_path(self.namespace)}/{quote(self.lease)}"
 
     @property
     def identity(self) -> str:
@@ -150,13 +151,17 @@ class LeaseLock:
             return None
         return self._stored(answer)
 
+    def watch(self, tell: Callable[[Sight | None], None]) -> Watch:
+        """Tell of changes as they happen: see `singleton_jobs.locks.watching.Watchable`."""
+        return self._store.watching.begin(self.lease, tell)
+
     async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
         """Store a first version; Conflict if the Lease exists."""
-        return await self._put(merge_lease(self._new(), record, ledger))
+        return await self._put(_ours(merge_lease(self._new(), record, ledger)))
 
     async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
         """Replace exactly ``replaces``; Conflict if anything else is stored."""
-        return await self._put(merge_lease(self._over(replaces), record, ledger))
+        return await self._put(_ours(merge_lease(self._over(replaces), record, ledger)))
 
     async def request_step_down(self, replaces: Stored) -> Stored:
         """Ask the holder in ``replaces`` to let another lead; Conflict if anything else is stored.
@@ -168,7 +173,7 @@ class LeaseLock:
     async def rehearse(self, record: LockRecord, replaces: Stored | None) -> None:
         """Have the server judge a write of ``record``, admission policies and all, without storing it."""
         lease = self._new() if replaces is None else self._over(replaces)
-        await self._swap(merge_lease(lease, record, None), "&dryRun=All")
+        await self._swap(_ours(merge_lease(lease, record, None)), "&dryRun=All")
 
     async def record_event(self, text: str) -> None:
         """`tell`, best effort: an event is for people, and losing one changes nothing."""
@@ -234,7 +239,7 @@ class LeaseLock:
     def _stored(self, answer: Answer) -> Stored:
         if answer.status not in (200, 201):
             raise self._refusal(answer)
-        return _read(self.describe(), answer.body, answer.served_at)
+        return read_stored(self.describe(), answer.body, answer.served_at)
 
     def _refusal(self, answer: Answer) -> StoreError:
         what = f"{self.describe()}: {answer.reason()}"
@@ -257,19 +262,10 @@ class LeaseLock:
         return StoreError(what, outcome="not done" if certain else "unknown", retry_after=answer.retry_after)
 
 
-def _read(what: str, body: dict[str, Any], served_at: datetime | None) -> Stored:
-    """The Lease in ``body``, which the server gave at ``served_at`` by its own clock; StoreError about ``what``."""
-    record, ledger = read_lease(body)
-    metadata = body["metadata"]
-    try:
-        uid, version = str(metadata["uid"]), int(metadata["resourceVersion"])
-        # Field managers are the server's own business, and are not to be sent back: only their times are of use.
-        fields = metadata.pop("managedFields", None) or ()
-        written = max((str(f["time"]) for f in fields if "time" in f), default=None)
-        written_at = datetime.fromisoformat(written) if written else None
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{what}: an answer that cannot be read: {error!r}") from error
-    return Stored(record, ledger, uid, version, served_at, written_at, raw=body)
+def _ours(lease: dict[str, Any]) -> dict[str, Any]:
+    """With the label by which one watch sees all leases that are ours, unless it says that they are somebody else's."""
+    labels = {MANAGED_BY: MANAGER, **(lease["metadata"].get("labels") or {})}
+    return {**lease, "metadata": {**lease["metadata"], "labels": labels}}
 
 
 def _is_namespace(answer: Answer) -> bool:

@@ -8,12 +8,31 @@ from collections.abc import Sequence
 __all__ = ["admission_policy", "manifests", "role"]
 
 
+WATCH_ALL = """
+# One watch for any number of leases: a pod reads every lease of the namespace, who holds it and what ran when.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [list, watch]"""
+EVENTS = """
+# For the hook that tells of hand-overs.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]"""
+
+
 def role(
-    leases: Sequence[str], namespace: str | None = None, app: str = "singleton-jobs", *, events: bool = False
+    leases: Sequence[str],
+    namespace: str | None = None,
+    app: str = "singleton-jobs",
+    *,
+    events: bool = False,
+    watch_all: bool = False,
 ) -> str:
-    """The Role that lets a pod hold ``leases`` and nothing else; with ``events``, tell of it as Kubernetes Events."""
+    """The Role that lets a pod hold ``leases`` and nothing else.
+
+    With ``watch_all``, also see all leases of the namespace; with ``events``, tell of hand-overs as Kubernetes Events.
+    """
     names = "".join(f"\n  - {lease}" for lease in leases)
-    more = '\n# For the hook that tells of hand-overs.\n- apiGroups: [""]\n  resources: [events]\n  verbs: [create]'
     return f"""\
 # All that a replica may do: hold these leases.
 apiVersion: rbac.authorization.k8s.io/v1
@@ -24,12 +43,15 @@ rules:
   resources: [leases]
   resourceNames:{names}
   # `create` can be limited by name because a Lease is created with PUT, not POST. There is no `delete`: a lease
-  # stays when it is released, with the fencing token and the claimed fires in it.
-  verbs: [get, create, update, list, watch]{more if events else ""}
+  # stays when it is released, with the fencing token and the claimed fires in it. `list` and `watch` let a pod read
+  # these leases alone.
+  verbs: [get, create, update, list, watch]{WATCH_ALL if watch_all else ""}{EVENTS if events else ""}
 """
 
 
-def manifests(leases: Sequence[str], namespace: str | None, app: str, *, events: bool = False) -> str:
+def manifests(
+    leases: Sequence[str], namespace: str | None, app: str, *, events: bool = False, watch_all: bool = False
+) -> str:
     """ServiceAccount, Role and RoleBinding, all called ``app``."""
     subject = f"\n  namespace: {namespace}" if namespace else ""
     return f"""\
@@ -38,7 +60,7 @@ apiVersion: v1
 kind: ServiceAccount
 {_metadata(app, namespace)}
 ---
-{role(leases, namespace, app, events=events)}---
+{role(leases, namespace, app, events=events, watch_all=watch_all)}---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 {_metadata(app, namespace)}

@@ -5,14 +5,17 @@ import json
 import socket
 import threading
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 
 from singleton_jobs.errors import AccessDenied, Conflict, StoreError
 from singleton_jobs.locks import LeaseLock, LockRecord
+from singleton_jobs.locks.kubernetes.account import Account
 from singleton_jobs.locks.kubernetes.credentials import Access
 from singleton_jobs.locks.kubernetes.api import ApiServer
 from singleton_jobs.locks.kubernetes.lease import KubernetesStore
+from singleton_jobs.locks.kubernetes.watcher import Watching
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RECORD = LockRecord("me_1", 15, NOW, NOW, 1)
@@ -75,7 +78,8 @@ def at_the_desk(answers, work):
             desk.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             store = KubernetesStore.__new__(KubernetesStore)
             store.namespace, store.address, store.proxy = "default", desk.address, None
-            store.server = ApiServer(desk)
+            store.server = ApiServer(Account(desk))
+            store.watching = Watching(store.server, "default", Random(1))
             try:
                 return await work(LeaseLock("nightly", "me_1", store=store))
             finally:
@@ -138,6 +142,31 @@ def test_a_creation_is_a_put_without_a_version():
     assert "resourceVersion" not in body["metadata"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "sent"),
+    [
+        (None, {"app.kubernetes.io/managed-by": "singleton-jobs"}),
+        ({"team": "blue"}, {"app.kubernetes.io/managed-by": "singleton-jobs", "team": "blue"}),
+        ({"app.kubernetes.io/managed-by": "them"}, {"app.kubernetes.io/managed-by": "them"}),
+    ],
+)
+@pytest.mark.parametrize("work", [create, swap])
+def test_what_is_written_has_our_label_unless_it_says_that_it_is_somebody_elses(labels, sent, work):
+    lease = {**LEASE, "metadata": LEASE["metadata"] | {"labels": labels}}
+    _, desk = at_the_desk([(200, lease)], work)
+    if work is create:
+        sent = {"app.kubernetes.io/managed-by": "singleton-jobs"}
+    assert desk.requests[-1][1]["metadata"]["labels"] == sent
+
+
+def test_who_asks_a_holder_to_step_down_makes_the_lease_not_ours():
+    async def ask(lock):
+        await lock.request_step_down(await lock.get())
+
+    _, desk = at_the_desk([(200, LEASE)], ask)
+    assert "labels" not in desk.requests[-1][1]["metadata"]
+
+
 def test_a_lost_creation_race_is_a_conflict():
     lost = {"details": {"causes": [{"field": "metadata.resourceVersion"}]}}
     assert isinstance(failing([(422, lost)], create)[0], Conflict)
@@ -176,7 +205,7 @@ def test_a_write_on_a_kept_connection_that_drops_is_not_sent_again():
 
 def test_nobody_listening_means_not_done():
     async def nowhere(lock):
-        lock._store.server._credentials.address = "http://127.0.0.1:1"
+        lock._store.server._account._credentials.address = "http://127.0.0.1:1"
         await lock.create(RECORD)
 
     assert failing([(200, LEASE)], nowhere)[0].outcome == "not done"
@@ -217,7 +246,7 @@ def test_a_connection_that_took_longer_than_its_request_is_there_for_the_next(mo
         return look_up(*arguments, **options)
 
     async def work(lock):
-        server, desk = lock._store.server, lock._store.server._credentials
+        server, desk = lock._store.server, lock._store.server._account._credentials
         desk.address = desk.address.replace("127.0.0.1", "localhost")
         monkeypatch.setattr(socket, "getaddrinfo", slow)
         with pytest.raises(StoreError, match="no answer within"):

@@ -1,0 +1,87 @@
+"""Who watches which lease, and what they were told last. No I/O."""
+
+from collections.abc import Callable, Iterable
+
+from ..watching import Sight
+
+__all__ = ["Board", "Reader"]
+
+Reader = Callable[[Sight | None], None]
+
+
+class Board:
+    """What is known of the leases that somebody watches: nobody is told anything twice, nor what is older."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, _Note] = {}
+
+    def add(self, lease: str, reader: Reader) -> None:
+        """From now on ``reader`` is told of ``lease``; see `repeat` for what is known by now."""
+        self._notes.setdefault(lease, _Note()).readers.append(reader)
+
+    def remove(self, lease: str, reader: Reader) -> None:
+        """Tell ``reader`` nothing any more."""
+        note = self._notes.get(lease)
+        if note:
+            note.readers.remove(reader)
+            if not note.readers:
+                del self._notes[lease]
+
+    def clear(self) -> None:
+        """Tell nobody anything any more."""
+        for note in self._notes.values():
+            note.readers.clear()
+        self._notes.clear()
+
+    def __contains__(self, lease: object) -> bool:
+        return lease in self._notes
+
+    def leases(self) -> list[str]:
+        """Those that somebody watches, in the order they were asked for."""
+        return list(self._notes)
+
+    def repeat(self, lease: str, reader: Reader) -> None:
+        """Tell ``reader`` what the others know already."""
+        note = self._notes.get(lease)
+        if note and note.sight and reader in note.readers:
+            reader(note.sight)
+
+    def show(self, lease: str, sight: Sight) -> None:
+        """Tell of it, if it is news."""
+        note = self._notes.get(lease)
+        if note is None or sight.version < note.version or (note.sight and sight.version == note.version):
+            return
+        note.version = sight.version
+        note.tell(sight)
+
+    def blank(self, leases: Iterable[str], why: str) -> None:
+        """Nothing can be told of these for now."""
+        for note in filter(None, map(self._notes.get, leases)):
+            note.why = why
+            if note.sight:
+                note.tell(None)
+
+    def set_back(self, leases: Iterable[str]) -> None:
+        """The store is another one, or one of before: its versions begin anew."""
+        for note in filter(None, map(self._notes.get, leases)):
+            note.version = 0
+
+    def why_not(self, lease: str) -> str | None:
+        """Why nothing is told of ``lease``; None: it is."""
+        note = self._notes.get(lease)
+        if note is None:
+            return "it is not watched any more"
+        return None if note.sight else note.why
+
+
+class _Note:
+    def __init__(self) -> None:
+        self.readers: list[Reader] = []
+        self.sight: Sight | None = None  # what all have been told
+        self.version = 0  # of the newest that was told, even if it is not known any more
+        self.why = "the watch has not begun yet"
+
+    def tell(self, sight: Sight | None) -> None:
+        self.sight = sight
+        for reader in tuple(self.readers):
+            reader(sight)

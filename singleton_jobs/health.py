@@ -11,7 +11,10 @@ State = Literal["leading", "following", "draining", "starting", "access-denied",
 
 
 class LeaseHealth(NamedTuple):
-    """One started candidacy: who holds, and how many seconds ago the store last answered (None: never)."""
+    """One started candidacy: who holds, and how many seconds ago the store last answered or told (None: never).
+
+    ``learns_by``: how it learns of changes, in a few words for people.
+    """
 
     lease: str
     is_leader: bool
@@ -19,6 +22,7 @@ class LeaseHealth(NamedTuple):
     last_contact: float | None
     error: str | None
     state: State
+    learns_by: str = "polling"
 
 
 class Health(NamedTuple):

@@ -169,6 +169,7 @@ class Replica:
                     last_contact=None if contact is None else now - contact,
                     error=str(candidacy.error) if candidacy.error else None,
                     state=candidacy.state,
+                    learns_by=candidacy.following.how,
                 )
             )
         stuck = wiring.driver.unanswered() > STUCK_AFTER

@@ -13,6 +13,7 @@ from typing import Literal
 from ..config import Config
 from ..errors import StoreError
 from ..locks.record import Stored
+from ..locks.watching import Sight
 from .actions import Action, Read, Wait, Write
 from .hold import Ended, Hold
 from .ledger import AHEAD
@@ -66,7 +67,7 @@ class Candidate:
         self.doing: Literal["read", "acquire", "renew", "release"] = "read"  # the last request
         self.store_clock = StoreClock()
         self._pace = Pace(config, rng, phase)
-        self._wanted = False  # the program wants to lead, now or after the release under way
+        self._wanted = False
         self._next = -math.inf  # a holder's next renewal, anyone else's next read
         self._last_hold: Hold | None = None  # the present or latest one, by which a release knows its record
         self._reread = False  # a holder's write met a conflict: the record is read before the next one
@@ -81,6 +82,11 @@ class Candidate:
     def seen(self) -> Stored | None:
         """What was last seen stored."""
         return self._observer.stored
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the program wants to lead, now or after the release under way."""
+        return self._wanted
 
     @property
     def held_until(self) -> float:
@@ -205,7 +211,7 @@ class Candidate:
     # What came of it
 
     def saw(self, stored: Stored | None, received_at: float) -> None:
-        """A read was answered, or a watch told. Reading never creates or extends a hold."""
+        """A read was answered. Reading never creates or extends a hold."""
         self.expire(received_at)
         if self._observer.is_outdated(stored):  # a lagging cache answered: what was seen before is newer
             self._next = received_at + self._pace.poll()
@@ -227,6 +233,21 @@ class Candidate:
                 self._ours = stored
             else:
                 self._end_release(released=ours, now=received_at)
+
+    def told(self, sight: Sight | None, now: float) -> bool:
+        """A watch told, or can tell nothing for now (None); no request is under way. Whether that asks for a decision.
+
+        It may lag, and so end a hold, but prove neither that one lasts nor what became of a release.
+        """
+        before, news = self.seen, (sight is not None) is not self._pace.told
+        self._pace.told = sight is not None
+        if sight is None:
+            if not self.hold:
+                self._next = min(self._next, now + self._pace.poll())
+        elif not self.releasing and not (before and sight.version < before.version):
+            self.saw(sight.stored, now)
+            news = news or not (before and sight.stored and before.is_renewed_by(sight.stored))
+        return news
 
     def wrote(self, stored: Stored, sent_at: float, now: float) -> None:
         """Our own write, sent at ``sent_at``, was acknowledged; ``now`` is when the answer was read."""
@@ -252,6 +273,7 @@ class Candidate:
             self._next = now  # too late to count; the record is ours, though, and the next read shows it
         else:
             self.hold = self._last_hold = Hold.begun(stored, before, until)
+            self._pace.raced(refused=False)
             self._next = self._pace.next_renewal(sent_at)
             self.answer = "held"
             self.claims.begin(stored)
@@ -268,6 +290,7 @@ class Candidate:
                 self._next = now
             else:  # a lost race: the next poll shows to whom, unless the lease is deleted before
                 self._observer.lost_race(now)
+                self._pace.raced(refused=True)
                 self._next = now + self._pace.poll()
                 self.answer = self.answer or "busy"
         elif self.releasing:

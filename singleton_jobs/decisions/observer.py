@@ -73,6 +73,8 @@ class Observer:
         if free_at <= at:  # followers that saw the same release at the same time take it one after the other
             self.take_at = at + (self._pace.spread() if self._freed_by_another else 0.0)
             return None
+        if self.take_at is not None:  # another was faster, and has spared us the attempt
+            self._pace.raced(refused=False)
         self.take_at = None
         return min(at + self._pace.poll(), free_at)
 

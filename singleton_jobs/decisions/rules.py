@@ -1,4 +1,4 @@
-"""The thirty rules that the promises in docs/guarantees.md rest on: the contract that any change has to keep.
+"""The rules that the promises in docs/guarantees.md rest on: the contract that any change has to keep.
 
 They bind all rooms, not only this one. `make mutants` breaks each in turn, and a test goes red. Seconds are the clock's
 that no wall clock moves (boot time) unless a rule says otherwise; words are explained in docs/architecture.md.
@@ -161,5 +161,11 @@ RULES = {
         "exactly what it names. SQLite locks before it compares, syncs to disk before it answers, has one connection "
         "per process, off the event loop's thread, is not forked in a transaction and refuses folders that cannot "
         "lock files; memory is for tests and single processes."
+    ),
+    31: (
+        "What a watch tells counts as an answered read, but is never older than what was seen, waits while a request "
+        "is under way, and says nothing about a release. So one that lags, lies or hangs delays a take-over at most: "
+        "beneath it the record is read after a silence of half a `lease_duration`, and at the instant at which it may "
+        "be taken, and a watch that had not told what is found is made anew."
     ),
 }

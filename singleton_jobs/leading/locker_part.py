@@ -113,6 +113,7 @@ class LockerPart(Participant):
         """Wait for the lease, up to ``timeout`` seconds (None: no limit), and take it for ``use``."""
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)
         candidacy = self._opened_now()
+        use.patient = True
         known = self._use
         if known and known.caller == use.caller and self.is_held:
             raise SingletonJobsError(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..concurrency.clock import Clock
 from ..concurrency.synchronization import Signal
@@ -13,18 +13,22 @@ from ..decisions.hold import Hold
 from ..errors import StoreError
 from ..events import ClockOff, Event, HolderChanged, RequestEnded, StepDownRequested, TermEnded, TermStarted
 from ..health import State
-from ..locks.record import ResourceLock
+from ..locks.record import ResourceLock, Stored
+from ..locks.watching import Sight
 from ..skipped import reason_of
 from ..term import Term
 from .contact import Contact
 from .entries import Use
 from .fire_claims import FireClaims
+from .following import Following
 from .guarded_work import GuardedWork
 from .lock_uses import LockUses
 from .reporter import Measure, Reporter
 from .requests import kind, send
 
 __all__ = ["Candidacy", "Driver"]
+
+T = TypeVar("T")
 
 STEP_DOWN_REST = 2  # retry periods
 
@@ -83,6 +87,7 @@ class Candidacy:
         self.work = GuardedWork(self)
         self.fires = FireClaims(self)
         self.uses = LockUses(self)
+        self.following = Following(lock, self._told)
         self._lock = lock
         self._driver = driver
         self._contact = Contact(self.reporter)
@@ -183,17 +188,18 @@ class Candidacy:
         """Have it decided anew what to do."""
         self._driver.wake(self)
 
-    def change(self, change: Callable[[float], None], *, wake: bool = True) -> None:
+    def change(self, change: Callable[[float], T], *, wake: bool = True) -> T:
         """Call ``change(now)`` under the mutex, and see to what comes of it: events, waiters, the next step."""
         with self.mutex:
             now = self.clock.now()
             self.candidate.expire(now)
             self._settle()
-            change(now)
+            outcome = change(now)
             self._settle()
         self.changed.notify()
         if wake:
             self._driver.wake(self)
+        return outcome
 
     # What the driver does
 
@@ -205,6 +211,9 @@ class Candidacy:
             self.work.cut_drain()
         due = await self._carry_out()
         self._heed()
+        # A lock that is tried for, or held, needs nobody to tell it of others; a leadership is asked to step down.
+        wanted = self.candidate.wanted and (self._sticky or (self.uses.patient and self.candidate.hold is None))
+        self.following.keep(wanted=wanted and self.contacted_at is not None)
         return due
 
     async def _carry_out(self) -> float:
@@ -225,6 +234,7 @@ class Candidacy:
         # A hold is counted from before the send, however late the answer is.
         sent_at = self.clock.now()
         request = self.candidate.doing
+        self.following.ask()
         outcome = await send(action, self._lock, self.candidate.patience(sent_at))
         with self.mutex:
             now = self.clock.now()
@@ -239,6 +249,7 @@ class Candidacy:
             self._settle()
             self.fires.report()
         self.changed.notify()
+        self.following.answered(outcome if request == "read" and isinstance(outcome, Stored) else None)
         return now
 
     def _heed(self) -> None:
@@ -252,6 +263,13 @@ class Candidacy:
         if self.candidate.asked_to_step_down and self._sticky and not self.work.draining:
             self.reporter.tell(StepDownRequested)
             self.work.drain(again=True, rest=self.step_down_rest)
+
+    def _told(self, sight: Sight | None) -> None:
+        """The watch told, on the driver's loop."""
+        if sight:
+            self._contact.at = self.clock.now()
+        if self.change(lambda now: self.candidate.told(sight, now), wake=False):
+            self._driver.wake(self)
 
     # Inner parts; the mutex is held
 

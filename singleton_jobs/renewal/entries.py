@@ -20,12 +20,13 @@ class Use:
     It lasts as long as ``entry`` is locked, and never longer than until it is ``ended``, which is one store.
     """
 
-    __slots__ = ("caller", "ended", "entry", "term")
+    __slots__ = ("caller", "ended", "entry", "patient", "term")
 
     def __init__(self, entry: threading.Lock, caller: object) -> None:
         self.entry = entry
         self.caller = caller
         self.term: Term | None = None
+        self.patient = False  # the attempt waits for the lock
         self.ended = False
 
     def locked(self) -> bool:

@@ -53,7 +53,14 @@ class LockUses:
 
         return await self._competitor.changed.wait(through, until, block=block)
 
-    # What the candidacy calls, under the mutex
+    # What the candidacy calls
+
+    @property
+    def patient(self) -> bool:
+        """Whether the use waits for the lock, and does not only try for it."""
+        return self._use is not None and self._use.patient
+
+    # What it calls under the mutex
 
     def begin(self, use: Use | None, now: float) -> None:
         """Compete for ``use`` from now on."""

@@ -1,6 +1,6 @@
 """All mutants."""
 
-from mutants import claims, ending, holding, operating, renewing, stores, taking, writing
+from mutants import claims, ending, holding, operating, renewing, stores, taking, watching, writing
 
 MUTANTS = [
     *holding.MUTANTS,
@@ -11,4 +11,5 @@ MUTANTS = [
     *stores.MUTANTS,
     *renewing.MUTANTS,
     *operating.MUTANTS,
+    *watching.MUTANTS,
 ]

@@ -5,6 +5,7 @@ from mutants.mutant import Mutant
 PACE = "singleton_jobs/decisions/pace.py"
 LEASE = "singleton_jobs/locks/kubernetes/lease.py"
 KUBE = "singleton_jobs/locks/kubernetes/api.py"
+OBJECTS = "singleton_jobs/locks/kubernetes/objects.py"
 RECORD = "singleton_jobs/locks/record.py"
 REQUESTS = "unit/locks/kubernetes/test_lease_requests.py"
 LOOKING = "unit/decisions/test_candidate_looking.py"
@@ -150,7 +151,7 @@ MUTANTS = [
         16,
         "managed-fields-sent",
         "managedFields are sent back",
-        LEASE,
+        OBJECTS,
         'fields = metadata.pop("managedFields", None) or ()',
         'fields = metadata.get("managedFields", None) or ()',
         (REQUESTS,),
@@ -160,8 +161,8 @@ MUTANTS = [
         "refused-token-kept",
         "a 401 does not make the token be read anew",
         KUBE,
-        "                    if access is self._access:\n                        self._refused = True\n",
-        "",
+        "            self._account.refused(access)\n            answer",
+        "            answer",
         (REQUESTS,),
     ),
     Mutant(

@@ -121,6 +121,8 @@ class DatedSpace(Space):
 
 
 class DatedLock:
+    watch = None
+
     def __init__(self, lock):
         self._lock = lock
 

@@ -119,6 +119,7 @@ def step_down(*, lease: str, timeout: float, store: str | None, namespace: str |
 @main.command()
 @click.argument("leases", nargs=-1, required=True, metavar="LEASE...")
 @click.option("--app", default="singleton-jobs", show_default=True, help="Name of account, Role and binding.")
+@click.option("--watch-all", is_flag=True, help="Also: see all leases of the namespace, by one watch.")
 @click.option("--events", is_flag=True, help="Also allow what the hook for Kubernetes Events needs.")
 @click.option("--admission-policy", is_flag=True, help="Also: only a holder's own pod writes its hold.")
 @common
@@ -126,6 +127,7 @@ def rbac(
     *,
     leases: tuple[str, ...],
     app: str,
+    watch_all: bool,
     events: bool,
     admission_policy: bool,
     store: str | None,
@@ -141,7 +143,9 @@ def rbac(
     from .rbac import documents
 
     with exits():
-        text = documents(leases, namespace, app, events=events, policy=admission_policy, store=store)
+        text = documents(
+            leases, namespace, app, events=events, watch_all=watch_all, policy=admission_policy, store=store
+        )
         if as_json:
             from yaml import safe_load_all
 

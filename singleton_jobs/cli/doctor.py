@@ -21,6 +21,7 @@ from ..hooks.log import printable
 from ..identity import identity_and_source, new_identity, secure_random
 from ..leading.settings import Settings
 from ..locks import LockRecord, Stored
+from ..locks.kubernetes.watcher import OWN_WATCHES
 from ..names import lease_name
 from .status import lease_status
 from .target import ApiStore, Inspectable, closing
@@ -92,11 +93,13 @@ async def _examine_store(
                     "fail",
                     "permissions",
                     f"this account may not {' nor '.join(missing)} lease {lease}",
-                    f"singleton-jobs rbac {lease} --namespace {kubernetes.namespace} --app NAME | kubectl apply -f -",
+                    _grant(kubernetes, lease),
                 )
             else:
                 yield Finding("ok", "permissions", f"this account may {', '.join(VERBS)} lease {lease}")
-        if not names:
+        if names:
+            yield await _changes(kubernetes, names)
+        else:
             yield Finding("ok", "permissions", "not looked at, as no lease was named")
     carries = not names
     for lease in names:
@@ -124,6 +127,31 @@ async def _round_trips(store: Inspectable) -> tuple[float, datetime | None]:
             await store.list_leases()
         times.append(SYSTEM_CLOCK.now() - sent_at)
     return statistics.median(times[1:]), served_at
+
+
+async def _changes(store: ApiStore, names: Sequence[str]) -> Finding:
+    """How a replica would learn of changes, by what this account may do."""
+    if await _may_watch(store, ""):
+        return Finding("ok", "changes", "told as they happen, by one watch of the namespace")
+    polled = [lease for lease in names if not await _may_watch(store, lease)]
+    if polled:
+        detail = f"polled for, as this account may not list and watch {', '.join(polled)}: a hand-over takes seconds"
+        return Finding("warn", "changes", detail, _grant(store, polled[0]))
+    if len(names) > OWN_WATCHES:
+        detail = (
+            f"told as they happen for {OWN_WATCHES} leases, each by a watch of its own, and polled for of the others"
+        )
+        return Finding("warn", "changes", detail, f"{_grant(store, 'LEASE...', '--watch-all')} watches all by one")
+    return Finding("ok", "changes", "told as they happen, by a watch of each lease")
+
+
+async def _may_watch(store: ApiStore, lease: str) -> bool:
+    """The lease of that name; the empty one: all of the namespace."""
+    return await store.rights("list", lease) and await store.rights("watch", lease)
+
+
+def _grant(store: ApiStore, *what: str) -> str:
+    return f"singleton-jobs rbac {' '.join(what)} --namespace {store.namespace} --app NAME | kubectl apply -f -"
 
 
 async def _rehearsal(store: Any, lease: str, identity: str, config: Config) -> Finding:

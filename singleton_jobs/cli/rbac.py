@@ -12,7 +12,14 @@ __all__ = ["documents"]
 
 
 def documents(
-    leases: Sequence[str], namespace: str | None, app: str, *, events: bool, policy: bool, store: str | None
+    leases: Sequence[str],
+    namespace: str | None,
+    app: str,
+    *,
+    events: bool,
+    watch_all: bool,
+    policy: bool,
+    store: str | None,
 ) -> str:
     """The YAML documents. Raises ConfigError for names that cannot work."""
     names = list(dict.fromkeys(lease_name(lease) for lease in leases))
@@ -21,7 +28,7 @@ def documents(
         raise ConfigError(f"store {store!r} knows no Roles: only Kubernetes does")
     if lease_name(app) != app:
         raise ConfigError(f"app {app!r} cannot be used: it must be in lower case")
-    text = manifests(names, namespace, app, events=events)
+    text = manifests(names, namespace, app, events=events, watch_all=watch_all)
     if not policy:
         return text
     if namespace is None:

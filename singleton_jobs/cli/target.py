@@ -63,7 +63,7 @@ class ApiStore(Inspectable, Protocol):
         """The server's own time of its answer."""
 
     async def rights(self, verb: str, lease: str) -> bool:
-        """Whether this account may do that to the Lease."""
+        """Whether this account may do that to the Lease; the empty name: to all of the namespace."""
 
 
 @asynccontextmanager

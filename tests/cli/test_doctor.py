@@ -17,6 +17,9 @@ from controlplane.tunnel import Tunnel
 from singleton_jobs import Replica
 
 
+NINE = [f"lease-{number}" for number in range(9)]
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/leases.sqlite3"
@@ -92,6 +95,28 @@ def test_a_missing_right_is_named_with_the_command_that_gives_it(make_pod: MakeP
     assert levels(printed)["permissions"] == "fail"
     assert "this account may not create nor update lease nightly" in printed.output
     assert "singleton-jobs rbac nightly --namespace" in printed.output
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("named", "asked", "verbs", "level", "says"),
+    [
+        ([], ["nightly"], None, "ok", "told as they happen, by one watch of the namespace"),
+        (["nightly"], ["nightly"], None, "ok", "told as they happen, by a watch of each lease"),
+        (NINE, NINE, None, "warn", "told as they happen for 8 leases, each by a watch of its own, and polled for"),
+        (["nightly"], ["nightly"], ["get", "create", "update", "list"], "warn", "may not list and watch nightly"),
+    ],
+    ids=["all", "by name", "too many", "an old Role"],
+)
+def test_how_changes_are_learnt_is_said(
+    make_pod: MakePod, named: list[str], asked: list[str], verbs: list[str] | None, level: str, says: str
+):
+    role = lease_role(*named)
+    role["rules"][0]["verbs"] = verbs or role["rules"][0]["verbs"]
+    printed = call("doctor", *asked, COLUMNS="300", **make_pod("pod-a", roles=[role]).env)
+    assert (printed.status, levels(printed)["changes"]) == (0, level), printed
+    assert says in printed.output
+    assert ("singleton-jobs rbac" in printed.output) == (level == "warn")
 
 
 @pytest.mark.e2e

@@ -48,6 +48,14 @@ def test_json_is_one_list():
     )
 
 
+def test_all_leases_of_the_namespace_may_be_watched_when_that_is_asked_for():
+    by_name, everything = documents("nightly", "--watch-all")[1]["rules"]
+    assert by_name == documents("nightly")[1]["rules"][0]
+    assert everything == {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list", "watch"]}
+    assert "a pod reads every lease of the namespace" in call("rbac", "nightly", "--watch-all").output
+    assert "read\n  # these leases alone" in call("rbac", "nightly").output
+
+
 def test_events_are_allowed_when_asked_for():
     role = documents("nightly", "--events")[1]
     assert role["rules"][1] == {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]}

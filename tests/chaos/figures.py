@@ -9,7 +9,7 @@ from scoreboard import Figure
 from chaos.checker import DURATION, PERIOD, Verdict, growth, worst
 
 ENOUGH = 200  # cases for a 99th percentile
-ALLOWANCE = 0.2  # seconds for the requests of a take-over, or more where the witness's took longer
+TAKEN = 0.1  # seconds for the event and the requests of a take-over, or more where the witness's took longer
 MOST = 0.6 * PERIOD
 GROWTH = 1.0  # MiB by which a replica's memory may differ between two moments
 
@@ -47,17 +47,17 @@ def complaints(verdict: Verdict) -> list[str]:
 
 
 def _after_release(verdict: Verdict) -> Figure:
-    """A take-over needs a read and a write, of which the replica that nothing befalls shows how long they take here.
+    """A take-over needs an event and a write, of which the replica that nothing befalls shows how long they take here.
 
-    Allowed is no more than ``MOST`` for them: a release that is noticed a look later is never within the target.
+    Allowed is no more than ``MOST`` for them: a release that is noticed by a poll is never within the target.
     """
     share = 99 if len(verdict.release_gaps) >= ENOUGH else 90
     needed = 2 * worst(verdict.requests, share) if verdict.requests else 0.0
-    allowance = max(ALLOWANCE, min(MOST, needed))
-    figure = _worst(4, verdict.release_gaps, 1.2 * PERIOD + allowance, share=99)
-    if allowance == ALLOWANCE:
+    limit = max(TAKEN, min(MOST, needed))
+    figure = _worst(4, verdict.release_gaps, limit, share=99)
+    if limit == TAKEN:
         return figure
-    return replace(figure, target=f"p99 ≤ 1.2 × retry_period + {allowance:.2f} s, twice a request's p{share} here")
+    return replace(figure, target=f"p99 ≤ {limit:.2f} s, twice a request's p{share} here")
 
 
 def _swallowed(verdict: Verdict) -> Figure:

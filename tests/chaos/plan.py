@@ -12,7 +12,20 @@ BUSIEST = -2  # the slot of whoever holds most leases when it comes to it
 CLOCKED = 1  # the slot whose process may see another wall clock; to make that possible costs it half a core
 MARGIN = 1.0  # seconds that a process may stall, at 3/2/0.4
 
-NETWORK = ("slow there", "slow back", "cut", "reset", "partition", "refuse", "late", "drip", "hang", "429", "503")
+NETWORK = (
+    "slow there",
+    "slow back",
+    "cut",
+    "reset",
+    "partition",
+    "refuse",
+    "late",
+    "drip",
+    "hang",
+    "buffered",
+    "429",
+    "503",
+)
 
 
 @dataclass(frozen=True)

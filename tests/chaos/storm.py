@@ -262,20 +262,23 @@ def _disturb(slot: Slot, blow: Blow, pace: int) -> Callable[[], None]:
         case "swallow":
             rules = swallow(slot, (*LEASES, CRON))
             return lambda: [rule.remove() for rule in rules.values()] and None
+        case "buffered":  # by something in between, which hands on an answer when it is whole: a watch never is
+            proxy.cut()
+            return proxy.on("GET", "watch=1").forward_then_delay(0).remove
         case "late":
             return proxy.on("PUT", "/leases/").forward_late((0.3 + 4 * blow.size) * pace, cut=blow.size < 0.5).remove
         case "slow there":
-            return proxy.on(None, "/leases/").delay_request(blow.size * pace).remove
+            return proxy.on(None, "/leases").delay_request(blow.size * pace).remove
         case "slow back":
-            return proxy.on(None, "/leases/").forward_then_delay(1.5 * blow.size * pace).remove
+            return proxy.on(None, "/leases").forward_then_delay(1.5 * blow.size * pace).remove
         case "drip":
-            return proxy.on(None, "/leases/").drip(0.002 * pace).remove
+            return proxy.on(None, "/leases").drip(0.002 * pace).remove
         case "hang":
-            return proxy.on(None, "/leases/").hang().remove
+            return proxy.on(None, "/leases").hang().remove
         case "reset":
-            return proxy.on(None, "/leases/").reset().remove
+            return proxy.on(None, "/leases").reset().remove
         case code:
-            return proxy.on(None, "/leases/").respond(int(code), {"Retry-After": "32"}).remove
+            return proxy.on(None, "/leases").respond(int(code), {"Retry-After": "32"}).remove
 
 
 def side_blows(seed: object, *, until: float, settle: float, count: int) -> list[Blow]:

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from singleton_jobs.locks.kubernetes.objects import MANAGED_BY
+
+if TYPE_CHECKING:
+    from simulation.streams import Stream
 
 Json = dict[str, Any]
+
+
+class Event(NamedTuple):
+    """What a write of ``name`` came to."""
+
+    revision: int
+    kind: str
+    name: str
+    text: str
+
+    @property
+    def labelled(self) -> bool:
+        return MANAGED_BY in (json.loads(self.text)["metadata"].get("labels") or {})
 
 
 class Server:
@@ -18,7 +36,10 @@ class Server:
         self._wrote = wrote  # told of each accepted write, by its lease
         self._texts: dict[str, str] = {}
         self._before: dict[str, str] = {}  # the version before, for a lagging cache
-        self._revision = 0
+        self.revision = 0
+        self.compacted = 0  # what happened before this revision is not known any more
+        self.streams: dict[Stream, None] = {}  # in the order of their beginnings
+        self._events: list[Event] = []
         self._objects = 0
 
     def read(self, name: str, *, lagging: bool = False) -> tuple[int, Json]:
@@ -55,32 +76,69 @@ class Server:
 
     def delete(self, name: str) -> None:
         """Somebody deletes the lease."""
-        self._texts.pop(name, None)
+        text = self._texts.pop(name, None)
         self._before.pop(name, None)
-        self._revision += 1
+        self.revision += 1
+        if text:
+            gone = json.loads(text)
+            gone["metadata"]["resourceVersion"] = str(self.revision)
+            self._tell(Event(self.revision, "DELETED", name, json.dumps(gone)))
+
+    def list(self, name: str | None, *, lagging: bool = False) -> tuple[int, Json]:
+        """All leases with our label, or that of this ``name``; ``lagging``: as they were before the last event."""
+        events = self._events[:-1] if lagging else self._events
+        revision = events[-1].revision if lagging and events else self.revision
+        found: dict[str, Event] = {}
+        for event in events:
+            if event.kind == "DELETED":
+                found.pop(event.name, None)
+            else:
+                found[event.name] = event
+        items = [json.loads(e.text) for e in found.values() if e.name == name or (name is None and e.labelled)]
+        return 200, {"metadata": {"resourceVersion": str(revision)}, "items": items}
+
+    def since(self, revision: int) -> list[Event]:
+        """What happened after that."""
+        return [event for event in self._events if event.revision > revision]
+
+    def compact(self) -> None:
+        """Forget how it came to what is stored."""
+        self.compacted = self.revision
+
+    def restart(self) -> None:
+        """Nobody answers, and whoever watched is cut off."""
+        self.up = False
+        for stream in tuple(self.streams):
+            stream.cut()
 
     def stored(self, name: str) -> Json | None:
         text = self._texts.get(name)
         return json.loads(text) if text else None
 
     def _store(self, name: str, body: Json, found: Json | None = None, *, tell: bool = True) -> Json:
-        self._revision += 1
+        self.revision += 1
         if found is None:
             self._objects += 1
         uid = found["metadata"]["uid"] if found else f"uid-{self._objects}"
         metadata = {
             **body["metadata"],
             "uid": uid,
-            "resourceVersion": str(self._revision),
+            "resourceVersion": str(self.revision),
             "managedFields": [{"manager": "candidate", "time": _second(self._now())}],
         }
         stored = {**body, "metadata": metadata}
         if name in self._texts:
             self._before[name] = self._texts[name]
         self._texts[name] = json.dumps(stored)
+        self._tell(Event(self.revision, "MODIFIED" if found else "ADDED", name, self._texts[name]))
         if tell:
             self._wrote(name, stored)
         return json.loads(self._texts[name])
+
+    def _tell(self, event: Event) -> None:
+        self._events.append(event)
+        for stream in tuple(self.streams):
+            stream.push(event)
 
 
 def _content(lease: Json) -> Json:

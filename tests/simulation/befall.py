@@ -34,6 +34,8 @@ class Befalling:
         self.cluster.waiting.clear()  # what is measured in calm ends with it
         if fault.kind in ("annotate", "delete", "free", "usurp"):
             self._tamper(fault)
+        elif fault.kind == "compact":
+            self.cluster.server.compact()
         elif fault.kind == "restart":
             self._restart(fault.span)
         elif process := self._process_in(fault.slot):
@@ -54,7 +56,7 @@ class Befalling:
             self.cluster.server.edit(lease, foreign(fault.kind))
 
     def _restart(self, span: float) -> None:
-        self.cluster.server.up = False
+        self.cluster.server.restart()
 
         def come_up() -> None:
             self.cluster.server.up = True
@@ -94,6 +96,14 @@ class Befalling:
                 retry_after=[None, 0.2, 1.0, 32.0][int(fault.chance * 4)],
             ),
         }[fault.kind]
+
+    def _cut(self, process: Process, fault: Fault, calm: bool) -> None:
+        for stream in process.streams():
+            stream.cut()
+
+    def _mute(self, process: Process, fault: Fault, calm: bool) -> None:
+        for stream in process.streams():
+            stream.silent = True
 
     def _swallow(self, process: Process, fault: Fault, calm: bool) -> None:
         process.network.swallow = 1 + int(3 * fault.size)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any
 
-import singleton_jobs.hooks.dispatcher
+import singleton_jobs.concurrency.telling
 import singleton_jobs.leading.core
 from singleton_jobs import Config
 from singleton_jobs.leading.lease_uses import LeaseUses
@@ -37,6 +37,7 @@ class Cluster:
         self.processes: list[Process] = []
         self.graves: list[Process] = []  # crashed processes are kept: their ends must not run in the midst of others'
         self.trace: list[tuple[Any, ...]] = []
+        self.role = self.rng("role").choice(["all", "all", "by name", "by name", "polling"])
         self.waiting: dict[str, tuple[float, str]] = {}  # leases whose holder went away in calm, since when and how
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
@@ -140,10 +141,10 @@ _dispatcher = _Dispatcher()
 @contextmanager
 def simulated() -> Iterator[None]:
     """Inside, the process-wide parts of the library belong to the simulation: the dispatcher, the registry, the log."""
-    worker, uses = singleton_jobs.hooks.dispatcher._worker, singleton_jobs.leading.core._uses
-    logger, handler = singleton_jobs.hooks.dispatcher.logger, _Faults(logging.ERROR)
+    worker, uses = singleton_jobs.concurrency.telling.worker, singleton_jobs.leading.core._uses
+    logger, handler = singleton_jobs.concurrency.telling.logger, _Faults(logging.ERROR)
     level, propagate = logger.level, logger.propagate
-    singleton_jobs.hooks.dispatcher._worker = _dispatcher  # type: ignore[assignment]
+    singleton_jobs.concurrency.telling.worker = _dispatcher  # type: ignore[assignment]
     singleton_jobs.leading.core._uses = LeaseUses()
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR)
@@ -151,7 +152,7 @@ def simulated() -> Iterator[None]:
     try:
         yield
     finally:
-        singleton_jobs.hooks.dispatcher._worker = worker
+        singleton_jobs.concurrency.telling.worker = worker
         singleton_jobs.leading.core._uses = uses
         logger.removeHandler(handler)
         logger.setLevel(level)

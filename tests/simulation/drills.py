@@ -73,7 +73,7 @@ def _gaps(rng: Random, seed: int, drilled: Drilled) -> None:
         Fault(SETTLED + EVERY * number + rng.uniform(0, 2), kind, LEADER, rng.uniform(0.1, 4), rng.random(), 0.5)
         for number, kind in enumerate(kinds)
     ]
-    setting = Setting(3, (QUICK,), leases=2, jobs=False, rates=EXACT)
+    setting = Setting(3, (QUICK,), leases=2, jobs=False, rates=EXACT, role=rng.choice(["all", "by name"]))
     tally: Tally = _run(seed, setting, faults, SETTLED + EVERY * len(faults)).cluster.referee.tally
     drilled.crash_gaps += tally.crash_gaps
     drilled.release_gaps += tally.release_gaps

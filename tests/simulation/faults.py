@@ -48,6 +48,9 @@ WEIGHTS = {
     "wall": 4,
     "rate": 2,
     "annotate": 2,
+    "cut": 4,
+    "mute": 6,
+    "compact": 2,
 }
 TAMPERING = {"delete": 4, "free": 2, "usurp": 2}
 

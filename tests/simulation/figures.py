@@ -20,7 +20,7 @@ def figures(tally: Tally, drilled: Drilled, *, broken: bool) -> list[Figure]:
         Figure(1, "0" if held else "a promise broke", tally.failovers, held),
         Figure(2, f"0; {tally.stale_refused:,} refused" if held else "a promise broke", tally.effects, held),
         _worst(3, drilled.crash_gaps, QUICK.lease_duration + 1),
-        _worst(4, drilled.release_gaps, 1.2 * QUICK.retry_period + 0.2, share=99),
+        _worst(4, drilled.release_gaps, 0.1, share=99),
         Figure(5, "0" if held else "a promise broke", tally.starts, held),
         _none(6, drilled.lost_by_restarts, drilled.restarts),
         _none(7, drilled.lost_by_swallowing, drilled.swallowed),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from singleton_jobs.errors import StoreError
 from singleton_jobs.locks.kubernetes.api import Answer
 from singleton_jobs.locks.kubernetes.lease import KubernetesStore
+from singleton_jobs.locks.kubernetes.watcher import Watching
+
+from simulation.streams import Stream, selected
 
 if TYPE_CHECKING:
     from simulation.cluster import Cluster
@@ -36,6 +40,7 @@ class Weather:
 
 
 CALM = Weather()
+ALL = "leases"  # the last part of a list's path
 
 
 class Network:
@@ -45,12 +50,22 @@ class Network:
         self.weather = CALM
         self.only: str | None = None  # the lease that the weather is meant for; None: all
         self.swallow = 0  # answers to writes that are lost after the commit
+        self.server = cluster.server
         self._cluster = cluster
         self._process = process
         self._rng = rng
+        self.chance = rng
 
     async def aclose(self) -> None:
         pass
+
+    def allows(self, name: str | None) -> bool:
+        """Whether the role allows to list and watch all leases (None), or this one; it is the same for all replicas."""
+        return self._cluster.role == "all" or (self._cluster.role == "by name" and name is not None)
+
+    async def watch(self, path: str, query: str, opened: Callable[[], None], see: Callable[[Any], None]) -> Answer:
+        """One watch, to its end."""
+        return await Stream(self, self._process, selected(query), self._rng).watch(query, opened, see)
 
     async def request(self, method: str, path: str, body: Any = None, *, timeout: float, query: str = "") -> Answer:
         """One request, sent once; as the real one does, StoreError tells what is known of it."""
@@ -62,7 +77,7 @@ class Network:
             await asyncio.sleep(min(timeout, self._rng.uniform(0, 2 * weather.there)))
             raise StoreError("the API server cannot be reached", outcome="not done")
         arrival: asyncio.Future[Answer | None] = process.loop.create_future()
-        flight = _Flight(cluster, process, method, lease, body, weather, arrival)
+        flight = _Flight(cluster, process, method, lease, body, weather, arrival, query)
         flight.swallowed = method == "PUT" and self.swallow > 0
         self.swallow -= flight.swallowed
         flight.send(self._rng)
@@ -94,6 +109,7 @@ class _Flight:
         body: Any,
         weather: Weather,
         arrival: asyncio.Future[Answer | None],
+        query: str,
     ) -> None:
         self.swallowed = False
         self._cluster = cluster
@@ -103,6 +119,7 @@ class _Flight:
         self._body = body
         self._weather = weather
         self._arrival = arrival
+        self._query = query
         self._back = 0.0
         self._lost_back = False
         self._lagging = False
@@ -138,6 +155,11 @@ class _Flight:
 
     def _do(self) -> tuple[int, dict[str, Any]]:
         server = self._cluster.server
+        if self._lease == ALL:
+            name = selected(self._query)
+            if not self._process.network.allows(name):
+                return 403, {"message": "not by this role"}
+            return server.list(name, lagging=self._lagging)
         if self._method == "GET":
             return server.read(self._lease, lagging=self._lagging)
         return server.write(self._lease, self._body)
@@ -162,6 +184,7 @@ class SimulatedStore(KubernetesStore):
         self.proxy = None
         self.key = key
         self.server = network  # type: ignore[assignment]
+        self.watching = Watching(network, self.namespace, network.chance)
 
 
 def spell(**what: Any) -> Weather:

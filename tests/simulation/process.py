@@ -20,6 +20,7 @@ from simulation.stepping import HostClock, SteppedLoop
 
 if TYPE_CHECKING:
     from simulation.cluster import Cluster
+    from simulation.streams import Stream
 
 GRACE = 300.0  # seconds after which a fire is too old to be worth running
 DRAIN = 10.0
@@ -100,6 +101,10 @@ class Process:
             self.stepping = False
         for failure in self.loop.failures:
             raise failure.get("exception") or RuntimeError(failure["message"])
+
+    def streams(self) -> list[Stream]:
+        """The watches that it has at present."""
+        return [stream for stream in self.cluster.server.streams if stream.of(self)]
 
     def candidacies(self) -> list[Any]:
         return self.replica._core.candidacies()

@@ -39,6 +39,9 @@ class Setting:
     mutex: bool = False
     jobs: bool = True
     rates: tuple[float, float] = (SLOWEST, 1.05)
+    role: str | None = (
+        None  # whether it allows to watch "all" leases, those "by name", or makes for "polling"; None: drawn
+    )
 
     @property
     def duration(self) -> float:
@@ -79,6 +82,7 @@ class Run(Befalling):
     def __init__(self, seed: int, setting: Setting, faults: Sequence[Fault]) -> None:
         jobs = [JOBS if setting.jobs and number == 0 else {} for number in range(setting.leases)]
         cluster = Cluster(seed, {f"lead-{number}": dict(jobs) for number, jobs in enumerate(jobs)})
+        cluster.role = setting.role or cluster.role
         super().__init__(cluster, setting.duration)
         rng = Random(f"hosts {seed}")
         self.setting = setting

@@ -17,7 +17,7 @@ from simulation.shrink import describe, shrink
 from simulation.stepping import SteppedLoop
 from simulation.storm import Outcome, draw, storm
 from singleton_jobs.decisions.candidate import Candidate
-from singleton_jobs.hooks.dispatcher import _worker
+from singleton_jobs.concurrency.telling import worker
 from singleton_jobs.decisions.ledger import judge
 from singleton_jobs.decisions.observer import Observer
 from singleton_jobs.renewal.renewer import Renewer
@@ -98,10 +98,10 @@ def test_the_command_prints_the_scoreboard_and_its_seed():
 
 
 def test_the_process_has_its_own_dispatcher_back_after_a_run():
-    import singleton_jobs.hooks.dispatcher
+    import singleton_jobs.concurrency.telling
 
     storm(QUICK, only=())
-    assert singleton_jobs.hooks.dispatcher._worker is _worker
+    assert singleton_jobs.concurrency.telling.worker is worker
 
 
 # Guards: a library that breaks a promise is found out.

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT), str(ROOT / "tests")]  # last, so that what is installed is what is measured
 
-from benchmarks import beats, calls, claims, imports, kills, renewals, schedulers, takeover  # noqa: E402
+from benchmarks import beats, calls, claims, handover, imports, kills, renewals, schedulers, takeover  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
 from benchmarks.table import Row, show  # noqa: E402
 
@@ -27,6 +27,11 @@ GROUPS: tuple[dict[str, Callable[[Stage], Row]], ...] = (
     {"threads": renewals.threads},
     {"thousand": renewals.thousand},
     {"release": takeover.release, "crash": takeover.crash},
+    {"sigterm": handover.sigterm},
+    {"reads": handover.reads},
+    {"following": handover.following},
+    {"watch-memory": handover.watch_memory},
+    {"thousand-followed": handover.thousand_followed},
     {"claims": claims.claims},
     {"batch": claims.batch},
     {"latency": schedulers.latency},

@@ -39,12 +39,19 @@ def main() -> None:
         leaderships[int(number)].step_down()
         return at
 
+    def leave() -> float:
+        """Release them all, in good order; when that began."""
+        at = boot_time()
+        replica.close()
+        return at
+
     serve(
         held=lambda: sum(leadership.is_leader for leadership in leaderships),
         seen=lambda: sum(leadership.holder is not None for leadership in leaderships),
         started=lambda: started,
         lost=lambda: lost,
         step_down=step_down,
+        leave=leave,
     )
 
 

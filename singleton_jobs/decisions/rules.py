@@ -65,8 +65,8 @@ RULES = {
     ),
     12: (
         "An empty holder is free at first sight, and a record that runs out is taken then, not at the next poll. "
-        "Followers poll each 1 to 1.2 retry periods, spread over 50 ms after a release they saw, and the loser of a "
-        "race waits for its next poll."
+        "Followers poll each 1 to 1.2 retry periods, spread over 10 ms after a release they saw, over more where they "
+        "have been in each other's way, and the loser of a race waits for its next poll."
     ),
     13: (
         "Each acquisition adds one to leaseTransitions, from 1 on, and starts a term, whose fencing token is the "

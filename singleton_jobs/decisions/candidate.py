@@ -212,6 +212,11 @@ class Candidate:
 
     def saw(self, stored: Stored | None, received_at: float) -> None:
         """A read was answered. Reading never creates or extends a hold."""
+        if stored:
+            self.store_clock.tune(stored, received_at)
+        self._saw(stored, received_at)
+
+    def _saw(self, stored: Stored | None, received_at: float) -> None:
         self.expire(received_at)
         if self._observer.is_outdated(stored):  # a lagging cache answered: what was seen before is newer
             self._next = received_at + self._pace.poll()
@@ -237,7 +242,7 @@ class Candidate:
     def told(self, sight: Sight | None, now: float) -> bool:
         """A watch told, or can tell nothing for now (None); no request is under way. Whether that asks for a decision.
 
-        It may lag, and so end a hold, but prove neither that one lasts nor what became of a release.
+        It may lag, and so end a hold, but prove neither that one lasts nor what became of a release, nor tell the time.
         """
         before, news = self.seen, (sight is not None) is not self._pace.told
         self._pace.told = sight is not None
@@ -245,7 +250,7 @@ class Candidate:
             if not self.hold:
                 self._next = min(self._next, now + self._pace.poll())
         elif not self.releasing and not (before and sight.version < before.version):
-            self.saw(sight.stored, now)
+            self._saw(sight.stored, now)
             news = news or not (before and sight.stored and before.is_renewed_by(sight.stored))
         return news
 
@@ -256,6 +261,7 @@ class Candidate:
             return
         self.expire(now)
         before = self.seen
+        self.store_clock.tune(stored, now)
         self._observe(stored, now)
         self._conflicts = 0
         if not stored.record.holder_identity:
@@ -333,7 +339,6 @@ class Candidate:
     def _observe(self, stored: Stored | None, at: float) -> None:
         self._observer.see(stored, at, held=self.hold is not None)
         if stored:
-            self.store_clock.tune(stored, at)
             self._own_writes.forget_superseded(stored)
 
     def _judge(self, wall: float) -> None:

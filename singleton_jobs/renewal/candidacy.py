@@ -266,9 +266,15 @@ class Candidacy:
 
     def _told(self, sight: Sight | None) -> None:
         """The watch told, on the driver's loop."""
-        if sight:
-            self._contact.at = self.clock.now()
-        if self.change(lambda now: self.candidate.told(sight, now), wake=False):
+
+        def see(now: float) -> bool:
+            if sight and self.candidate.hold is None:
+                self._contact.note(sight.stored, now)
+            elif sight:  # whether the hold can be renewed is another question
+                self._contact.at = now
+            return self.candidate.told(sight, now)
+
+        if self.change(see, wake=False):
             self._driver.wake(self)
 
     # Inner parts; the mutex is held

@@ -138,7 +138,8 @@ class LeaseShelf:
         self.proxy.on("GET", lease_path(self.namespace, lease)).respond(200, body=_with_unknown_fields(self.raw(lease)))
 
     def spoil(self, lease: str = "nightly") -> None:
-        self.proxy.on("GET", lease_path(self.namespace, lease)).respond(200, body=b"no JSON")
+        self.proxy.on("GET", "/leases").respond(200, body=b"no JSON")  # alone, in a list, and in the events of a watch
+        self.proxy.cut()
 
     def delete(self, lease: str = "nightly") -> None:
         self.admin.delete_lease(self.namespace, lease)

@@ -46,7 +46,7 @@ def test_loser_of_the_creation_race_waits_too_when_the_lease_is_deleted(
     leader.wait_for("effect")
     not_found = {"kind": "Status", "code": 404, "details": {"name": "job", "kind": "leases"}}
     proxy.on("GET", "/leases/job", times=1).respond(404, body=not_found)  # as if it had asked a moment earlier
-    blind = proxy.on("GET", "/leases/job").drop()
+    blind = proxy.on("GET", "/leases").drop()  # a read, a list or a watch
     loser = start("loop", pod=make_pod("loser", server=proxy), lease="job")
     proxy.wait_for(1, "PUT", "/leases/job", timeout=30)
     blind.wait(timeout=30)
@@ -73,7 +73,8 @@ def test_foreign_labels_and_annotations_cost_no_term_and_stay(start: Starter, ad
             lambda: (lease := admin.get_lease(namespace, "job")) and lease["spec"]["renewTime"] != edited and lease,
             "a renewal",
         )
-        assert {key: renewed["metadata"][key] for key in foreign} == foreign
+        assert renewed["metadata"]["labels"].items() >= foreign["labels"].items()  # ours is there, too
+        assert {key: renewed["metadata"][key] for key in foreign} == foreign | {"labels": renewed["metadata"]["labels"]}
         assert renewed["spec"]["holderIdentity"] == first.identity
     replica.wait_for("effect", after=boot_time())
     assert not replica.entries("TermEnded")

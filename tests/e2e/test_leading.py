@@ -12,7 +12,7 @@ from controlplane.admin import Admin
 from controlplane.fixtures import MakePod
 from controlplane.proxy import Proxy
 
-from .journal import Journal, assert_no_overlap, boot_time, eventually
+from .journal import PATIENCE, Journal, assert_no_overlap, boot_time, eventually
 from .processes import Starter
 
 pytestmark = pytest.mark.e2e
@@ -64,6 +64,7 @@ def test_steady_leader_sends_one_put_per_retry_period_and_no_get(
 ) -> None:
     replica = start("loop", pod=make_pod(server=proxy), lease="job", config=EASY)
     replica.wait_for("effect")
+    proxy.wait_for(1, "GET", "watch=1", timeout=PATIENCE)
 
     def counts() -> tuple[float, int, int]:
         puts = proxy.count("PUT")

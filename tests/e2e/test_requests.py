@@ -68,8 +68,9 @@ def test_long_retry_after_does_not_stall_the_renewals(leader: ReplicaProcess, pr
 def test_dripping_answer_is_given_up_in_time(leader: ReplicaProcess, proxy: Proxy) -> None:
     dripping = proxy.on("PUT", "/leases/job", times=1).drip(0.1)  # more than a minute for the whole of it
     dripping.wait(landed=1)
+    before = len(puts(proxy))
     renewed(leader, proxy)
-    ((unanswered, again),) = tries(proxy)
+    unanswered, again = puts(proxy)[before - 1 : before + 1]
     assert again.at - unanswered.at < 3 + 0.3 + LOAD
     assert dripping.statuses == [200]
 
@@ -81,7 +82,7 @@ def test_renewal_cut_after_it_landed_is_not_sent_again(leader: ReplicaProcess, p
     renewed(leader, proxy)
     bodies = [seen.body for seen in puts(proxy)]
     assert len(set(bodies)) == len(bodies)
-    assert proxy.count("GET") == 2  # the first one, and the one that found the own nonce
+    assert proxy.count("GET", "/leases/job") <= 2  # the first one, and one for the own nonce if no watch has told
 
 
 def test_cut_connections_cost_no_term(leader: ReplicaProcess, proxy: Proxy) -> None:

@@ -355,6 +355,7 @@ def test_a_refused_token_is_read_anew(stage: Stage) -> None:
     play(stage, scenario())
 
 
+@pytest.mark.own_control_plane
 def test_a_server_that_restarts_is_found_again(stage: Stage, control_plane: ControlPlane) -> None:
     async def scenario() -> None:
         told = await stage.begin()

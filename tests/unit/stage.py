@@ -46,7 +46,7 @@ class Space(MemorySpace):
         body = json.dumps(merge_lease(None, LockRecord(holder, duration, now, now, 7), None))
         with self.mutex:
             uid = self.leases[lease][0] if lease in self.leases else "uid-of-somebody-else"
-            self.leases[lease] = (uid, self.next_version(), body, SYSTEM_CLOCK.wall())
+            self.keep(lease, (uid, self.next_version(), body, SYSTEM_CLOCK.wall()))
 
     def holder(self, lease: str) -> str:
         return json.loads(self.leases[lease][2])["spec"]["holderIdentity"]
@@ -95,7 +95,7 @@ class ClaimedSpace(Space):
             uid, _, body, at = self.leases[lease]
             whole = json.loads(body)
             whole["metadata"].setdefault("annotations", {})[key] = value
-            self.leases[lease] = (uid, self.next_version(), json.dumps(whole), at)
+            self.keep(lease, (uid, self.next_version(), json.dumps(whole), at))
 
 
 class ClaimedLock(SpaceLock):

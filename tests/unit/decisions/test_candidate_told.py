@@ -1,11 +1,14 @@
 """What a candidate makes of what a watch tells, and of what it does not."""
 
+from dataclasses import replace
+
 import pytest
 
 from singleton_jobs.config import Config
 from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.errors import Conflict
 from singleton_jobs.locks.watching import Sight
+from unit.claimants import ledger
 from unit.harness import (
     DEADLINE,
     DURATION,
@@ -17,6 +20,7 @@ from unit.harness import (
     candidate,
     follower,
     leader,
+    moment,
     reads,
     renewed,
     stored,
@@ -35,6 +39,14 @@ def sight(lease, version=None):
 def told(made, lease, now, version=None):
     made.told(sight(lease, version), now)
     return made
+
+
+def test_what_is_told_says_nothing_of_the_time():  # it may be acted on much later, as after a machine's sleep
+    made = follower(replace(stored("", ledger=ledger()), served_at=moment(0.0)))
+    made.decide(0.0, moment(0.0).timestamp())
+    made.told(sight(replace(stored("", ledger=ledger(), version=20), served_at=moment(1.0))), 1.0)
+    assert made.decide(1.0, moment(3600.0).timestamp()).record.holder_identity == ME
+    assert made.clock_off == 0.0
 
 
 # Followers

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from singleton_jobs import LeadershipLost, NotLeader, Skipped, current_term
-from singleton_jobs.events import RunSkipped
-from unit.stage import LIMIT, Heard, in_thread, seen_by, until
+from singleton_jobs.events import RunSkipped, StoreFailed, StoreRecovered
+from unit.stage import LIMIT, ClaimedSpace, Heard, in_thread, seen_by, until
 
 
 @pytest.fixture
@@ -82,6 +82,37 @@ def test_later_calls_never_wait(job, space):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job.leadership._part.candidacy.changed, "wait", None)
         assert job().reason == "store-unreachable"
+
+
+def told(job):
+    until(lambda: job.leadership._part.candidacy.following.how == "told by memory")
+
+
+def test_whoever_is_told_who_leads_does_not_call_the_store_unreachable_any_more(job, space):
+    space.put("nightly", "other_1")
+    assert job().reason == "not-leader"
+    told(job)
+    space.fault = "down"
+    space.put("nightly", "")
+    until(lambda: job().reason == "store-unreachable")
+    space.put("nightly", "another_1")
+    until(lambda: job().reason == "not-leader")
+
+
+def test_a_holder_that_cannot_renew_is_not_reassured_by_what_it_is_told(make_replica):
+    space, heard = ClaimedSpace(), Heard()
+    job = make_replica(store=space, hooks=[heard]).leader_only(lease="nightly")(lambda: "ran")
+    assert job() == "ran"
+    told(job)
+    space.fault = "down"
+    heard.wait_for(StoreFailed)
+    space.annotate("edited-by", "somebody")
+    candidacy = job.leadership._part.candidacy
+    seen_by(candidacy, lambda: "edited-by" in str(candidacy.candidate.seen.raw))
+    space.fault = None
+    heard.wait_for(StoreRecovered)
+    kinds = [type(event) for event in heard.events if isinstance(event, (StoreFailed, StoreRecovered))]
+    assert kinds == [StoreFailed, StoreRecovered]
 
 
 def test_exceptions_pass_through_and_the_term_goes_on(replica):

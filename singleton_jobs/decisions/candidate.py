@@ -74,7 +74,7 @@ class Candidate:
         self._conflicts = 0  # met in a row; any write of ours that is acknowledged ends the row
         self._rest = 0.0  # seconds of rest after the release under way
         self._rest_until = -math.inf  # another may lead meanwhile: we do not compete before
-        self._ours: Stored | None = None  # fetched during a release and found to be ours: what the release replaces
+        self._ours: Stored | None = None  # what the release under way replaces: the record, as far as is known
         self._observer = Observer(identity, config, self._pace)
         self._own_writes = OwnWrites(identity, config)
 
@@ -139,10 +139,10 @@ class Candidate:
 
         ``again`` keeps competing afterwards, but not within ``rest`` seconds, so that another may lead.
         """
+        self._ours = self.seen if self.hold else None  # if that is not the newest, the write is refused
         self._end("released", "it was released", now)
         self._wanted = again
         self._rest = rest
-        self._ours = None
         self.releasing = True
         self.released = False
         self._look_again(now)
@@ -275,7 +275,9 @@ class Candidate:
             self.hold.until = until
             self._next = self._pace.next_renewal(sent_at)
             self.claims.wrote(stored, now)
-        elif self.doing == "renew" or self.releasing or not self._wanted or now >= until:
+        elif self.releasing:
+            self._ours = stored
+        elif self.doing == "renew" or not self._wanted or now >= until:
             self._next = now  # too late to count; the record is ours, though, and the next read shows it
         else:
             self.hold = self._last_hold = Hold.begun(stored, before, until)
@@ -301,7 +303,7 @@ class Candidate:
                 self.answer = self.answer or "busy"
         elif self.releasing:
             if self.doing in ("acquire", "renew"):  # that write may have landed, and is then to be released
-                self._next = now
+                self._next, self._ours = now, None
             else:
                 self._end_release(released=False, now=now)
         else:

@@ -10,7 +10,7 @@ import math
 import select
 import selectors
 import sys
-from asyncio import AbstractEventLoop, Semaphore, Task, TimerHandle
+from asyncio import AbstractEventLoop, Task, TimerHandle
 from collections import defaultdict
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..concurrency.forks import at_fork, notice_fork
 from ..concurrency.threads import new_lock, patched_by, start_thread
 from ..hooks.dispatcher import log
 from .candidacy import Candidacy
+from .turns import Turns
 
 __all__ = ["Renewer", "RenewerThread", "shared_renewer"]
 
@@ -31,7 +32,7 @@ class Renewer:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._loop: AbstractEventLoop | None = None
-        self._slots: dict[object, Semaphore] = defaultdict(lambda: Semaphore(AT_ONCE))  # by lane, which is a store
+        self._turns: dict[object, Turns] = defaultdict(lambda: Turns(AT_ONCE))  # by lane, which is a store
         self._stopped: asyncio.Event | None = None
         self._timers: dict[Candidacy, TimerHandle] = {}  # of candidacies that wait for their next step
         self._tasks: dict[Candidacy, Task[None]] = {}  # of candidacies that take steps now
@@ -85,20 +86,26 @@ class Renewer:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._serve_soon, candidacy)
 
-    def _serve_soon(self, candidacy: Candidacy) -> None:
+    def _serve_soon(self, candidacy: Candidacy, patience: float = 0.0) -> None:
         timer = self._timers.pop(candidacy, None)
         if timer:
             timer.cancel()
-        if self._loop and candidacy not in self._tasks:  # a step under way decides anew when it is through
-            slots = self._slots[candidacy.lane]
-            self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, slots))
+        if self._loop:
+            turns, by = self._turns[candidacy.lane], self._clock.now() + patience
+            if candidacy in self._tasks:  # a step under way decides anew when it is through
+                turns.hurry(candidacy, by)
+            else:
+                self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, turns, by))
 
-    async def _serve(self, candidacy: Candidacy, loop: AbstractEventLoop, slots: Semaphore) -> None:
+    async def _serve(self, candidacy: Candidacy, loop: AbstractEventLoop, turns: Turns, by: float) -> None:
         due = -math.inf
         try:
             while True:
-                async with slots:
+                await turns.take(candidacy, by)
+                try:
                     due = await candidacy.step()
+                finally:
+                    turns.give_back()
                 self._watch_deadline(candidacy, loop)
                 if due > self._clock.now():
                     break
@@ -109,7 +116,9 @@ class Renewer:
             del self._tasks[candidacy]
         if due < math.inf:
             delay = due - self._clock.now()
-            self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy)
+            # Nobody waits for what time brings, as a renewal: what somebody asked for goes first, for a while.
+            patience = candidacy.config.retry_period / 2
+            self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy, patience)
 
     def _watch_deadline(self, candidacy: Candidacy, loop: AbstractEventLoop) -> None:
         """See that a hold ends in time, also while its next step waits for the requests of others."""

@@ -23,9 +23,18 @@ MUTANTS = [
         "sight-extends",
         "a watch event extends a hold",
         CANDIDATE,
-        "            self.saw(sight.stored, now)\n",
-        "            self.saw(sight.stored, now)\n"
+        "            self._saw(sight.stored, now)\n",
+        "            self._saw(sight.stored, now)\n"
         "            if self.hold:\n                self.hold.until = now + self.config.renew_deadline\n",
+        (TOLD,),
+    ),
+    Mutant(
+        31,
+        "sight-tells-time",
+        "the host's clock is compared with the date of a watch event",
+        CANDIDATE,
+        "            self._saw(sight.stored, now)\n",
+        "            self.saw(sight.stored, now)\n",
         (TOLD,),
     ),
     Mutant(

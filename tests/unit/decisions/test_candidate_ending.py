@@ -21,12 +21,16 @@ from unit.harness import (
 )
 
 
-def fetched(made, now=1.0, **options):
-    """A release whose read was answered with our own record."""
-    known = made.seen
+def releasing(made, now=1.0, **options):
     made.release(now, **options)
+    return made
+
+
+def refused(made, now=1.0):
+    """A release that finds something else stored than was seen, and looks."""
+    writes(releasing(made, now), now)
+    made.failed(Conflict("edited meanwhile"), now)
     reads(made, now)
-    made.saw(known, now)
     return made
 
 
@@ -37,65 +41,69 @@ def test_a_release_ends_the_hold_here_before_anything_is_sent():
     assert (made.hold, hold.until, made.held_until) == (None, -math.inf, -math.inf)
 
 
-def test_a_release_reads_before_it_writes():
+def test_a_release_replaces_exactly_what_was_seen_and_asks_for_nothing_first():
     made = leader()
-    made.release(1.0)
-    reads(made, 1.0)
+    renews(made, 2.0, 2)
+    seen = made.seen
+    made.release(2.5)
+    assert writes(made, 2.5).replaces is seen
+
+
+def test_a_release_without_a_hold_reads_first():
+    made = leader()
+    made.expire(DEADLINE)
+    made.release(DEADLINE)
+    reads(made, DEADLINE)
 
 
 def test_a_release_writes_an_empty_holder_and_the_shortest_duration():
-    record = writes(fetched(leader()), 1.0).record
+    record = writes(releasing(leader()), 1.0).record
     assert (record.holder_identity, record.lease_duration_seconds) == ("", 1)
 
 
 def test_a_release_keeps_transitions_and_acquire_time():
     made = leader()
     before = made.seen.record
-    record = writes(fetched(made), 1.0).record
+    record = writes(releasing(made), 1.0).record
     assert (record.lease_transitions, record.acquire_time) == (before.lease_transitions, before.acquire_time)
 
 
 def test_an_acknowledged_release_is_known_as_such():
-    made = fetched(leader())
+    made = releasing(leader())
     write = writes(made, 1.0)
     made.wrote(acknowledged(write, 2), sent_at=1.0, now=1.1)
     assert (made.releasing, made.released, made.may_be_stored) == (False, True, False)
 
 
 def test_a_record_that_is_anothers_by_now_is_not_released():
-    made = leader()
-    made.release(1.0)
-    reads(made, 1.0)
+    made = refused(leader())
     made.saw(stored(OTHER, version=9), 1.1)
     assert waits(made, 1.1) == math.inf
     assert not made.released
 
 
 def test_a_record_that_names_us_by_somebody_elses_hand_is_not_released():
-    made = leader()
-    made.release(1.0)
-    reads(made, 1.0)
+    made = refused(leader())
     made.saw(stored(ME, version=9, acquired=500, renewed=500), 1.1)
     assert waits(made, 1.1) == math.inf
 
 
 def test_a_vanished_lease_is_not_released():
-    made = leader()
-    made.release(1.0)
+    made = refused(leader())
     made.saw(None, 1.1)
     assert waits(made, 1.1) == math.inf
     assert not made.released
 
 
 def test_a_conflict_of_a_release_is_followed_by_a_read_at_once():
-    made = fetched(leader())
+    made = releasing(leader())
     writes(made, 1.0)
     made.failed(Conflict("edited meanwhile"), 1.1)
     reads(made, 1.1)
 
 
 def test_a_release_succeeds_over_a_foreign_edit():
-    made = fetched(leader())
+    made = releasing(leader())
     ours = made.seen
     writes(made, 1.0)
     made.failed(Conflict("edited meanwhile"), 1.1)
@@ -106,13 +114,13 @@ def test_a_release_succeeds_over_a_foreign_edit():
     assert made.released
 
 
-def test_a_release_waits_for_the_renewal_under_way_and_then_reads():
+def test_a_release_waits_for_the_renewal_under_way_and_replaces_it():
     made = leader()
     renewal = writes(made, 2.0)
     made.release(2.1)
     made.wrote(acknowledged(renewal, 2), sent_at=2.0, now=2.2)
     assert made.hold is None
-    reads(made, 2.2)
+    assert writes(made, 2.2).replaces.version == 2
 
 
 def test_a_renewal_that_landed_unseen_is_released_too():
@@ -140,14 +148,14 @@ def test_a_renewal_that_lands_between_read_and_release_is_released_after_all():
 
 
 def test_a_release_whose_answer_is_lost_is_not_claimed():
-    made = fetched(leader())
+    made = releasing(leader())
     writes(made, 1.0)
     made.failed(unknown(), 2.0)
     assert (made.releasing, made.released, made.may_be_stored) == (False, False, True)
 
 
 def test_a_second_try_finds_that_the_lost_release_landed():
-    made = fetched(leader())
+    made = releasing(leader())
     lost = writes(made, 1.0)
     made.failed(unknown(), 2.0)
     made.release(3.0)
@@ -157,22 +165,20 @@ def test_a_second_try_finds_that_the_lost_release_landed():
 
 
 def test_a_lease_freed_by_somebody_else_was_not_released_here():
-    made = leader()
-    made.release(1.0)
-    reads(made, 1.0)
+    made = refused(leader())
     made.saw(stored("", version=9, renewed=500), 1.1)
     assert not made.released
 
 
 def test_after_a_release_nothing_is_sent():
-    made = fetched(leader())
+    made = releasing(leader())
     write = writes(made, 1.0)
     made.wrote(acknowledged(write, 2), sent_at=1.0, now=1.1)
     assert waits(made, 1.1) == math.inf
 
 
 def test_a_start_after_a_release_reads_first():
-    made = fetched(leader())
+    made = releasing(leader())
     write = writes(made, 1.0)
     made.wrote(acknowledged(write, 2), sent_at=1.0, now=1.1)
     waits(made, 1.1)
@@ -181,7 +187,7 @@ def test_a_start_after_a_release_reads_first():
 
 
 def test_stepping_down_rests_before_competing_again():
-    made = fetched(leader(), again=True, rest=2 * PERIOD)
+    made = releasing(leader(), again=True, rest=2 * PERIOD)
     write = writes(made, 1.0)
     made.wrote(acknowledged(write, 2), sent_at=1.0, now=1.5)
     assert waits(made, 1.5) == 1.5 + 2 * PERIOD
@@ -189,7 +195,7 @@ def test_stepping_down_rests_before_competing_again():
 
 
 def test_after_stepping_down_our_own_record_is_a_strangers():
-    made = fetched(leader(), again=True, rest=2 * PERIOD)
+    made = releasing(leader(), again=True, rest=2 * PERIOD)
     ours = made.seen
     writes(made, 1.0)
     made.failed(unknown(), 1.5)
@@ -199,7 +205,7 @@ def test_after_stepping_down_our_own_record_is_a_strangers():
 
 
 def test_after_a_plain_release_our_own_record_is_ours():
-    made = fetched(leader())
+    made = releasing(leader())
     ours = made.seen
     writes(made, 1.0)
     made.failed(unknown(), 1.5)
@@ -210,7 +216,7 @@ def test_after_a_plain_release_our_own_record_is_ours():
 
 
 def test_it_is_ours_also_by_the_name_that_it_bears():
-    made = fetched(leader())
+    made = releasing(leader())
     ours = made.seen
     writes(made, 1.0)
     made.failed(unknown(), 1.5)
@@ -222,7 +228,7 @@ def test_it_is_ours_also_by_the_name_that_it_bears():
 
 
 def test_a_copy_of_it_under_another_name_is_a_strangers():
-    made = fetched(leader())
+    made = releasing(leader())
     ours = made.seen
     writes(made, 1.0)
     made.failed(unknown(), 1.5)
@@ -262,9 +268,7 @@ def test_an_acquisition_given_up_is_handed_back_when_it_turns_out_to_have_landed
     made.stop(0.5)
     made.wrote(acknowledged(acquisition, 2), sent_at=0.0, now=1.0)
     assert made.hold is None
-    reads(made, 1.0)
-    made.saw(acknowledged(acquisition, 2), 1.1)
-    assert writes(made, 1.1).record.holder_identity == ""
+    assert writes(made, 1.0).record.holder_identity == ""
 
 
 def test_an_acquisition_given_up_whose_answer_is_lost_is_looked_for():
@@ -286,7 +290,7 @@ def test_a_candidate_stopped_while_it_reads_sends_nothing_more():
 
 
 def test_a_start_after_an_unfinished_release_competes_once_that_is_through():
-    made = fetched(leader())
+    made = releasing(leader())
     write = writes(made, 1.0)
     made.start(1.05)
     made.wrote(acknowledged(write, 2), sent_at=1.0, now=1.1)
@@ -301,5 +305,4 @@ def test_renewals_go_on_until_the_release():
         renews(made, now, version)
     assert made.held_until == 6.0 + DEADLINE
     made.release(6.5)
-    reads(made, 6.5)
-    assert made.hold is None
+    assert writes(made, 6.5).replaces.version == 4

@@ -185,6 +185,9 @@ def test_a_release_is_not_judged_by_a_watch_that_may_lag():
     made.release(PERIOD + 1)
     told(made, stored("", version=2), PERIOD + 1)
     assert made.releasing
+    writes(made, PERIOD + 1)
+    made.failed(Conflict("the renewal has landed"), PERIOD + 1)
+    told(made, stored("", version=3), PERIOD + 1)
     reads(made, PERIOD + 1)
     made.saw(write, PERIOD + 2)
     assert writes(made, PERIOD + 2).record.holder_identity == ""

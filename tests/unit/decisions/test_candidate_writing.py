@@ -74,8 +74,6 @@ def test_a_record_taken_over_differs_in_seconds_from_the_one_it_replaces(ahead):
 def test_a_handed_back_record_differs_from_the_one_it_replaces():
     made = leader()
     made.release(0.0)
-    reads(made, 0.0)
-    made.saw(made.seen, 0.0)
     assert writes(made, 0.0, WALL).record.renew_time != moment(0.0)
 
 
@@ -123,9 +121,11 @@ def test_a_renewal_after_a_foreign_edit_swaps_the_edited_version():
     assert writes(made, 2.2).replaces is edited
 
 
-def test_a_release_swaps_the_version_it_fetched():
+def test_a_release_that_was_refused_swaps_the_version_it_fetched():
     made = leader(version=3)
     made.release(1.0)
+    writes(made, 1.0)
+    made.failed(Conflict("edited meanwhile"), 1.0)
     reads(made, 1.0)
     edited = replace(made.seen, version=4)
     made.saw(edited, 1.1)

@@ -222,8 +222,6 @@ def test_claims_of_an_ended_term_do_not_ride_in_the_next():
     claim(made)
     made.release(0.5, again=True)
     assert made.claims.due() == math.inf
-    reads(made, 0.5)
-    made.saw(made.seen, 0.5)
     does(made, 0.5, 2)  # frees the lease
     reads(made, 0.5)
     made.saw(made.seen, 0.5)

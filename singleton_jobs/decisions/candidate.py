@@ -244,7 +244,7 @@ class Candidate:
 
         It may lag, and so end a hold, but prove neither that one lasts nor what became of a release, nor tell the time.
         """
-        before, news = self.seen, (sight is not None) is not self._pace.told
+        before, hold, news = self.seen, self.hold, (sight is not None) is not self._pace.told
         self._pace.told = sight is not None
         if sight is None:
             if not self.hold:
@@ -252,7 +252,7 @@ class Candidate:
         elif not self.releasing and not (before and sight.version < before.version):
             self._saw(sight.stored, now)
             news = news or not (before and sight.stored and before.is_renewed_by(sight.stored))
-        return news
+        return news or self.hold is not hold
 
     def wrote(self, stored: Stored, sent_at: float, now: float) -> None:
         """Our own write, sent at ``sent_at``, was acknowledged; ``now`` is when the answer was read."""

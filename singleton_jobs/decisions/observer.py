@@ -108,5 +108,4 @@ class Observer:
 
 def _content(stored: Stored) -> tuple[object, ...]:
     """What a renewal changes. Not the version: anyone's annotation edit bumps that and proves no life."""
-    r = stored.record
-    return (stored.uid, r.holder_identity, r.lease_duration_seconds, r.acquire_time, r.renew_time, r.lease_transitions)
+    return stored.uid, stored.record.hold, stored.record.renew_time

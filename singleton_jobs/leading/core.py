@@ -199,8 +199,7 @@ class Core:
         """`leave`, for good."""
         self._ended = self.closed = True
         await self.leave(drain, block=block)
-        for part in self._participants():
-            _uses.give_up(part)
+        _uses.give_up(*self._participants())
 
     async def leave(self, drain: float, *, block: bool, limit: float = RELEASE_LIMIT) -> None:
         """Drain, up to ``drain`` seconds, and release, up to ``limit`` more, all that was started, side by side."""

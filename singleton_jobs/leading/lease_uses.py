@@ -52,11 +52,13 @@ class LeaseUses:
             use = self._uses.get(key)
             return use.config if use else None
 
-    def give_up(self, owner: object) -> None:
-        """Forget every use of ``owner``."""
+    def give_up(self, *owners: object) -> None:
+        """Forget every use of ``owners``."""
+        gone = set(owners)
         with self._mutex:
             for use in self._uses.values():
-                use.owners.pop(owner, None)
+                for owner in gone.intersection(use.owners):
+                    use.owners.pop(owner, None)
 
     def leases(self) -> list[object]:
         """The leases in use."""

@@ -2,7 +2,7 @@
 
 import math
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -41,6 +41,11 @@ class LockRecord:
     renew_time: datetime | None = None
     lease_transitions: int = 0
 
+    @property
+    def hold(self) -> tuple[str, float, datetime | None, int]:
+        """All but the time of the last renewal."""
+        return self.holder_identity, self.lease_duration_seconds, self.acquire_time, self.lease_transitions
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -62,10 +67,11 @@ class Stored:
 
     def is_renewed_by(self, other: "Stored") -> bool:
         """Whether ``other`` tells no more than that its holder lives."""
-        return replace(other.record, renew_time=None) == replace(self.record, renew_time=None) and (
-            (other.uid, other.abandoned, other.asked_to_step_down)
-            == (self.uid, self.abandoned, self.asked_to_step_down)
-        )
+        return (other.record.hold, other.uid, other.abandoned) == (
+            self.record.hold,
+            self.uid,
+            self.abandoned,
+        ) and other.asked_to_step_down == self.asked_to_step_down
 
     @property
     def asked_to_step_down(self) -> str | None:

@@ -266,15 +266,18 @@ class Candidacy:
 
     def _told(self, sight: Sight | None) -> None:
         """The watch told, on the driver's loop."""
-
-        def see(now: float) -> bool:
+        with self.mutex:
+            now = self.clock.now()
+            news = self.error is not None
             if sight and self.candidate.hold is None:
                 self._contact.note(sight.stored, now)
             elif sight:  # whether the hold can be renewed is another question
                 self._contact.at = now
-            return self.candidate.told(sight, now)
-
-        if self.change(see, wake=False):
+            news |= self.candidate.told(sight, now)
+            if news:
+                self._settle()
+        if news:  # most tell no more than that the holder lives
+            self.changed.notify()
             self._driver.wake(self)
 
     # Inner parts; the mutex is held

@@ -28,7 +28,7 @@ MUTANTS = [
         "asks-no-more",
         "the renewer does not come back to a candidacy that waits",
         RENEWER,
-        "            self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy)\n",
+        "            self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy, patience)\n",
         "            pass\n",
         ("simulation/test_seeds.py",),
     ),

@@ -16,8 +16,8 @@ MUTANTS = [
         "any-edit-is-life",
         "a changed resourceVersion keeps a dead holder alive",
         OBSERVER,
-        "return (stored.uid, r.holder_identity,",
-        "return (stored.uid, stored.version, r.holder_identity,",
+        "return stored.uid, stored.record.hold,",
+        "return stored.uid, stored.version, stored.record.hold,",
         (TAKING,),
     ),
     Mutant(

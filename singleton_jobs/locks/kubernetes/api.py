@@ -114,7 +114,7 @@ class ApiServer:
                 lines = Lines()  # aiohttp's own end where its buffer does
                 async for data in response.content.iter_any():
                     for line in lines.add(data):
-                        see(json.loads(line))
+                        see(json.loads(line.decode()))
                 lines.end()
                 return Answer(200, {}, None, None)
 

@@ -28,6 +28,7 @@ TIMES = f"{TIMING['lease_duration']}/{TIMING['renew_deadline']}/{TIMING['retry_p
 IN_FLIGHT = 0.5  # seconds; what a killed beat had sent has arrived by then, and no other leads yet
 GIVEN_UP = 60.0  # seconds that a take-over is waited for
 MAX_TAKE_OVER = 18.0
+LATE = 0.3  # seconds by which an orderly end may put off the next tick
 MANY, TOO_MANY = 250, 5000  # entries
 MIN_RATE = 0.9
 STOCK = "celery.beat:PersistentScheduler"
@@ -60,7 +61,7 @@ def term(stage: Stage) -> Row:
         return at
 
     how = "SIGTERM of the leader, every third time between a claim and its message"
-    return _ended(stage, "beat-term", how, end, limit=TIMING["retry_period"] + 1.5, is_crash=False)
+    return _ended(stage, "beat-term", how, end, limit=1 + LATE, is_crash=False)
 
 
 def stop(stage: Stage) -> Row:

@@ -111,8 +111,12 @@ class Candidate:
         Whoever holds the lease then steps down: others dispatch the fires in time.
         """
         skew = self.store_clock.skew
-        carries = self._observer.ledger is not None or self.claims.wanted
-        return skew if carries and abs(skew) > AHEAD.total_seconds() else 0.0
+        return skew if self._carries and abs(skew) > AHEAD.total_seconds() else 0.0
+
+    @property
+    def _carries(self) -> bool:
+        """Whether the lease has fires, or will have."""
+        return self._observer.ledger is not None or self.claims.wanted
 
     # What the program asks for
 
@@ -188,8 +192,12 @@ class Candidate:
         if self._observer.unjudged:
             self._judge(wall)
         take_at = self._observer.take_at
-        if take_at is not None:
-            return self._acquisition(now, wall) if now >= take_at else Wait(take_at)
+        if take_at is not None and now < take_at:
+            return Wait(take_at)
+        if take_at is not None and not (self._carries and now - self.store_clock.asked_at > self.config.lease_duration):
+            return self._acquisition(now, wall)
+        if take_at is not None:  # whoever is told of everything has to ask for the time
+            return Read()
         return Read() if now >= self._next else Wait(self._next)
 
     def _keep(self, hold: Hold, now: float, wall: float) -> Action:
@@ -212,8 +220,7 @@ class Candidate:
 
     def saw(self, stored: Stored | None, received_at: float) -> None:
         """A read was answered. Reading never creates or extends a hold."""
-        if stored:
-            self.store_clock.tune(stored, received_at)
+        self.store_clock.tune(stored, received_at)
         self._saw(stored, received_at)
 
     def _saw(self, stored: Stored | None, received_at: float) -> None:
@@ -223,13 +230,13 @@ class Candidate:
             self.answer = self.answer or "busy"
             return
         self._observe(stored, received_at)
-        self._reread = False
+        reread, self._reread = self._reread, False
         if self.hold:
             if loss := self.hold.loss(stored):
                 self._end(*loss, received_at)
             else:
                 self.claims.see(stored)
-                if self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
+                if reread and self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
                     self._next = received_at + self.config.retry_period / 10
         elif self.releasing:
             ours, last = stored is not None and self._own_writes.is_ours(stored), self._last_hold
@@ -249,10 +256,17 @@ class Candidate:
         if sight is None:
             if not self.hold:
                 self._next = min(self._next, now + self._pace.poll())
-        elif not self.releasing and not (before and sight.version < before.version):
+        elif not self.releasing and not (before and self._is_old(sight, before)):
             self._saw(sight.stored, now)
-            news = news or not (before and sight.stored and before.is_renewed_by(sight.stored))
+            stored = sight.stored
+            held = before is not None and stored is not None and bool(stored.record.holder_identity)
+            news = news or not (before and stored and held and before.is_renewed_by(stored))
         return news or self.hold is not hold
+
+    def _is_old(self, sight: Sight, before: Stored) -> bool:
+        """Whether there is something newer, as is known since it was seen, or as a write was refused."""
+        refused = bool(self._conflicts) and sight.stored is not None and sight.stored.abandoned == before.abandoned
+        return sight.version < before.version or (refused and sight.version == before.version)
 
     def wrote(self, stored: Stored, sent_at: float, now: float) -> None:
         """Our own write, sent at ``sent_at``, was acknowledged; ``now`` is when the answer was read."""

@@ -1,5 +1,6 @@
 """The store's own time: from the dates of its answers and the boot time since."""
 
+import math
 from datetime import UTC, datetime
 
 from ..locks.record import Stored
@@ -14,6 +15,7 @@ class StoreClock:
 
     def __init__(self) -> None:
         self.skew = 0.0
+        self.asked_at = -math.inf  # when the store last answered
         self._offset: float | None = None  # of the store's clock to ours, as far as answers tell
         self._doubted: float | None = None  # what the last answer said of it, if that is not believed yet
         self._tuned = False  # since the clocks were last compared
@@ -28,9 +30,10 @@ class StoreClock:
             self._tuned = False
             self.skew = wall - (now + self._offset)
 
-    def tune(self, stored: Stored, at: float) -> None:
+    def tune(self, stored: Stored | None, at: float) -> None:
         """An answer's date is late by its way here and cut to whole seconds: of many, the earliest is nearest."""
-        if stored.served_at is None:
+        self.asked_at = at
+        if stored is None or stored.served_at is None:
             return
         offset = stored.served_at.timestamp() - at
         doubted, self._doubted = self._doubted, None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
@@ -148,9 +149,12 @@ class _MemoryWatch:
         self._lease = lease
         self._tell = tell
         self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
 
     def tell(self, row: Row | None) -> None:
-        """Soon, unless its loop is closed; what is told keeps its order."""
+        """Soon, unless its loop is closed, or a forked child's parent's; what is told keeps its order."""
+        if self._pid != os.getpid():
+            return
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._pass_on, row)
 

@@ -1,12 +1,14 @@
 """Looks into a SQLite file at short intervals, for all leases that are watched on one event loop."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from ..concurrency.clock import SYSTEM_CLOCK
+from ..concurrency.telling import log
 from ..errors import StoreError
 from .processes import is_gone
 from .record import Stored
@@ -73,7 +75,9 @@ class SQLiteWatcher:
         while True:
             try:
                 await self._look()
-            except StoreError:
+            except Exception as error:  # noqa: BLE001 (logged in full; others are told by the same looks)
+                if not isinstance(error, StoreError):
+                    log(logging.ERROR, "a fault in looking into %s", self._path, error=error)
                 self._changed_at = -1
                 self._unseen.update(self._watches)
                 for lease in tuple(self._watches):

@@ -13,7 +13,7 @@ from ..decisions.hold import Hold
 from ..errors import StoreError
 from ..events import ClockOff, Event, HolderChanged, RequestEnded, StepDownRequested, TermEnded, TermStarted
 from ..health import State
-from ..locks.record import ResourceLock, Stored
+from ..locks.record import ResourceLock
 from ..locks.watching import Sight
 from ..skipped import reason_of
 from ..term import Term
@@ -235,21 +235,25 @@ class Candidacy:
         sent_at = self.clock.now()
         request = self.candidate.doing
         self.following.ask()
-        outcome = await send(action, self._lock, self.candidate.patience(sent_at))
-        with self.mutex:
-            now = self.clock.now()
-            self.reporter.measure(RequestEnded, request, kind(outcome), now - sent_at)
-            if isinstance(outcome, StoreError):
-                self.candidate.failed(outcome, now)
-            elif isinstance(action, Write) and outcome:
-                self.candidate.wrote(outcome, sent_at, now)
-            else:
-                self.candidate.saw(outcome, now)
-            self._contact.note(outcome, now)
-            self._settle()
-            self.fires.report()
-        self.changed.notify()
-        self.following.answered(outcome if request == "read" and isinstance(outcome, Stored) else None)
+        read = None
+        try:
+            outcome = await send(action, self._lock, self.candidate.patience(sent_at))
+            with self.mutex:
+                now = self.clock.now()
+                self.reporter.measure(RequestEnded, request, kind(outcome), now - sent_at)
+                if isinstance(outcome, StoreError):
+                    self.candidate.failed(outcome, now)
+                elif isinstance(action, Write) and outcome:
+                    self.candidate.wrote(outcome, sent_at, now)
+                else:
+                    self.candidate.saw(outcome, now)
+                    read = outcome
+                self._contact.note(outcome, now)
+                self._settle()
+                self.fires.report()
+            self.changed.notify()
+        finally:
+            self.following.answered(read)
         return now
 
     def _heed(self) -> None:

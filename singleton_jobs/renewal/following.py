@@ -36,6 +36,7 @@ class Following:
             self._watch = None
             self._waiting.clear()
             self._told = -1
+            self._tell(None)
 
     def ask(self) -> None:
         """A request begins."""

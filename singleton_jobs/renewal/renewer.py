@@ -107,7 +107,8 @@ class Renewer:
                 finally:
                     turns.give_back()
                 self._watch_deadline(candidacy, loop)
-                if due > self._clock.now():
+                by = self._clock.now()
+                if due > by:
                     break
         except Exception as error:  # noqa: BLE001 (logged in full; one lease must not end the thread of all)
             log(logging.ERROR, "a fault in the candidacy for lease %s; trying again", candidacy.lease, error=error)
@@ -117,7 +118,8 @@ class Renewer:
         if due < math.inf:
             delay = due - self._clock.now()
             # Nobody waits for what time brings, as a renewal: what somebody asked for goes first, for a while.
-            patience = candidacy.config.retry_period / 2
+            held_for = candidacy.held_until - due if candidacy.held_until > -math.inf else math.inf
+            patience = min(candidacy.config.retry_period, max(0.0, held_for)) / 2
             self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy, patience)
 
     def _watch_deadline(self, candidacy: Candidacy, loop: AbstractEventLoop) -> None:
@@ -132,7 +134,10 @@ class Renewer:
         if self._sweep:
             self._sweep.cancel()
         self._sweep_at = until
-        self._sweep = loop.call_at(loop.time() + until - self._clock.now(), self._end_overdue, loop)
+        when = loop.time() + until - self._clock.now()
+        self._sweep = loop.call_at(
+            math.nextafter(when, math.inf), self._end_overdue, loop
+        )  # never rounded to too early
 
     def _end_overdue(self, loop: AbstractEventLoop) -> None:
         self._sweep = None

@@ -13,7 +13,7 @@ class Turns:
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
-        self._waiting: dict[Hashable, asyncio.Future[None]] = {}
+        self._waiting: dict[Hashable, tuple[float, asyncio.Future[None]]] = {}
         self._queue: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = count()  # of those who want it at the same time
 
@@ -22,8 +22,8 @@ class Turns:
         if self._free:
             self._free -= 1
             return
-        turn = self._waiting[who] = asyncio.get_running_loop().create_future()
-        self.hurry(who, by)
+        turn = asyncio.get_running_loop().create_future()
+        self._stand(who, by, turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -35,9 +35,13 @@ class Turns:
 
     def hurry(self, who: Hashable, by: float) -> None:
         """Whoever waits wants it ``by`` then, if that is earlier than before."""
-        turn = self._waiting.get(who)
-        if turn:
-            heappush(self._queue, (by, next(self._order), turn))
+        before, turn = self._waiting.get(who, (by, None))
+        if turn and by < before:
+            self._stand(who, by, turn)
+
+    def _stand(self, who: Hashable, by: float, turn: "asyncio.Future[None]") -> None:
+        self._waiting[who] = by, turn
+        heappush(self._queue, (by, next(self._order), turn))
 
     def give_back(self) -> None:
         """The turn is over."""

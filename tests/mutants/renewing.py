@@ -38,12 +38,12 @@ MUTANTS = [
         "a send is dated when its answer comes",
         "singleton_jobs/renewal/candidacy.py",
         "        sent_at = self.clock.now()\n        request = self.candidate.doing\n"
-        "        self.following.ask()\n"
-        "        outcome = await send(action, self._lock, self.candidate.patience(sent_at))\n",
+        "        self.following.ask()\n        read = None\n        try:\n"
+        "            outcome = await send(action, self._lock, self.candidate.patience(sent_at))\n",
         "        request = self.candidate.doing\n"
-        "        self.following.ask()\n"
-        "        outcome = await send(action, self._lock, self.candidate.patience(self.clock.now()))\n"
-        "        sent_at = self.clock.now()\n",
+        "        self.following.ask()\n        read = None\n        try:\n"
+        "            outcome = await send(action, self._lock, self.candidate.patience(self.clock.now()))\n"
+        "            sent_at = self.clock.now()\n",
         ("simulation/test_seeds.py",),
     ),
 ]

@@ -28,8 +28,10 @@ class Board:
                 del self._notes[lease]
 
     def clear(self) -> None:
-        """Tell nobody anything any more."""
+        """Tell nobody anything any more, but that."""
         for note in self._notes.values():
+            if note.sight:
+                note.tell(None)
             note.readers.clear()
         self._notes.clear()
 
@@ -53,6 +55,13 @@ class Board:
             return
         note.version = sight.version
         note.tell(sight)
+
+    def lose(self, lease: str, version: int, why: str) -> None:
+        """From ``version`` on nothing can be told of it, if that is news."""
+        note = self._notes.get(lease)
+        if note and version >= note.version:
+            note.version = version
+            self.blank([lease], why)
 
     def blank(self, leases: Iterable[str], why: str) -> None:
         """Nothing can be told of these for now."""

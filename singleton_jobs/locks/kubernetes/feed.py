@@ -1,10 +1,12 @@
 """One list and one watch after the other, of one selection of leases."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Protocol
 
+from ...concurrency.telling import log
 from ...errors import AccessDenied, StoreError
 from ..watching import Sight
 from .api import Answer
@@ -83,6 +85,9 @@ class Feed:
                 why, delay = str(error), self._progress.expired()
             except StoreError as error:
                 why, delay = str(error), self._progress.failed(now(), error.retry_after)
+            except Exception as error:  # noqa: BLE001 (logged in full; others are told by the same watch)
+                log(logging.ERROR, "a fault in the watch of leases in namespace %s", self._namespace, error=error)
+                why, delay = repr(error), self._progress.failed(now())
             if delay:
                 self._board.blank(self._leases(), why)
             await asyncio.sleep(delay)
@@ -90,7 +95,7 @@ class Feed:
     def doubt(self) -> None:
         """Have the watch made anew."""
         limit, self._limit = self._limit, None
-        if limit:
+        if limit and not limit.expired():
             limit.reschedule(0)
 
     async def _list(self) -> None:
@@ -138,7 +143,11 @@ class Feed:
     def _see(self, event: Any) -> None:
         change = read_event(event, self._board)
         self._progress.moved(change.version)
-        if change.lease and change.sight:
-            self._board.show(change.lease, change.sight)
-        elif change.lease:
+        if change.lease is None:
+            return
+        if change.sight is None:
             self._board.blank([change.lease], "it cannot be read")
+        elif change.sight.stored is None and not self._all_of_it:
+            self._board.lose(change.lease, change.version, ABSENT)  # deleted, or only labelled otherwise
+        else:
+            self._board.show(change.lease, change.sight)

@@ -18,6 +18,7 @@ from .objects import MANAGED_BY, MANAGER
 __all__ = ["OWN_WATCHES", "RETRY", "Watching"]
 
 OWN_WATCHES = 8  # at a time; each costs a connection
+LINGER = 60.0  # seconds for which the namespace is watched when nobody asks for it any more
 RETRY = 300.0  # seconds until what the Role forbade is tried again
 
 ALL = ""  # what is no lease's name
@@ -44,7 +45,7 @@ class Watching:
         """Watch ``lease`` on the running event loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._watchers:
-            self._watchers[loop] = _Watcher(self._server, self._namespace, self._rng, loop)
+            self._watchers[loop] = _Watcher(self._server, self._namespace, self._rng)
         return LeaseWatch(self._watchers[loop], lease, tell)
 
     async def aclose(self) -> None:
@@ -86,26 +87,29 @@ class LeaseWatch:
 class _Watcher:
     """Keeps as many feeds as are of use and allowed: by lease, or the one of all that goes by the name ``""``."""
 
-    def __init__(self, server: Server, namespace: str, rng: Random, loop: AbstractEventLoop) -> None:
+    def __init__(self, server: Server, namespace: str, rng: Random) -> None:
         self._server = server
         self._namespace = namespace
         self._rng = rng
-        self._loop = loop
         self._board = Board()
         self._feeds: dict[str, Feed] = {}
         self._tasks: dict[Feed, Task[None]] = {}  # those that were cancelled and have not ended yet, too
         self._by_name = False  # since the namespace's own watch was denied
         self._denied: set[str] = set()
         self._retry: TimerHandle | None = None
+        self._idle: TimerHandle | None = None
 
     def add(self, lease: str, tell: Tell) -> None:
         self._board.add(lease, tell)
-        self._loop.call_soon(self._board.repeat, lease, tell)
+        asyncio.get_running_loop().call_soon(self._board.repeat, lease, tell)
         self._tend()
 
     def remove(self, lease: str, tell: Tell) -> None:
         self._board.remove(lease, tell)
-        self._tend()
+        if self._by_name or self._board.leases():
+            self._tend()
+        elif self._idle is None:  # a lock that is waited for now and again should not cost a list each time
+            self._idle = asyncio.get_running_loop().call_later(LINGER, self._end_idle)
 
     def doubt(self, lease: str) -> None:
         feed = self._feeds.get(lease if self._by_name else ALL)
@@ -122,11 +126,15 @@ class _Watcher:
     async def aclose(self) -> None:
         self._board.clear()
         self._tend()
-        if self._retry:
-            self._retry.cancel()
+        for timer in filter(None, (self._retry, self._idle)):
+            timer.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks.values())
         await self._server.aclose()
+
+    def _end_idle(self) -> None:
+        self._idle = None
+        self._tend()
 
     def _tend(self) -> None:
         """Have the feeds that should be there, and no others."""
@@ -134,13 +142,13 @@ class _Watcher:
         wanted = [ALL] if leases else []
         if self._by_name:
             kept = [lease for lease in leases if lease in self._feeds or lease in self._denied]
-            kept += [lease for lease in leases if lease not in kept][: OWN_WATCHES - len(kept)]
+            kept += [lease for lease in leases if lease not in kept][: max(0, OWN_WATCHES - len(kept))]
             wanted = [lease for lease in kept if lease not in self._denied]
         for name in [name for name in self._feeds if name not in wanted]:
             self._tasks[self._feeds.pop(name)].cancel()
         for name in [name for name in wanted if name not in self._feeds]:
             feed = self._feeds[name] = self._feed(name)
-            task = self._tasks[feed] = self._loop.create_task(self._run(name, feed))
+            task = self._tasks[feed] = asyncio.get_running_loop().create_task(self._run(name, feed))
             task.add_done_callback(partial(self._ended, feed))
 
     def _ended(self, feed: Feed, _: Task[None]) -> None:
@@ -172,8 +180,8 @@ class _Watcher:
         else:
             self._denied.add(name)
             self._board.blank([name], DENIED)
-            _say(f"leases in namespace {self._namespace} are polled, {DENIED}")
-            self._retry = self._retry or self._loop.call_later(RETRY, self._try_again)
+            _say(f"some leases in namespace {self._namespace} are polled, {DENIED}")
+            self._retry = self._retry or asyncio.get_running_loop().call_later(RETRY, self._try_again)
         self._tend()
 
     def _try_again(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from singleton_jobs.config import Config
+from singleton_jobs.decisions.actions import Read, Wait
 from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.errors import Conflict
 from singleton_jobs.locks.watching import Sight
@@ -47,6 +48,72 @@ def test_what_is_told_says_nothing_of_the_time():  # it may be acted on much lat
     made.told(sight(replace(stored("", ledger=ledger(), version=20), served_at=moment(1.0))), 1.0)
     assert made.decide(1.0, moment(3600.0).timestamp()).record.holder_identity == ME
     assert made.clock_off == 0.0
+
+
+def test_whoever_has_only_been_told_for_long_asks_for_the_time_before_it_takes_a_lease_with_fires():
+    known = replace(stored(ledger=ledger()), served_at=moment(0.0))
+    made = follower(known)
+    made.decide(0.0, moment(0.0).timestamp())
+    for second in range(1, 20):
+        told(made, renewed(replace(known, version=second), second), second)
+    told(made, stored("", ledger=ledger(), version=30), 20.0)
+    assert isinstance(made.decide(20.0, moment(3620.0).timestamp()), Read)
+    made.saw(replace(stored("", ledger=ledger(), version=30), served_at=moment(20.0)), 20.0)
+    assert isinstance(made.decide(20.0, moment(3620.0).timestamp()), Wait)
+    assert made.clock_off == 3600.0
+
+
+def test_whoever_has_only_been_told_for_long_takes_a_lease_with_fires_once_its_clock_is_known():
+    made = follower(stored(ledger=ledger()))
+    told(made, stored("", ledger=ledger(), version=30), 20.0)
+    reads(made, 20.0)
+    made.saw(stored("", ledger=ledger(), version=30), 20.1)
+    writes(made, 20.1)
+
+
+def test_a_lease_without_fires_is_taken_as_it_was_told():
+    made = told(follower(stored()), stored("", version=30), 20.0)
+    writes(made, 20.0)
+
+
+def test_edits_faster_than_renewals_do_not_put_these_off_for_ever():
+    made = leader()
+    version = 1
+    for _ in range(3):
+        writes(made, PERIOD)
+        made.failed(Conflict("edited"), PERIOD)
+        reads(made, PERIOD)
+        made.saw(replace(made.seen, version=(version := version + 1)), PERIOD)
+    due = waits(made, PERIOD)
+    for step in range(20):
+        told(made, replace(made.seen, version=(version := version + 1)), PERIOD + step * PERIOD / 200)
+    assert waits(made, due - 0.01) == due
+    writes(made, due)
+
+
+def test_an_echo_of_what_was_refused_as_old_does_not_spare_the_read():
+    made = leader()
+    writes(made, PERIOD)
+    made.failed(Conflict("edited"), PERIOD)
+    told(made, made.seen, PERIOD)
+    reads(made, PERIOD)
+
+
+def test_an_echo_of_what_a_race_was_lost_over_is_not_taken_again():
+    free = stored("", version=5)
+    made = told(follower(stored()), free, 3.0)
+    writes(made, 3.0)
+    made.failed(Conflict("taken"), 3.1)
+    told(made, free, 3.1)
+    assert waits(made, 3.1) == 3.1 + BENEATH
+
+
+def test_an_edit_of_a_lease_that_is_still_free_asks_for_a_decision():
+    made = told(follower(stored()), stored("", version=5), 3.0)
+    writes(made, 3.0)
+    made.failed(Conflict("edited"), 3.1)
+    assert made.told(sight(stored("", version=6)), 3.2)
+    writes(made, 3.2)
 
 
 # Followers

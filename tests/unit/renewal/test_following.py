@@ -101,7 +101,7 @@ def test_a_watch_that_tells_nothing_is_not_doubted():
     assert lock.doubts == 0
 
 
-def test_nothing_is_told_after_the_end():
+def test_the_end_is_told_and_nothing_after_it():
     lock = Watched()
     made, told = following(lock)
     made.keep(wanted=True)
@@ -109,4 +109,4 @@ def test_nothing_is_told_after_the_end():
     lock.tell(sight(3))
     made.keep(wanted=False)
     made.answered(stored())
-    assert not told
+    assert told == [None]

@@ -18,7 +18,7 @@ from .objects import MANAGED_BY, MANAGER
 __all__ = ["OWN_WATCHES", "RETRY", "Watching"]
 
 OWN_WATCHES = 8  # at a time; each costs a connection
-LINGER = 60.0  # seconds for which the namespace is watched when nobody asks for it any more
+LINGER = 10.0  # seconds for which the namespace is watched when nobody asks for it any more
 RETRY = 300.0  # seconds until what the Role forbade is tried again
 
 ALL = ""  # what is no lease's name

@@ -138,10 +138,8 @@ async def _changes(store: ApiStore, names: Sequence[str]) -> Finding:
         detail = f"polled for, as this account may not list and watch {', '.join(polled)}: a hand-over takes seconds"
         return Finding("warn", "changes", detail, _grant(store, polled[0]))
     if len(names) > OWN_WATCHES:
-        detail = (
-            f"told as they happen for {OWN_WATCHES} leases, each by a watch of its own, and polled for of the others"
-        )
-        return Finding("warn", "changes", detail, f"{_grant(store, 'LEASE...', '--watch-all')} watches all by one")
+        detail = f"told as they happen for {OWN_WATCHES} leases, each by a watch of its own, and polled for the others"
+        return Finding("warn", "changes", detail, _grant(store, "LEASE...", "--watch-all"))
     return Finding("ok", "changes", "told as they happen, by a watch of each lease")
 
 

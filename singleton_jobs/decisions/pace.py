@@ -36,7 +36,7 @@ class Pace:
         return sent_at + (ahead if ahead > period / 100 else ahead + period)  # sent just before a point counts as at it
 
     def poll(self) -> float:
-        """Seconds from one look at another's record to the next: at most half of what it takes to run out."""
+        """Seconds from one look at another's record to the next."""
         return self._config.lease_duration / 2 if self.told else self._look()
 
     def spread(self) -> float:

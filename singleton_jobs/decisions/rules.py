@@ -65,8 +65,8 @@ RULES = {
     ),
     12: (
         "An empty holder is free at first sight, and a record that runs out is taken then, not at the next poll. "
-        "Followers poll each 1 to 1.2 retry periods, spread over 10 ms after a release they saw, over more where they "
-        "have been in each other's way, and the loser of a race waits for its next poll."
+        "Followers that no watch tells poll each 1 to 1.2 retry periods. They spread over 10 ms after a release they "
+        "saw, over more where they have been in each other's way, and the loser of a race waits for its next sight."
     ),
     13: (
         "Each acquisition adds one to leaseTransitions, from 1 on, and starts a term, whose fencing token is the "
@@ -95,9 +95,9 @@ RULES = {
     # Ending
     18: (
         "A drain refuses new work but not what running work calls, and goes on renewing until that has ended. Then "
-        "the term ends and the record is read, found to be ours and freed, anew after a conflict; at the drain limit "
-        "the term is lost instead and the record runs out. An end that was interrupted is finished by the renewal "
-        "thread."
+        "the term ends and the record that was seen last is freed; after a conflict it is read, and freed if it is "
+        "ours. At the drain limit the term is lost instead and the record runs out. An end that was interrupted is "
+        "finished by the renewal thread."
     ),
     19: (
         "Who steps down does not compete for two retry periods, and regards its own record as a stranger's. Only the "
@@ -142,7 +142,7 @@ RULES = {
     27: (
         "The ledger's time is the store's: the date of its answers, carried on by the boot clock. A fire over 60 s "
         "ahead of it is refused, a mark that far ahead is lowered to it, and a replica whose own clock is that far "
-        "off leaves, and does not take, leases that carry a ledger."
+        "off leaves, and does not take, leases that carry a ledger: who was only told for long reads before."
     ),
     28: (
         "A job's key names its source (`app:`, `fn:`, `aps:`, `celery:`), and ids made up at each start are refused. "

@@ -103,7 +103,13 @@ def test_a_missing_right_is_named_with_the_command_that_gives_it(make_pod: MakeP
     [
         ([], ["nightly"], None, "ok", "told as they happen, by one watch of the namespace"),
         (["nightly"], ["nightly"], None, "ok", "told as they happen, by a watch of each lease"),
-        (NINE, NINE, None, "warn", "told as they happen for 8 leases, each by a watch of its own, and polled for"),
+        (
+            NINE,
+            NINE,
+            None,
+            "warn",
+            "told as they happen for 8 leases, each by a watch of its own, and polled for the others",
+        ),
         (["nightly"], ["nightly"], ["get", "create", "update", "list"], "warn", "may not list and watch nightly"),
     ],
     ids=["all", "by name", "too many", "an old Role"],

@@ -156,10 +156,10 @@ def test_a_fire_that_is_lost_is_found(monkeypatch):
 def test_a_renewer_that_gives_up_is_found(monkeypatch):
     serve = Renewer._serve
 
-    async def serve_only_so_often(self, candidacy, loop, slots):
+    async def serve_only_so_often(self, candidacy, *how):
         self.served = getattr(self, "served", 0) + 1
         if self.served < 40:
-            await serve(self, candidacy, loop, slots)
+            await serve(self, candidacy, *how)
 
     monkeypatch.setattr(Renewer, "_serve", serve_only_so_often)
     assert "promise 4" in broken(among=[2, 6])  # in others it loses a fire first

@@ -192,12 +192,12 @@ class Candidate:
         if self._observer.unjudged:
             self._judge(wall)
         take_at = self._observer.take_at
-        if take_at is not None and now < take_at:
-            return Wait(take_at)
-        if take_at is not None and not (self._carries and now - self.store_clock.asked_at > self.config.lease_duration):
-            return self._acquisition(now, wall)
-        if take_at is not None:  # whoever is told of everything has to ask for the time
-            return Read()
+        if take_at is not None:
+            if now < take_at:
+                return Wait(take_at)
+            # Whoever is told of everything has to ask for the time.
+            ask = self._carries and now - self.store_clock.asked_at > self.config.lease_duration
+            return Read() if ask else self._acquisition(now, wall)
         return Read() if now >= self._next else Wait(self._next)
 
     def _keep(self, hold: Hold, now: float, wall: float) -> Action:
@@ -257,10 +257,9 @@ class Candidate:
             if not self.hold:
                 self._next = min(self._next, now + self._pace.poll())
         elif not self.releasing and not (before and self._is_old(sight, before)):
-            self._saw(sight.stored, now)
             stored = sight.stored
-            held = before is not None and stored is not None and bool(stored.record.holder_identity)
-            news = news or not (before and stored and held and before.is_renewed_by(stored))
+            self._saw(stored, now)
+            news = news or not (before and stored and stored.record.holder_identity and before.is_renewed_by(stored))
         return news or self.hold is not hold
 
     def _is_old(self, sight: Sight, before: Stored) -> bool:

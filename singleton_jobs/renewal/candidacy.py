@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..concurrency.clock import Clock
 from ..concurrency.synchronization import Signal
@@ -27,8 +27,6 @@ from .reporter import Measure, Reporter
 from .requests import kind, send
 
 __all__ = ["Candidacy", "Driver"]
-
-T = TypeVar("T")
 
 STEP_DOWN_REST = 2  # retry periods
 
@@ -188,18 +186,17 @@ class Candidacy:
         """Have it decided anew what to do."""
         self._driver.wake(self)
 
-    def change(self, change: Callable[[float], T], *, wake: bool = True) -> T:
+    def change(self, change: Callable[[float], None], *, wake: bool = True) -> None:
         """Call ``change(now)`` under the mutex, and see to what comes of it: events, waiters, the next step."""
         with self.mutex:
             now = self.clock.now()
             self.candidate.expire(now)
             self._settle()
-            outcome = change(now)
+            change(now)
             self._settle()
         self.changed.notify()
         if wake:
             self._driver.wake(self)
-        return outcome
 
     # What the driver does
 

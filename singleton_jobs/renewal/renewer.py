@@ -134,10 +134,8 @@ class Renewer:
         if self._sweep:
             self._sweep.cancel()
         self._sweep_at = until
-        when = loop.time() + until - self._clock.now()
-        self._sweep = loop.call_at(
-            math.nextafter(when, math.inf), self._end_overdue, loop
-        )  # never rounded to too early
+        when = loop.time() + until - self._clock.now()  # rounded down, it would come too early, again and again
+        self._sweep = loop.call_at(math.nextafter(when, math.inf), self._end_overdue, loop)
 
     def _end_overdue(self, loop: AbstractEventLoop) -> None:
         self._sweep = None

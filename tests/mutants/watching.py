@@ -23,8 +23,8 @@ MUTANTS = [
         "sight-extends",
         "a watch event extends a hold",
         CANDIDATE,
-        "            self._saw(sight.stored, now)\n",
-        "            self._saw(sight.stored, now)\n"
+        "            self._saw(stored, now)\n",
+        "            self._saw(stored, now)\n"
         "            if self.hold:\n                self.hold.until = now + self.config.renew_deadline\n",
         (TOLD,),
     ),
@@ -33,8 +33,8 @@ MUTANTS = [
         "sight-tells-time",
         "the host's clock is compared with the date of a watch event",
         CANDIDATE,
-        "            self._saw(sight.stored, now)\n",
-        "            self.saw(sight.stored, now)\n",
+        "            self._saw(stored, now)\n",
+        "            self.saw(stored, now)\n",
         (TOLD,),
     ),
     Mutant(
@@ -69,8 +69,8 @@ MUTANTS = [
         "told-of-no-time",
         "whoever has only been told for long takes a lease with fires whatever its clock says",
         CANDIDATE,
-        "if take_at is not None and not (self._carries and now - self.store_clock.asked_at > self.config.lease_duration):",
-        "if take_at is not None:",
+        "return Read() if ask else self._acquisition(now, wall)",
+        "return self._acquisition(now, wall)",
         (TOLD,),
     ),
     Mutant(

@@ -23,8 +23,9 @@ from singleton_jobs.decisions.observer import Observer
 from singleton_jobs.renewal.renewer import Renewer
 
 TESTS = Path(__file__).resolve().parents[1]
-# The quick ones of the first dozen: two to five replicas, one to nine leases, all kinds of work.
-FIXED = (1, 2, 3, 6, 7, 8, 9, 10)
+# The quick ones of the first dozen: two to five replicas, one to nine leases, all kinds of work; and one in which the
+# end of a hold is so near that its timer was rounded to before it.
+FIXED = (1, 2, 3, 6, 7, 8, 9, 10, 1672)
 QUICK = 7  # the quickest, and yet with the most faults
 
 

@@ -53,5 +53,5 @@ def proxy(control_plane: Served, tmp_path: Path) -> Iterator[Proxy]:
 def lease_shelf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LeaseShelf:
     proxy = request.getfixturevalue("proxy")
     pod = request.getfixturevalue("make_pod")(server=proxy)
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(pod.kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(pod.kubeconfig))
     return LeaseShelf(request.getfixturevalue("admin"), pod.namespace, proxy)

@@ -125,7 +125,7 @@ async def test_a_missing_namespace_is_no_missing_lease(shelf):
 
 async def test_denied_access_names_the_role_to_apply(shelf, make_pod, monkeypatch):
     pod = make_pod(roles=[], server=shelf.proxy, service_account="nobody")
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(pod.kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(pod.kubeconfig))
     store = KubernetesStore(strict_tls=False)
     try:
         error = await failure(store.lock("nightly", "me_1").get())

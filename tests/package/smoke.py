@@ -12,7 +12,7 @@ from pathlib import Path
 import singleton_jobs
 from kubernetes.client import Configuration
 from singleton_jobs import Config, LeaseLocker, Replica, configure
-from singleton_jobs.locks.kubernetes.kubeconfig import OF_NO_MATTER, REFUSED, USED
+from singleton_jobs.locks.kubernetes.kubeconfig_plugins import OF_NO_MATTER, REFUSED, USED
 
 extra = sys.argv[1]
 lease = f"smoke-{uuid.uuid4().hex[:8]}"

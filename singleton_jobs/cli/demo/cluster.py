@@ -69,13 +69,12 @@ class Cluster:
 
 def find_cluster() -> Cluster:
     """The kubeconfig's current context, and a lease name of our own; ConfigError says what to set."""
-    from kubernetes.config import ConfigException, list_kube_config_contexts
+    from ...locks.kubernetes.kubeconfig_files import choose, kubeconfig_paths
 
     try:
-        _, active = list_kube_config_contexts()
-        context = str(active["name"])
+        context = choose(kubeconfig_paths(), None).name
         store = _open(context)
-    except (ConfigException, ConfigError, KeyError, TypeError) as error:
+    except ConfigError as error:
         raise ConfigError(
             f"--kubernetes needs a kubeconfig with a current context: set KUBECONFIG to its path, or see "
             f"`kubectl config use-context` ({error})"

@@ -1,5 +1,6 @@
-"""Which proxy leads to a server, if any: decided as the official client decides it, whatever its version."""
+"""Which proxy leads to a server, if any: decided as the official client decides it from 37 on, whatever its version."""
 
+import os
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,7 +10,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from ...errors import ConfigError
 
-__all__ = ["Proxy", "bypasses"]
+__all__ = ["Proxy", "bypasses", "find_proxy"]
 
 PORTS = {"http": 80, "https": 443}
 
@@ -42,6 +43,19 @@ class Proxy(NamedTuple):
             )
         basic = b64encode(unquote_to_bytes(login if ":" in login else f"{login}:")).decode()
         return cls(shown, {"Proxy-Authorization": f"Basic {basic}"} if login else {}, source)
+
+
+def find_proxy(server: str, named: str | None) -> Proxy | None:
+    """The one that a kubeconfig names, else the environment's for that scheme, or for all; None past NO_PROXY."""
+    url = named or _variable(urlsplit(server).scheme) or _variable("all")
+    if not url or bypasses(server, _variable("no") or ""):
+        return None
+    return Proxy.named(url, "the kubeconfig's proxy-url" if named else "the environment")
+
+
+def _variable(name: str) -> str | None:
+    """The lower case comes first, also if it is empty."""
+    return os.environ.get(f"{name}_proxy", os.environ.get(f"{name}_proxy".upper()))
 
 
 def bypasses(server: str, no_proxy: str) -> bool:

@@ -1,16 +1,14 @@
-"""What the official client makes of a kubeconfig, field by field: used, refused, or of no matter."""
+"""What is made of a kubeconfig's cluster and user."""
 
-import inspect
 import json
 import logging
 import os
 
 import pytest
-from kubernetes.client import Configuration
 
 from singleton_jobs import ConfigError
 from singleton_jobs.locks.kubernetes.credentials import ServiceAccount, find_credentials
-from singleton_jobs.locks.kubernetes.kubeconfig import OF_NO_MATTER, REFUSED, USED, Kubeconfig
+from singleton_jobs.locks.kubernetes.kubeconfig import Kubeconfig
 from singleton_jobs.locks.kubernetes.tls import strictness
 
 
@@ -38,38 +36,9 @@ def kubeconfig(tmp_path, monkeypatch):
     return write
 
 
-def fields():
-    made = Configuration()
-    properties = {name for name, value in inspect.getmembers(Configuration) if isinstance(value, property)}
-    arguments = set(inspect.signature(Configuration).parameters)
-    return {name for name in vars(made) if not name.startswith("_")} | properties | arguments
-
-
-def test_no_field_of_the_official_clients_configuration_is_overlooked():
-    assert fields() <= USED | REFUSED | OF_NO_MATTER
-    assert not USED & REFUSED | USED & OF_NO_MATTER | REFUSED & OF_NO_MATTER
-
-
-@pytest.mark.parametrize("name", sorted(REFUSED))
-def test_a_field_that_cannot_be_used_is_refused_by_name(monkeypatch, name):
-    def load_kube_config(path, context, configuration):
-        configuration.host = "https://api.dev.example"
-        setattr(configuration, name, False)
-
-    monkeypatch.setattr("kubernetes.config.load_kube_config", load_kube_config)
-    with pytest.raises(ConfigError, match=f"sets {name}"):
-        Kubeconfig(None).load(anew=False)
-
-
-def test_headers_for_a_proxy_go_to_the_proxy_alone(kubeconfig, monkeypatch):
-    class Given(Configuration):
-        def __init__(self):
-            super().__init__()
-            self.proxy_headers = {"X-Team": "jobs"}
-
-    monkeypatch.setattr("kubernetes.client.Configuration", Given)
+def test_a_proxys_login_goes_to_the_proxy_alone(kubeconfig):
     kubeconfig(**{"proxy-url": "http://me:x@proxy:3128"})
-    sent = {"Proxy-Authorization": "Basic bWU6eA==", "X-Team": "jobs"}
+    sent = {"Proxy-Authorization": "Basic bWU6eA=="}
     access = Kubeconfig(None).load(anew=False)
     assert (access.proxy_headers, access.headers) == (sent, [])
     kubeconfig(**{"proxy-url": "http://me:x@proxy:3128", "server": "http://api.dev.example"})
@@ -174,21 +143,6 @@ def test_a_bad_strictness_in_the_environment_is_refused_by_name(monkeypatch, wor
         strictness(None)
     with pytest.raises(ConfigError, match="strict_tls"):
         strictness(word)
-
-
-def test_the_official_clients_own_word_on_strictness_counts(monkeypatch):
-    import ssl
-
-    monkeypatch.setattr(Configuration, "disable_strict_ssl_verification", True, raising=False)
-    monkeypatch.setattr(ssl, "create_default_context", lambda **_: strict_context(ssl))
-    assert not Kubeconfig(None).load(anew=False).tls().verify_flags & ssl.VERIFY_X509_STRICT
-    assert Kubeconfig(None, strict_tls=True).load(anew=False).tls().verify_flags & ssl.VERIFY_X509_STRICT
-
-
-def strict_context(ssl):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
-    return context
 
 
 def test_certificates_are_read_anew_once_something_was_refused_and_no_sooner(tmp_path, monkeypatch):

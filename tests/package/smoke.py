@@ -9,6 +9,7 @@ import time
 import uuid
 from pathlib import Path
 
+import kubeconfigs
 import singleton_jobs
 from kubernetes.client import Configuration
 from singleton_jobs import Config, LeaseLocker, Replica, configure
@@ -33,6 +34,11 @@ assert "would lead at once" in subprocess.check_output([command, "doctor", lease
 fields = {*vars(Configuration()), *inspect.signature(Configuration).parameters}
 unknown = {name for name in fields if not name.startswith("_")} - USED - REFUSED - OF_NO_MATTER
 assert not unknown, unknown
+for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[name]
+for case, parts in kubeconfigs.CASES.items():
+    paths = kubeconfigs.write(Path(tempfile.mkdtemp(dir=folder)), *parts)
+    assert kubeconfigs.ours(paths) == kubeconfigs.official(paths), case
 
 old = os.environ | {"KUBECONFIG": os.environ["OLD_CLUSTER"]}  # whose certificates strict verification refuses
 asked = subprocess.run([command, "doctor", lease], env=old, capture_output=True, text=True)

@@ -161,8 +161,9 @@ def _referred(context: Section, kind: str, known: Mapping[str, Section]) -> Sect
 
 
 def _address(cluster: Section) -> str:
+    server = cluster.text("server") or ""
     try:
-        parts = urlsplit(cluster.text("server") or "")
+        parts = urlsplit(server)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:  # the port is no number, or too great a one
         usable = False

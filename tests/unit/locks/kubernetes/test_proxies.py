@@ -1,10 +1,14 @@
 """Which proxy is asked for a server: the forms that NO_PROXY (as the official client of 37 reads it) and URLs may have."""
 
+import os
+from itertools import product
+
 import pytest
+from kubernetes.client import Configuration
 from kubernetes.client.rest import should_bypass_proxies
 
 from singleton_jobs import ConfigError
-from singleton_jobs.locks.kubernetes.proxies import Proxy, bypasses
+from singleton_jobs.locks.kubernetes.proxies import Proxy, bypasses, find_proxy
 
 NAME, PORT, FOUR, SIX = (
     "https://api.dev.example",
@@ -60,6 +64,34 @@ def test_what_no_proxy_names_is_what_it_names_to_the_official_client(server, no_
 )
 def test_what_names_it_to_kubectl_counts_too(server, no_proxy):
     assert bypasses(server, no_proxy)
+
+
+@pytest.mark.parametrize("server", [NAME, "http://api.dev.example"])
+def test_the_environments_proxy_is_the_one_that_the_official_client_takes(monkeypatch, server):
+    names = ["https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY"]
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for values in product((None, "", "http://{}:1"), repeat=len(names)):
+        for name, value in zip(names, values, strict=True):
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value.format(name.replace("_", "-")))
+        configuration = Configuration()
+        configuration.host = server
+        found = find_proxy(server, None)
+        assert (found and found.url) == (configuration.proxy or None), values
+        assert find_proxy(server, "http://named").url == "http://named"
+
+
+@pytest.mark.parametrize(("lower", "upper"), [("", "*"), ("*", ""), (None, "*"), ("*", None)])
+def test_no_proxy_in_lower_case_comes_first(monkeypatch, lower, upper):
+    for name, value in [("no_proxy", lower), ("NO_PROXY", upper)]:
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    passed_by = Configuration().no_proxy == "*"
+    assert (find_proxy(NAME, "http://proxy:3128") is None) is passed_by
 
 
 @pytest.mark.parametrize(

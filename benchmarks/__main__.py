@@ -23,6 +23,8 @@ from benchmarks.table import Row, show  # noqa: E402
 GROUPS: tuple[dict[str, Callable[[Stage], Row]], ...] = (
     {"cpu": renewals.cpu},
     {"memory": renewals.memory},
+    {"memory-pod": renewals.memory_pod},
+    {"memory-kubeconfig": renewals.memory_kubeconfig},
     {"requests": renewals.requests},
     {"threads": renewals.threads},
     {"thousand": renewals.thousand},

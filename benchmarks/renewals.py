@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from benchmarks.programs.protocol import Facts
 from benchmarks.stage import Stage, until
 from benchmarks.table import Row
 
@@ -13,6 +14,7 @@ MANY = 1000
 PERIOD = 2.0  # retry period of both sides, at 15/10/2
 SETTLE = 2.0  # seconds between the last acquisition and the window
 MAX_CPU, MAX_MEMORY = 0.30, 0.70
+MAX_IN_POD, MAX_BY_KUBECONFIG = {1: 32, LEASES: 34}, {1: 36}  # MiB by leases held
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,43 @@ def memory(stage: Stage) -> Row:
     )
 
 
+def memory_pod(stage: Stage) -> Row:
+    """Memory of a replica as most are."""
+    return _resident(stage, "memory-pod", "in a pod", MAX_IN_POD, in_cluster=True)
+
+
+def memory_kubeconfig(stage: Stage) -> Row:
+    """Memory of one that has to read a kubeconfig first."""
+    return _resident(stage, "memory-kubeconfig", "with a plain kubeconfig", MAX_BY_KUBECONFIG, in_cluster=False)
+
+
+def _resident(stage: Stage, name: str, where: str, limits: dict[int, int], *, in_cluster: bool) -> Row:
+    found = {
+        program: {leases: _facts(stage, program, leases, in_cluster=in_cluster)["rss_mib"] for leases in limits}
+        for program in ("ours", "peer")
+    }
+    ours, peer = (" and ".join(f"{mib:.1f}" for mib in found[program].values()) for program in found)
+    return Row(
+        name=name,
+        what=f"resident memory {where}, leases held: {' and '.join(map(str, limits))}",
+        ours=f"{ours} MiB",
+        peer=f"{peer} MiB",
+        ratio=found["ours"][1] / found["peer"][1],
+        target=f"≤ {' and '.join(map(str, limits.values()))} MiB",
+        ok=all(found["ours"][leases] <= limit for leases, limit in limits.items()),
+    )
+
+
+def _facts(stage: Stage, program: str, leases: int, *, in_cluster: bool = True) -> Facts:
+    """What a process of ``program`` uses that has just got its ``leases``."""
+    with stage.programs(program, leases, in_cluster=in_cluster) as start:
+        holder = start()
+        until(lambda: holder.ask("held") == leases, f"{program} holds {leases} leases")
+        time.sleep(SETTLE)
+        facts: Facts = holder.ask("facts")
+    return facts
+
+
 def requests(stage: Stage) -> Row:
     """Requests of a steady leader."""
     ours, peer = _fifty(stage, "ours"), _fifty(stage, "peer")
@@ -116,11 +155,7 @@ def requests(stage: Stage) -> Row:
 
 def threads(stage: Stage) -> Row:
     """Threads do not grow with leases."""
-    with stage.programs("ours", 1) as start:
-        holder = start()
-        until(lambda: holder.ask("held") == 1, "one lease is held")
-        time.sleep(SETTLE)
-        one = holder.ask("facts")
+    one = _facts(stage, "ours", 1)
     many, peer = _thousand(stage), _fifty(stage, "peer")
     return Row(
         name="threads",

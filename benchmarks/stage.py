@@ -103,10 +103,13 @@ class Stage:
         return self.results[key]
 
     @contextmanager
-    def programs(self, name: str, *arguments: object, roles: list[Json] | None = None) -> Iterator[Starter]:
+    def programs(
+        self, name: str, *arguments: object, roles: list[Json] | None = None, in_cluster: bool = True
+    ) -> Iterator[Starter]:
         """A starter of programs that share a new namespace; they end with the block.
 
         It starts this one, or the one with the arguments that it is given. ``roles``: of their pods, if not the usual.
+        ``in_cluster``: by their pod's service account, else by a kubeconfig.
         """
         namespace = f"bench-{uuid.uuid4().hex[:10]}"
         self.admin.create_namespace(namespace)
@@ -116,7 +119,7 @@ class Stage:
             program_name, *given = other or (name, *arguments)
             pod = f"{program_name}-{len(running)}"
             folder = self.directory / namespace / pod
-            created = Pod.create(self.admin, namespace, pod, directory=folder, in_cluster=True, roles=roles)
+            created = Pod.create(self.admin, namespace, pod, directory=folder, in_cluster=in_cluster, roles=roles)
             program = Program(str(program_name), *given, pod=created, log=folder / "log")
             running.append(program)
             return program

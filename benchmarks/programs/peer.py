@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 
+from kubernetes.config import load_kube_config
 from kubernetes.config.incluster_config import InClusterConfigLoader
 from kubernetes.leaderelection.electionconfig import Config
 from kubernetes.leaderelection.leaderelection import LeaderElection
@@ -17,7 +18,10 @@ LEASE = "peer-{:04}"
 
 
 def main() -> None:
-    InClusterConfigLoader(SERVICE_ACCOUNT / "token", SERVICE_ACCOUNT / "ca.crt").load_and_set()
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        InClusterConfigLoader(SERVICE_ACCOUNT / "token", SERVICE_ACCOUNT / "ca.crt").load_and_set()
+    else:
+        load_kube_config()
     namespace = (SERVICE_ACCOUNT / "namespace").read_text()
     identity = f"{os.environ['POD_NAME']}_{os.getpid()}"
     held: set[str] = set()

@@ -115,8 +115,7 @@ class ReplicaProcess:
 class Starter:
     """`start("loop", lease="job")` runs `programs/loop.py` with these options, each time in a pod of its own.
 
-    By its mounted service account, as nearly all replicas do: with a kubeconfig each would first import the whole
-    official client.
+    By its mounted service account, as nearly all replicas do.
     """
 
     def __init__(self, make_pod: Any, journal: Journal, folder: Path) -> None:

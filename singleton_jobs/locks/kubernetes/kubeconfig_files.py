@@ -56,7 +56,7 @@ class Section(NamedTuple):
         name = self.text(key)
         if not name:
             return None
-        path = str(Path(self.file).absolute().parent / name)
+        path = str(Path(self.file).parent / name)
         if not os.path.isfile(path):  # noqa: PTH113 (Path's raises for some)
             raise self.wrong(key, f"names {path}, where no file is")
         return path
@@ -84,8 +84,9 @@ class Chosen(NamedTuple):
 
 
 def kubeconfig_paths() -> str:
-    """Where kubeconfigs are, in the form of ``KUBECONFIG``."""
-    return os.environ.get("KUBECONFIG") or "~/.kube/config"
+    """Where kubeconfigs are, in the form of ``KUBECONFIG``, also once the process has gone to another folder."""
+    paths = (os.environ.get("KUBECONFIG") or "~/.kube/config").split(os.pathsep)
+    return os.pathsep.join(os.path.abspath(os.path.expanduser(path)) for path in paths if path)  # noqa: PTH100, PTH111
 
 
 def choose(paths: str, context: str | None) -> Chosen:
@@ -93,8 +94,7 @@ def choose(paths: str, context: str | None) -> Chosen:
 
     Raises ConfigError for a file that cannot be used, or what is in none of them.
     """
-    names = map(os.path.expanduser, filter(None, paths.split(os.pathsep)))
-    files = [_read(name) for name in names if os.path.exists(name)]  # noqa: PTH110 (Path's raises for some)
+    files = [_read(path) for path in paths.split(os.pathsep) if os.path.exists(path)]  # noqa: PTH110 (Path's raises for some)
     if not files:
         raise ConfigError(f"there is no file at {paths}: set KUBECONFIG to the path of one")
     contexts, clusters, users = (_named(files, kind) for kind in ("context", "cluster", "user"))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from singleton_jobs import ConfigError
 from singleton_jobs.locks.kubernetes.kubeconfig import Kubeconfig
-from singleton_jobs.locks.kubernetes.kubeconfig_files import choose
+from singleton_jobs.locks.kubernetes.kubeconfig_files import choose, kubeconfig_paths
 
 WHOLE = {
     "current-context": "dev",
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_opened_is_named(path):
 def test_where_no_file_is_the_variable_to_set_is_told(monkeypatch, tmp_path):
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match="no file at ~/.kube/config: set KUBECONFIG"):
+    with pytest.raises(ConfigError, match=f"no file at {tmp_path}/.kube/config: set KUBECONFIG"):
         use()
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_text(json.dumps(WHOLE))
@@ -202,7 +202,10 @@ def test_paths_are_seen_from_the_file_that_they_stand_in(tmp_path, monkeypatch):
         whole |= {"users": [{"name": "me", "user": {"tokenFile": "./token", "client-certificate": "../b/me.crt"}}]}
         (tmp_path / name / "config").write_text(json.dumps({part: (WHOLE | whole)[part]}))
     monkeypatch.chdir(tmp_path)
-    chosen = choose(os.pathsep.join(["a/config", "", str(tmp_path / "b/config"), "c/../c/config"]), "dev")
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(["a/config", "", str(tmp_path / "b/config"), "c/../c/config"]))
+    paths = kubeconfig_paths()
+    monkeypatch.chdir("/")  # as a daemon does
+    chosen = choose(paths, "dev")
     assert Path(chosen.cluster.path("certificate-authority")).read_text() == "a/ca.crt"
     assert Path(chosen.user.path("tokenFile")).read_text() == "b/token"
     assert Path(chosen.user.path("client-certificate")).read_text() == "b/me.crt"

@@ -148,7 +148,7 @@ def _named(files: Iterable[Section], kind: str) -> dict[str, Section]:
             if name in here:
                 raise file.wrong(f"{kind}s", f"has {name!r} twice: rename or delete one")
             here[name] = named.section(kind)._replace(what=f"{kind} {name!r}")
-        found = here | found
+        found |= {name: here[name] for name in here if name not in found}
     return found
 
 

@@ -25,7 +25,11 @@ class Proxy(NamedTuple):
     @classmethod
     def named(cls, url: str, source: str) -> "Proxy":
         """The proxy of that URL, ``http://`` if it names no scheme; ConfigError for one that cannot be used."""
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        cure = "name one like http://HOST:PORT or https://HOST:PORT, or the server in NO_PROXY"
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+        except ValueError:  # whose words may hold the password
+            raise ConfigError(f"the proxy from {source} cannot be used: {cure}") from None
         login, _, place = parts.netloc.rpartition("@")
         shown = f"{parts.scheme}://{place}"
         if "@" in f"{parts.path}{parts.query}{parts.fragment}":  # urlsplit takes a part of the password for the host
@@ -37,10 +41,7 @@ class Proxy(NamedTuple):
         except ValueError:  # the port is no number, or too great a one
             usable = False
         if not usable:
-            raise ConfigError(
-                f"the proxy {shown}, from {source}, cannot be used: name one like http://HOST:PORT or "
-                "https://HOST:PORT, or the server in NO_PROXY"
-            )
+            raise ConfigError(f"the proxy {shown}, from {source}, cannot be used: {cure}")
         basic = b64encode(unquote_to_bytes(login if ":" in login else f"{login}:")).decode()
         return cls(shown, {"Proxy-Authorization": f"Basic {basic}"} if login else {}, source)
 

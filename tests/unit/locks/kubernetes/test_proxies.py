@@ -1,6 +1,7 @@
 """Which proxy is asked for a server: the forms that NO_PROXY (as the official client of 37 reads it) and URLs may have."""
 
 import os
+import traceback
 from itertools import product
 
 import pytest
@@ -121,6 +122,13 @@ def test_a_proxy_that_cannot_be_used_is_refused_with_what_can(url):
     with pytest.raises(ConfigError, match=r"from the environment, cannot be used: name one like http://") as caught:
         Proxy.named(url, "the environment")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://[fd00::1:3128", "http://me:secret@pro\N{ACCOUNT OF}xy:1", "[p]x:secret@p"])
+def test_a_proxy_that_is_no_url_is_refused_and_not_shown(url):
+    with pytest.raises(ConfigError, match="from the environment.* name one like http://") as caught:
+        Proxy.named(url, "the environment")
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize(

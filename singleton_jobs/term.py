@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .concurrency.clock import SYSTEM_CLOCK
+from .concurrency.forks import home
 from .concurrency.synchronization import new_event
 from .errors import LeadershipLost
 
@@ -30,6 +30,13 @@ class TermOwner(Protocol):
         """A piece of guarded work has ended."""
 
 
+class Cancellable(Protocol):
+    """Work that is to be cancelled once its term is lost."""
+
+    def cancel(self) -> None:
+        """Have it end; from any thread."""
+
+
 class Term:
     """One unbroken hold of ``lease`` by ``identity``, from acquisition to release or loss.
 
@@ -40,11 +47,13 @@ class Term:
 
     __slots__ = (
         "__weakref__",
+        "_cancellations",
         "_hold",
+        "_home",
+        "_is_lost",
         "_now",
         "_on_lost",
         "_owner",
-        "_pid",
         "acquired_at",
         "fencing_token",
         "identity",
@@ -63,8 +72,10 @@ class Term:
         self._hold = hold
         self._now = now
         self._owner = owner
-        self._pid = os.getpid()
+        self._home = home()
+        self._is_lost = False
         self._on_lost: list[Callable[[], object]] = []
+        self._cancellations: set[Cancellable] = set()
 
     def __repr__(self) -> str:
         return f"<Term {self.fencing_token} of {self.lease!r} held by {self.identity!r}>"
@@ -72,9 +83,7 @@ class Term:
     @property
     def is_valid(self) -> bool:
         """Whether the lease is held at this instant; computed from the clock, without a lock or I/O."""
-        if self._now() < self._hold.until and os.getpid() == self._pid:
-            return True
-        return self._outlived()
+        return self._holds()
 
     @property
     def remaining(self) -> float:
@@ -83,7 +92,7 @@ class Term:
 
     def check(self) -> None:
         """Raise LeadershipLost unless the lease is held at this instant; call it before every effect."""
-        if self._now() < self._hold.until and os.getpid() == self._pid:
+        if self._now() < self._hold.until and self._home[0]:
             return
         if not self._outlived():
             raise LeadershipLost(self.lease, self.ending)
@@ -91,19 +100,19 @@ class Term:
     @property
     def ending(self) -> str:
         """Why the term ended; empty while it lasts."""
-        if os.getpid() != self._pid:
+        if not self._home[0]:
             return "a forked process holds nothing"
         return self._hold.reason
 
     @property
     def ended(self) -> Ended | None:
         """How the term ended, in one word; None while it lasts, and in a process that never held it."""
-        return self._hold.ended if os.getpid() == self._pid else None
+        return self._hold.ended if self._home[0] else None
 
     @property
     def ended_ago(self) -> float:
         """Seconds since the term ended; infinite if this process never held it."""
-        if os.getpid() != self._pid:
+        if not self._home[0]:
             return math.inf
         ended_at = self._hold.ended_at
         return 0.0 if ended_at is None else max(0.0, self._now() - ended_at)
@@ -113,22 +122,28 @@ class Term:
         until = self._hold.until if self.is_valid else -math.inf
         return _copied, (self.lease, self.identity, self.fencing_token, self.uid, self.acquired_at, until)
 
+    def _holds(self) -> bool:
+        """`is_valid`, for every guarded call: a method is called in less time than a property is asked."""
+        if self._now() < self._hold.until and self._home[0]:
+            return True
+        return self._outlived()
+
     def _outlived(self) -> bool:
         """Latch the loss under the lock that renewals extend under; True if one of them came first."""
-        if os.getpid() != self._pid:
+        if not self._home[0]:
             return False
         self._owner.expire()
         return self._now() < self._hold.until
 
     def _exit(self, entry: object) -> None:
         """End a piece of guarded work; in a forked child it is the parent's, and not to be touched."""
-        if os.getpid() == self._pid:
+        if self._home[0]:
             self._owner.exit(entry)
 
     def _call_when_lost(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call ``callback`` (quick, any thread) when the term is lost, at once if it is; the result takes it back."""
         self._on_lost.append(callback)
-        if self.lost.is_set():
+        if self._is_lost:
             callback()
 
         def forget() -> None:
@@ -137,9 +152,12 @@ class Term:
         return forget
 
     def _lose(self) -> None:
+        self._is_lost = True
         self.lost.set()
         for callback in tuple(self._on_lost):
             callback()
+        for cancellation in tuple(self._cancellations):
+            cancellation.cancel()
 
 
 class _Nobody:

@@ -2,17 +2,72 @@
 
 Python's hooks see only forks that Python makes. A server in C (uWSGI) makes its own, of which the child knows nothing
 until it is asked: so whatever is about to use a thread, a connection or a candidacy asks `notice_fork` before.
+
+What it asks is the process's `home`: a page of memory that Linux wipes in every child, however it was forked. To look
+there takes no system call, and no child in a namespace of its own can have the same, as it may have its parent's pid.
 """
+
+from __future__ import annotations
 
 import _thread
 import os
+import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-__all__ = ["at_fork", "notice_fork"]
+if TYPE_CHECKING:
+    from mmap import mmap
 
-_pid = os.getpid()
+__all__ = ["Numbered", "at_fork", "home", "notice_fork"]
+
+WIPE_ON_FORK = 18  # MADV_WIPEONFORK, since Linux 4.14
+NO_ADVICE = -1  # that none has
+
+
+class Numbered:
+    """A home known by the process's number, where no memory is wiped."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def __getitem__(self, at: int) -> bool:
+        return os.getpid() == self._pid
+
+
+def home() -> mmap | Numbered:
+    """What has something true at 0 where it is asked in this process, and something false in all forked from it."""
+    notice_fork()
+    return _home
+
+
+def notice_fork() -> None:
+    """Call the hooks if this is a child in which nobody has yet."""
+    if not _home[0]:
+        with _mutexes.setdefault(os.getpid(), _thread.allocate_lock()):
+            if not _home[0]:
+                _begin()
+
+
+def _new_home() -> mmap | Numbered:
+    if sys.platform == "linux":
+        import mmap
+
+        try:
+            page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            page.madvise(WIPE_ON_FORK)
+        except OSError:  # an old kernel
+            return Numbered()
+        try:
+            page.madvise(NO_ADVICE)
+        except OSError:
+            page[0] = 1
+            return page
+    return Numbered()  # also under an emulator that takes any advice, and heeds none
+
+
+_home = _new_home()
 _hooks: list[Callable[[], object]] = []
-_mutexes = {_pid: _thread.allocate_lock()}  # each process has one of its own: its parent's may have been taken
+_mutexes = {os.getpid(): _thread.allocate_lock()}  # each process has its own: its parent's may have been taken
 
 
 def at_fork(hook: Callable[[], object]) -> None:
@@ -20,20 +75,11 @@ def at_fork(hook: Callable[[], object]) -> None:
     _hooks.append(hook)
 
 
-def notice_fork() -> None:
-    """Call the hooks if this is a child in which nobody has yet."""
-    pid = os.getpid()
-    if pid != _pid:
-        with _mutexes.setdefault(pid, _thread.allocate_lock()):
-            if pid != _pid:
-                _begin()
-
-
 def _begin() -> None:
-    global _pid
+    global _home
     for hook in tuple(_hooks):
         hook()
-    _pid = os.getpid()
+    _home = _new_home()
 
 
 if hasattr(os, "register_at_fork"):

@@ -2,8 +2,9 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
+from logging import DEBUG
 from threading import Lock
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..concurrency.synchronization import on_event_loop, run_blocking
 from ..config import JITTER
 from ..errors import LeadershipLost, LeaseBusy, NotLeader, StoreError
 from ..events import RunSkipped
+from ..hooks.log import logger
 from ..identity import readable
 from ..leading.leader_part import LeaderPart
 from ..leading.leadership import Leadership
@@ -38,6 +40,10 @@ class Guard(ABC):
     def enter(self, entry: Lock) -> Term | None:
         """The term to run under, if that is known without waiting; ``entry`` is locked as long as the call lasts."""
 
+    def refusal(self) -> Reason | None:
+        """Why a call is skipped that has no term to enter, if that is known without starting or awaiting anything."""
+        return None
+
     @abstractmethod
     async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
         """The term to run under, or why not."""
@@ -48,9 +54,10 @@ class Guard(ABC):
         if candidacy is not None:
             candidacy.work.exit(entry)
 
-    async def aexit(self, entry: Lock) -> None:
-        """The coroutine has ended."""
+    def aexit(self, entry: Lock) -> Coroutine[Any, Any, None] | None:
+        """The coroutine has ended; what comes back is to be awaited."""
         self.exit(entry)
+        return None
 
     async def claim(self, term: Term, every: Every, *, block: bool) -> Run | Reason:
         """The run to do under ``term``, of a function that runs at most every so often; or why not."""
@@ -63,15 +70,16 @@ class Guard(ABC):
     def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
         """Report a call that does not run; raises if the guard is strict."""
         part, candidacy = self.part, self.part.candidacy
-        skipped = Skipped(part.lease, reason, candidacy.holder if candidacy else None)
-        name = getattr(function, "__qualname__", repr(function))
-        event = RunSkipped(part.lease, candidacy.identity if candidacy else "", name, reason)
-        part.emit(event)
+        lease = candidacy.lease if candidacy else part.lease
+        skipped = Skipped(lease, reason, candidacy.holder if candidacy else None)
+        if part.callbacks or part.core.settings.hooks or logger.isEnabledFor(DEBUG):  # else nobody hears of it
+            name = getattr(function, "__qualname__", repr(function))
+            part.emit(RunSkipped(lease, candidacy.identity if candidacy else "", name, reason))
         if self.strict:
-            raise self.refusal(skipped)
+            raise self.error(skipped)
         return skipped
 
-    def refusal(self, skipped: Skipped) -> Exception:
+    def error(self, skipped: Skipped) -> Exception:
         """What a strict guard raises."""
         return NotLeader(skipped.lease, skipped.reason, skipped.holder, self.retry_at(skipped.reason))
 
@@ -96,6 +104,9 @@ class LeaderGuard(Guard):
     def enter(self, entry: Lock) -> Term | None:
         candidacy = self.part.candidacy
         return candidacy.work.enter(entry) if candidacy else None
+
+    def refusal(self) -> Reason | None:
+        return self.part.refusal() if self._warned or running_task() is None else None
 
     async def admit(self, entry: Lock, *, block: bool) -> Term | Reason:
         if not self._warned and (task := running_task()):
@@ -170,8 +181,8 @@ class ExclusiveGuard(Guard):
     def exit(self, entry: Lock) -> None:
         run_blocking(self.part.free(entry, block=True))
 
-    async def aexit(self, entry: Lock) -> None:
-        await self.part.free(entry, block=False)
+    def aexit(self, entry: Lock) -> Coroutine[Any, Any, None]:
+        return self.part.free(entry, block=False)
 
     def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
         try:
@@ -185,7 +196,7 @@ class ExclusiveGuard(Guard):
                 task.retry(error, self.part.timing.lease_duration if self._countdown is None else self._countdown)
             raise
 
-    def refusal(self, skipped: Skipped) -> Exception:
+    def error(self, skipped: Skipped) -> Exception:
         error = self.part.candidacy.error if self.part.candidacy else None
         if isinstance(error, StoreError) and skipped.reason in ("store-unreachable", "access-denied"):
             return error

@@ -41,40 +41,45 @@ def guard(function: Callable[..., Any], by: Guard) -> Any:
     is_async = any(inspect.iscoroutinefunction(form) for form in forms)
     if is_async:
         return GuardedFunction(function, by, _async_wrapper(by))
-    return GuardedFunction(function, by, _claiming_wrapper(by, by.every) if by.every else _wrapper(by))
+    if isinstance(by, LeaderGuard) and by.every is None:
+        return GuardedFunction(function, by, _leading_wrapper(by))
+    return GuardedFunction(function, by, _wrapper(by, by.every))
 
 
-def _wrapper(by: Guard) -> Callable[..., Any]:
-    new_entry, enter, leave = lock_maker(), by.enter, by.exit
+def _leading_wrapper(by: LeaderGuard) -> Callable[..., Any]:
+    """What is called most often, so that it makes as few calls of ours as it can."""
+    new_entry, part = lock_maker(), by.part
     get_terms, set_terms = CURRENT_TERMS.get, CURRENT_TERMS.set
 
     def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
+        candidacy = part.candidacy
+        if candidacy is not None and candidacy.term is None and (reason := by.refusal()):
+            return by.skip(wrapped, reason)
         entry, outer = new_entry(), get_terms()
         try:
             with entry:  # whatever a signal's handler raises, and wherever: it is unlocked at the end
                 try:
-                    term = enter(entry)
+                    term = candidacy.work.enter(entry) if candidacy is not None else None
                     if term is None:
                         outcome = run_blocking(by.admit(entry, block=True))
                         if not isinstance(outcome, Term):
                             return by.skip(wrapped, outcome)
                         term = outcome
-                    set_terms((*outer, term))
+                    set_terms((*outer, term) if outer else (term,))
                     result = wrapped(*args, **kwargs)
                 finally:
                     set_terms(outer)
-                    leave(entry)
+                    if part.candidacy is not None:  # else this is a forked child
+                        part.candidacy.work.exit(entry)
         finally:
-            set_terms(outer)
-        if result.__class__ is CoroutineType:
-            result.close()
-            raise TypeError(f"{wrapped!r} returns a coroutine, which would run unguarded: make it an async function")
-        return result
+            if get_terms() is not outer:  # what came before was interrupted
+                set_terms(outer)
+        return _ended(wrapped, result)
 
     return wrapper
 
 
-def _claiming_wrapper(by: Guard, every: Every) -> Callable[..., Any]:
+def _wrapper(by: Guard, every: Every | None) -> Callable[..., Any]:
     new_entry = lock_maker()
 
     def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
@@ -86,11 +91,13 @@ def _claiming_wrapper(by: Guard, every: Every) -> Callable[..., Any]:
                     if not isinstance(outcome, Term):
                         return by.skip(wrapped, outcome)
                     CURRENT_TERMS.set((*outer, outcome))
+                    if every is None:
+                        return _ended(wrapped, wrapped(*args, **kwargs))
                     run = run_blocking(by.claim(outcome, every, block=True))
                     if not isinstance(run, Run):
                         return by.skip(wrapped, run)
                     with run:
-                        return wrapped(*args, **kwargs)
+                        return _ended(wrapped, wrapped(*args, **kwargs))
                 finally:
                     CURRENT_TERMS.set(outer)
                     by.exit(entry)
@@ -101,32 +108,51 @@ def _claiming_wrapper(by: Guard, every: Every) -> Callable[..., Any]:
     return wrapper
 
 
+def _ended(wrapped: Callable[..., Any], result: Any) -> Any:
+    if result.__class__ is CoroutineType:
+        result.close()
+        raise TypeError(f"{wrapped!r} returns a coroutine, which would run unguarded: make it an async function")
+    return result
+
+
 def _async_wrapper(by: Guard) -> Callable[..., Any]:
-    new_entry = lock_maker()
+    new_entry, part, every = lock_maker(), by.part, by.every
+    enter, leave = by.enter, by.aexit
+    get_terms, set_terms = CURRENT_TERMS.get, CURRENT_TERMS.set
 
     async def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
-        entry, outer, fire = new_entry(), CURRENT_TERMS.get(), CURRENT_FIRE.get()
+        candidacy = part.candidacy
+        if candidacy is not None and candidacy.term is None and (reason := by.refusal()):
+            return by.skip(wrapped, reason)
+        entry, outer, fire = new_entry(), get_terms(), CURRENT_FIRE.get()
         try:
             with entry:
                 try:
-                    outcome = by.enter(entry) or await by.admit(entry, block=False)
-                    if not isinstance(outcome, Term):
-                        return by.skip(wrapped, outcome)
-                    CURRENT_TERMS.set((*outer, outcome))
-                    with Cancellation(outcome):
-                        if by.every is None:
+                    term = enter(entry)
+                    if term is None:
+                        outcome = await by.admit(entry, block=False)
+                        if not isinstance(outcome, Term):
+                            return by.skip(wrapped, outcome)
+                        term = outcome
+                    set_terms((*outer, term) if outer else (term,))
+                    with Cancellation(term):
+                        if every is None:
                             return await wrapped(*args, **kwargs)
-                        run = await by.claim(outcome, by.every, block=False)
+                        run = await by.claim(term, every, block=False)
                         if not isinstance(run, Run):
                             return by.skip(wrapped, run)
                         with run:
                             return await wrapped(*args, **kwargs)
                 finally:
-                    CURRENT_TERMS.set(outer)
-                    await by.aexit(entry)
+                    set_terms(outer)
+                    leaving = leave(entry)
+                    if leaving:
+                        await leaving
         finally:
-            CURRENT_TERMS.set(outer)
-            CURRENT_FIRE.set(fire)
+            if get_terms() is not outer:  # what came before was interrupted
+                set_terms(outer)
+            if CURRENT_FIRE.get() is not fire:
+                CURRENT_FIRE.set(fire)
 
     return wrapper
 
@@ -135,8 +161,13 @@ class _Parts:
     """What the wrapper of a function and that of a bound method share."""
 
     _self_guard: Guard
+    _self_wrapper: Any
     __wrapped__: Any
     __qualname__: str
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        # As wrapt calls a wrapper, but without finding out the instance, which takes longer than all that a guard does.
+        return self._self_wrapper(self.__wrapped__, None, args, kwargs)
 
     @property
     def leadership(self) -> Leadership:

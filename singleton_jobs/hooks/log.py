@@ -22,7 +22,7 @@ from ..events import (
     TermStarted,
 )
 
-__all__ = ["log_events", "printable"]
+__all__ = ["log_events", "logger", "printable"]
 
 logger = logging.getLogger("singleton_jobs")
 

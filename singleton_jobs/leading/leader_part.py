@@ -73,6 +73,14 @@ class LeaderPart(Participant):
             await candidacy.changed.wait(lambda: candidacy.settled, first_answer_due, block=block)
         return candidacy.work.enter(entry) or self.reason()
 
+    def refusal(self) -> Reason | None:
+        """Why a call may not run; None if there is a term to enter, or something is to be started or waited for."""
+        notice_fork()
+        candidacy = self.candidacy
+        if candidacy is None or candidacy.term is not None or not (candidacy.started and candidacy.settled):
+            return None
+        return self.reason()
+
     def reason(self) -> Reason:
         """Why guarded work does not run here now."""
         candidacy = self.candidacy

@@ -83,7 +83,7 @@ class GuardedWork:
             return None
         self.active.add(entry)
         # Work that is running calls other guarded functions: a drain lets it come to its end.
-        if (not self.draining or term in CURRENT_TERMS.get()) and term.is_valid:
+        if (not self.draining or term in CURRENT_TERMS.get()) and term._holds():
             return term
         self.exit(entry)
         return None

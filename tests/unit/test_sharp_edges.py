@@ -93,9 +93,14 @@ def test_a_function_that_returns_a_coroutine_is_not_run_unguarded(replica):
     async def work():
         raise AssertionError
 
-    job = replica.leader_only("nightly")(lambda: work())
-    with pytest.raises(TypeError, match="async function"):
-        job()
+    every = {"at_most_every": 60, "job": "job"}
+    for guard in (
+        replica.leader_only("nightly"),
+        replica.leader_only("nightly", **every),
+        replica.exclusive("rebuild"),
+    ):
+        with pytest.raises(TypeError, match="async function"):
+            guard(lambda: work())()
 
 
 class Reports:

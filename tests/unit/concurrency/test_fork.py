@@ -1,6 +1,8 @@
 """A forked child holds nothing, is somebody else, and leaves its parent alone."""
 
 import asyncio
+import errno
+import mmap
 import os
 import threading
 import traceback
@@ -8,6 +10,7 @@ import traceback
 import pytest
 
 from singleton_jobs import LeadershipLost, LeaseExpired, Replica, current_term
+from singleton_jobs.concurrency import forks
 from singleton_jobs.locks import LockRecord, SQLiteStore
 from unit.programs import run
 from unit.stage import LIMIT, QUICK, in_thread, seen_by
@@ -173,6 +176,34 @@ def test_a_fork_during_a_transaction_leaves_the_child_able_to_lock(tmp_path):
     store._connection.close()
 
 
+@pytest.mark.parametrize("fork", ["os.fork", "ctypes.PyDLL(None).fork"])
+@pytest.mark.parametrize("made", ["_new_home", "Numbered"])
+def test_a_home_is_left_by_every_fork(made, fork):
+    out = run(
+        f"""
+        import ctypes, os
+        from singleton_jobs.concurrency import forks
+        here = forks.{made}()
+        pid = {fork}()
+        if pid == 0:
+            os._exit(bool(here[0]))
+        print(os.waitpid(pid, 0)[1], bool(here[0]))
+        """
+    )
+    assert out.split() == ["0", "True"]
+
+
+@pytest.mark.parametrize("refused", [{forks.WIPE_ON_FORK, forks.NO_ADVICE}, set()], ids=["old kernel", "emulator"])
+def test_where_no_memory_is_wiped_a_home_is_known_by_its_number(monkeypatch, refused):
+    class Memory(mmap.mmap):
+        def madvise(self, advice):
+            if advice in refused:
+                raise OSError(errno.EINVAL, "no such advice")
+
+    monkeypatch.setattr(mmap, "mmap", Memory)
+    assert isinstance(forks._new_home(), forks.Numbered)
+
+
 @pytest.mark.parametrize("store", ["memory:", "sqlite:///{}/leases.db"])
 def test_a_child_that_was_forked_in_c_is_a_replica_of_its_own(tmp_path, store):
     out = run(
@@ -202,3 +233,26 @@ def test_a_child_that_was_forked_in_c_is_a_replica_of_its_own(tmp_path, store):
         timeout=60,
     )
     assert out.splitlines() == ["True not-leader False False", "True", "ran True"]
+
+
+def test_a_child_of_a_follower_that_was_forked_in_c_competes_for_itself():
+    out = run(
+        """
+        import ctypes, os, time
+        from singleton_jobs import Config, Replica
+        leader, follower = [Replica("memory:", config=Config(lease_duration=90)) for _ in range(2)]
+        assert leader.leadership("a").wait(timeout=15)
+        work = follower.leader_only("a")(lambda: "ran")
+        assert work().reason == work().reason == "not-leader"
+        time.sleep(0.5)
+        pid, before = ctypes.PyDLL(None).fork(), work.leadership._part.candidacy
+        if pid == 0:
+            try:
+                print(work().reason, work.leadership._part.candidacy is before, flush=True)
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        """,
+        timeout=60,
+    )
+    assert out.split() == ["not-leader", "False"]

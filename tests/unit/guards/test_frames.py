@@ -1,4 +1,4 @@
-"""A warm guarded call is cheap: it passes few functions of ours."""
+"""A warm guarded call is cheap, whether it runs or is skipped: it passes few functions of ours."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,26 @@ from pathlib import Path
 import singleton_jobs
 
 HERE = str(Path(singleton_jobs.__file__).parent)
-MOST = 7
+MOST = 6
+MOST_SKIPPED = 11
 
 
 def test_a_warm_guarded_call_passes_few_frames_of_ours(replica):
     job = replica.leader_only(lease="nightly")(len)
     assert job("ab") == 2
+    entered = frames_of(job)
+    assert 0 < len(entered) <= MOST, entered
+
+
+def test_a_warm_skip_passes_few_frames_of_ours(replica, space):
+    space.put("nightly", "other_1")
+    job = replica.leader_only(lease="nightly")(len)
+    assert job("ab").reason == "not-leader"
+    entered = frames_of(job)
+    assert 0 < len(entered) <= MOST_SKIPPED, entered
+
+
+def frames_of(job):
     entered = []
 
     def profile(frame, event, _):
@@ -23,4 +37,4 @@ def test_a_warm_guarded_call_passes_few_frames_of_ours(replica):
         job("ab")
     finally:
         sys.setprofile(None)
-    assert 0 < len(entered) <= MOST, entered
+    return entered

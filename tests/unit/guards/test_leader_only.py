@@ -1,11 +1,13 @@
 """Functions that run only where the lease is held."""
 
 import asyncio
+import logging
 
 import pytest
 
 from singleton_jobs import LeadershipLost, NotLeader, Skipped, current_term
 from singleton_jobs.events import RunSkipped, StoreFailed, StoreRecovered
+from singleton_jobs.hooks.dispatcher import flush
 from unit.stage import LIMIT, ClaimedSpace, Heard, in_thread, seen_by, until
 
 
@@ -133,6 +135,43 @@ def test_skips_are_told_to_hooks(make_replica, space):
     job(None, None)
     event = heard.wait_for(RunSkipped)
     assert (event.lease, event.function, event.reason) == ("nightly", "test_skips_are_told_to_hooks", "not-leader")
+
+
+def test_skips_are_told_to_subscribers(job, space):
+    heard = Heard()
+    space.put("nightly", "other_1")
+    job()
+    job.leadership.subscribe(heard)
+    job()
+    assert heard.wait_for(RunSkipped).reason == "not-leader"
+
+
+def test_skips_are_written_into_a_log_that_wants_them(job, space, caplog):
+    space.put("nightly", "other_1")
+    job()
+    caplog.set_level(logging.DEBUG, "singleton_jobs")
+    job()
+    flush(LIMIT)
+    assert [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()] == [
+        f"{job.__qualname__} skipped: not-leader (lease nightly)"
+    ]
+
+
+def test_every_skip_is_told_once(make_replica, space):
+    heard = Heard()
+    space.put("nightly", "other_1")
+    job = make_replica(hooks=[heard]).leader_only(lease="nightly")(lambda: "ran")
+    for _ in range(10):
+        assert job().reason == "not-leader"
+    flush(LIMIT)
+    assert sum(isinstance(event, RunSkipped) for event in heard.events) == 10
+
+
+def test_a_skip_that_nobody_listens_for_wakes_no_thread(job, space, monkeypatch):
+    space.put("nightly", "other_1")
+    job()
+    monkeypatch.setattr(job.leadership._part, "emit", None)
+    assert job() == Skipped("nightly", "not-leader", "other_1")
 
 
 def test_mode_always_runs_everything_without_asking(make_replica, space):

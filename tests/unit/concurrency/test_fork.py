@@ -47,7 +47,7 @@ def replica(tmp_path):
     with Replica(store=store, identity="app", config=QUICK) as replica:
         yield replica
     if store._connection:
-        store._connection.close()
+        asyncio.run(store.run(lambda connection: connection.close()))  # on the thread where a watch may be reading
 
 
 def test_the_child_holds_nothing(replica):

@@ -1,11 +1,12 @@
 """A warm guarded call is cheap, whether it runs or is skipped: it passes few functions of ours."""
 
+import os
 import sys
 from pathlib import Path
 
 import singleton_jobs
 
-HERE = str(Path(singleton_jobs.__file__).parent)
+HERE = f"{Path(singleton_jobs.__file__).parent}{os.sep}"
 MOST = 6
 MOST_SKIPPED = 11
 

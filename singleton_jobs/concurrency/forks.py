@@ -36,7 +36,10 @@ class Numbered:
 
 def home() -> mmap | Numbered:
     """What has something true at 0 where it is asked in this process, and something false in all forked from it."""
+    global _home
     notice_fork()
+    if isinstance(_home, Numbered):  # a page is made at the first use: mmap takes a while to import
+        _home = _new_home()
     return _home
 
 
@@ -65,7 +68,7 @@ def _new_home() -> mmap | Numbered:
     return Numbered()  # also under an emulator that takes any advice, and heeds none
 
 
-_home = _new_home()
+_home: mmap | Numbered = Numbered()
 _hooks: list[Callable[[], object]] = []
 _mutexes = {os.getpid(): _thread.allocate_lock()}  # each process has its own: its parent's may have been taken
 
@@ -79,7 +82,7 @@ def _begin() -> None:
     global _home
     for hook in tuple(_hooks):
         hook()
-    _home = _new_home()
+    _home = Numbered()
 
 
 if hasattr(os, "register_at_fork"):

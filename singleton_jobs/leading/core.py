@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from ..concurrency.clock import SYSTEM_CLOCK, Clock
-from ..concurrency.forks import at_fork, notice_fork
+from ..concurrency.forks import at_fork, home, notice_fork
 from ..concurrency.synchronization import run_blocking
 from ..concurrency.threads import new_lock
 from ..config import Config
@@ -152,7 +152,7 @@ class Core:
 
     def wiring(self) -> Wiring:
         """Store, driver and listeners, wired at the first use in this process."""
-        notice_fork()
+        home()  # notices a fork; from now on that takes no system call, on a follower too
         with self._mutex:
             if self._wiring is None:
                 from .wiring import Wiring

@@ -33,7 +33,7 @@ def machine() -> str:
     except (OSError, StopIteration):
         model = platform.processor() or platform.machine()
     packages = ", ".join(
-        f"{name} {version(name)}" for name in ("kubernetes", "aiohttp", "wrapt", "apscheduler", "celery")
+        f"{name} {version(name)}" for name in ("kubernetes", "aiohappyeyeballs", "wrapt", "apscheduler", "celery")
     )
     load = "/".join(f"{number:.1f}" for number in os.getloadavg())
     return f"{os.cpu_count()} cores, {model}, load {load}; Python {platform.python_version()}, {packages}"

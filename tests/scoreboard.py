@@ -65,7 +65,7 @@ def environment() -> str:
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         model = platform.processor() or platform.machine()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("singleton-jobs", "kubernetes", "aiohttp"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("singleton-jobs", "kubernetes", "aiohappyeyeballs"))
     return f"{os.cpu_count()} cores, {model}; Python {platform.python_version()}, {packages}"
 
 

@@ -148,9 +148,9 @@ async def test_credentials_refused_twice_are_denied(shelf):
     assert rule.hits == 2
 
 
-async def test_concurrent_requests_share_at_most_eight_connections(shelf):
+async def test_concurrent_requests_share_at_most_sixteen_connections(shelf):
     await asyncio.gather(*(shelf.lock(f"lease-{n}").get() for n in range(40)))
-    assert shelf.proxy.connections <= 8
+    assert shelf.proxy.connections <= 16
 
 
 async def test_an_event_about_the_lease_is_recorded(shelf):

@@ -1,46 +1,78 @@
-"""One Kubernetes API server, and one HTTP session per event loop.
+"""One Kubernetes API server, asked in JSON, on any number of event loops.
 
-Requests are raw JSON over aiohttp, at a quarter of the CPU that the official client's generated models cost. Nothing
-is ever sent twice on its own: a lock must know what became of each request.
+Nothing is ever sent twice on its own: a lock must know what became of each request. So the HTTP is our own, as little
+of it as leases need, which also costs a fraction of what a library's does, in CPU and in memory.
 """
 
 import asyncio
 import json
+import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
-
-import aiohttp
 
 from ...errors import StoreError
 from .account import Account
-from .connections import Connector, RememberingResolver
+from .connections import Unreachable
 from .credentials import Access
 from .lines import Lines
+from .resolver import Resolver
+from .response import Response
+from .session import Session
 from .tls import cure
 
-__all__ = ["Answer", "ApiServer"]
+__all__ = ["Answer", "ApiServer", "encode"]
 
-CONNECTIONS = 6  # each costs a quarter MiB of TLS buffers, and more of them save little
-KEEPALIVE = 60.0  # seconds; the API server closes idle connections after 90
+CONNECTIONS = 16  # each costs 0.1 MiB; the more are answered together, the less each answer costs
 OPENING = 10.0  # seconds until a watch is answered at all
-LINGERING = 10.0  # seconds that requests with the credentials of before may take
 
 
-@dataclass(frozen=True, slots=True)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+
+encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
 class Answer:
-    """What the API server said."""
+    """What the API server said; ``text`` is its body as it was sent, if it was, to a request for ``path``."""
 
-    status: int
-    body: dict[str, Any]
-    served_at: datetime | None
-    retry_after: float | None
+    __slots__ = ("_body", "path", "retry_after", "served_at", "status", "text")
+
+    def __init__(
+        self,
+        status: int,
+        body: dict[str, Any] | None,
+        served_at: datetime | None,
+        retry_after: float | None,
+        text: str | None = None,
+        path: str = "",
+    ) -> None:
+        self.status = status
+        self.served_at = served_at
+        self.retry_after = retry_after
+        self.text = text
+        self.path = path
+        self._body = body
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What that means. Raises StoreError if it cannot be read, and no error was to be told."""
+        if self._body is None:
+            self._body = self._read()
+        return self._body
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            body = json.loads(self.text or "")
+        except ValueError:
+            body = None
+        if isinstance(body, dict):
+            return body
+        if self.status < 300:
+            raise StoreError(f"{self.path}: {self.status} with an unreadable body")
+        return {"message": (self.text or "")[:200]}
 
     def reason(self) -> str:
         """Its own words, safe to print."""
@@ -59,168 +91,120 @@ class ApiServer:
     def __init__(self, account: Account, connections: int = CONNECTIONS) -> None:
         self._account = account
         self._limit = connections
-        self._retired: dict[asyncio.Task[None], aiohttp.ClientSession] = {}
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
+        self._resolver = Resolver(account.worker)
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, Session] = WeakKeyDictionary()
 
     async def request(self, method: str, path: str, body: object = None, *, timeout: float, query: str = "") -> Answer:
         """One request, sent once, answered within ``timeout`` seconds in all; StoreError tells what is known."""
-        target = f"{path}?timeout={timeout:.3f}s{query}"
         try:
             async with asyncio.timeout(timeout):
-                return await self._let_in(partial(self._send, method, target, body))
+                return await self.ask(method, path, body, told=timeout, query=query)
         except TimeoutError as error:
             raise StoreError(f"{method} {path}: no answer within {timeout:.2f} s") from error
 
-    async def watch(self, path: str, query: str, opened: Callable[[], None], see: Callable[[Any], None]) -> Answer:
-        """Call ``opened`` once the server grants it, and ``see`` with each event, until the server ends it: 200.
+    async def ask(self, method: str, path: str, body: object = None, *, told: float, query: str = "") -> Answer:
+        """The same for whoever gives up by himself: the server is ``told`` after how many seconds.
+
+        ``body``: what is to be sent in JSON, or such a text.
+        """
+        data = None if body is None else (body if isinstance(body, str) else encode(body)).encode()
+        return _answer(path, await self._ask(method, f"{path}?timeout={told:.3f}s{query}", data))
+
+    async def watch(self, path: str, query: str, opened: Callable[[], None], see: Callable[[bytes], None]) -> Answer:
+        """Call ``opened`` once the server grants it, and ``see`` with each event's line, until the server ends it: 200.
 
         Raises StoreError if it breaks, and whatever ``see`` raises. It has a connection of its own as long as it lasts.
         """
-        return await self._let_in(partial(self._receive, f"{path}?{query}", opened, see))
+        lines = Lines()
+        try:
+            async with asyncio.timeout(OPENING) as limit:
+
+                def read(response: Response) -> None:
+                    if response.status != 200:
+                        return
+                    if limit.when() is not None:
+                        limit.reschedule(None)
+                        opened()
+                    pieces, response.body = response.body, []
+                    for piece in pieces:
+                        for line in lines.add(piece):
+                            see(line)
+
+                response = await self._ask("GET", f"{path}?{query}", see=read)
+        except TimeoutError as error:
+            raise StoreError(f"GET {path}: no answer within {OPENING:g} s") from error
+        if response.status != 200:
+            return _answer(path, response)
+        lines.end()
+        return Answer(200, {}, None, None)
 
     async def aclose(self) -> None:
-        """Close the running event loop's session."""
-        loop = asyncio.get_running_loop()
-        for task, session in tuple(self._retired.items()):
-            if task.get_loop() is loop:
-                task.cancel()
-                await session.close()
-        kept = self._sessions.pop(loop, None)
-        if kept:
-            await kept.session.close()
+        """Close the running event loop's connections."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session:
+            await session.aclose()
 
-    async def _let_in(self, send: Callable[[Access], Awaitable[Answer]]) -> Answer:
+    async def _ask(
+        self, method: str, target: str, data: bytes | None = None, see: Callable[[Response], None] | None = None
+    ) -> Response:
         access = await self._account.load()
-        answer = await send(access)
-        if answer.status == 401:  # a 401 is certainly not done: asking again is no resend
+        response = await self._ask_as(access, method, target, data, see)
+        if response.status == 401:  # a 401 is certainly not done: asking again is no resend
             self._account.refused(access)
-            answer = await send(await self._account.load())
-        return answer
+            response = await self._ask_as(await self._account.load(), method, target, data, see)
+        return response
 
-    async def _send(self, method: str, target: str, body: object, access: Access) -> Answer:
-        with self._explaining(method, target, access):
-            async with self._ask(access, method, target, body) as response:
-                return _answer(response, await response.read())
-
-    async def _receive(
-        self, target: str, opened: Callable[[], None], see: Callable[[Any], None], access: Access
-    ) -> Answer:
-        with self._explaining("GET", target, access):
-            async with asyncio.timeout(OPENING) as limit, self._ask(access, "GET", target) as response:
-                limit.reschedule(None)
-                if response.status != 200:
-                    return _answer(response, await response.read())
-                opened()
-                lines = Lines()  # aiohttp's own end where its buffer does
-                async for data in response.content.iter_any():
-                    for line in lines.add(data):
-                        see(json.loads(line.decode()))
-                lines.end()
-                return Answer(200, {}, None, None)
-
-    def _ask(
-        self, access: Access, method: str, target: str, body: object = None
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        headers = [("Accept", "application/json"), *access.headers]
-        if access.authorization:
-            headers.append(("Authorization", access.authorization))
-        data = None
-        if body is not None:
-            data = json.dumps(body, separators=(",", ":")).encode()
-            headers.append(("Content-Type", "application/json"))
-        return self._session(access).request(
-            method,
-            f"{access.address}{target}",
-            data=data,
-            headers=headers,
-            proxy=access.proxy and access.proxy.url,
-            proxy_headers=access.proxy_headers,
-            server_hostname=access.server_hostname,
-            allow_redirects=False,
-        )
-
-    @contextmanager
-    def _explaining(self, method: str, target: str, access: Access) -> Iterator[None]:
-        """Whatever goes wrong inside is a StoreError."""
-        via = f" through the proxy {access.proxy.url}" if access.proxy else ""
+    async def _ask_as(
+        self, access: Access, method: str, target: str, data: bytes | None, see: Callable[[Response], None] | None
+    ) -> Response:
+        session = self._session(access)
+        connections = session.connections  # others may come while this request lasts
         try:
-            yield
-        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:  # no connection: nothing was sent
-            if isinstance(error, (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError)):
+            connection = await connections.take()
+        except Unreachable as error:  # nothing was sent
+            cause = error.__cause__ or error
+            if isinstance(cause, ssl.SSLError):
                 self._account.refused(access)  # the cluster's authority may be a new one: its certificate is read again
-            what = "\n".join(filter(None, [str(error), cure(error)]))
-            raise StoreError(f"{access.address} cannot be reached{via}: {what}", outcome="not done") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            what = "\n".join(filter(None, [str(error), cure(cause)]))
+            raise StoreError(f"{access.address} cannot be reached{_via(access)}: {what}", outcome="not done") from error
+        try:
+            return await connection.ask(session.requests.make(method, target, data), see)
+        except (OSError, ValueError) as error:
+            if isinstance(error, ssl.SSLError):  # TLS 1.3 tells that a client certificate is refused only now
+                self._account.refused(access)
             path = target.partition("?")[0]
-            raise StoreError(f"{method} {path}{via}: {type(error).__name__}: {error}") from error
+            raise StoreError(f"{method} {path}{_via(access)}: {type(error).__name__}: {error}") from error
+        finally:
+            connections.give_back(connection)
 
-    def _retire(self, session: aiohttp.ClientSession) -> None:
-        """Leave the session to the requests that are still using it, and close it when they have ended."""
-        task = asyncio.get_running_loop().create_task(_close_later(session))
-        self._retired[task] = session
-        task.add_done_callback(self._retired.pop)
-
-    def _session(self, access: Access) -> aiohttp.ClientSession:
+    def _session(self, access: Access) -> Session:
         loop = asyncio.get_running_loop()
-        kept = self._sessions.pop(loop, None)
-        if kept and kept.tls is not access.tls:  # a connection keeps the certificates that it was made with
-            self._retire(kept.session)
-            kept = None
-        if kept is None or kept.session.closed:
-            connector = Connector(
-                limit=self._limit,
-                ssl=_tls(access),
-                keepalive_timeout=KEEPALIVE,
-                resolver=RememberingResolver(self._account.worker),
-                use_dns_cache=False,
-            )
-            session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=None),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-                skip_auto_headers=("Accept-Encoding",),
-                headers={"User-Agent": "singleton-jobs"},
-            )
-            # aiohttp resends PUTs on a dropped keep-alive connection, even one that had landed.
-            session._retry_connection = False  # noqa: SLF001 (it has no public switch)
-            kept = _Session(access.tls, session)
-        self._sessions[loop] = kept
-        return kept.session
+        session = self._sessions.get(loop)
+        try:
+            if session is None:
+                session = self._sessions[loop] = Session(access, self._resolver, self._limit)
+            elif session.access is not access:
+                session.follow(access)
+        except ValueError as error:
+            raise StoreError(f"{access.address} cannot be asked: {error}", outcome="not done") from error
+        return session
 
 
-class _Session(NamedTuple):
-    tls: object
-    session: aiohttp.ClientSession
+def _via(access: Access) -> str:
+    return f" through the proxy {access.proxy.url}" if access.proxy else ""
 
 
-def _tls(access: Access) -> ssl.SSLContext:
-    try:
-        return access.tls()
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{access.address} cannot be reached: its certificates, or ours, cannot be used: {error}",
-            outcome="not done",
-        ) from error
-
-
-async def _close_later(session: aiohttp.ClientSession) -> None:
-    await asyncio.sleep(LINGERING)
-    await session.close()
-
-
-def _answer(response: aiohttp.ClientResponse, data: bytes) -> Answer:
-    try:
-        body = json.loads(data)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        if response.status < 300:
-            raise StoreError(f"{response.method} {response.url.path}: {response.status} with an unreadable body")
-        body = {"message": data[:200].decode(errors="replace")}
-    date = response.headers.get("Date")
-    return Answer(response.status, body, _date(date) if date else None, _retry_after(response))
+def _answer(path: str, response: Response) -> Answer:
+    headers = response.headers
+    date, wish = headers.get("date"), headers.get("retry-after")
+    return Answer(
+        response.status,
+        None,
+        _date(date) if date else None,
+        _seconds(wish) if wish else None,
+        b"".join(response.body).decode(errors="replace"),
+        path,
+    )
 
 
 _last_date: tuple[str, datetime | None] = ("", None)
@@ -228,16 +212,26 @@ _last_date: tuple[str, datetime | None] = ("", None)
 
 def _date(text: str) -> datetime | None:
     global _last_date
-    if _last_date[0] != text:  # the header changes once a second only, and parsing it is what costs
-        try:
-            _last_date = text, parsedate_to_datetime(text).astimezone(UTC)
-        except ValueError:
-            _last_date = text, None
+    if _last_date[0] != text:  # the header changes once a second only
+        _last_date = text, _read_date(text)
     return _last_date[1]
 
 
-def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+def _read_date(text: str) -> datetime | None:
+    """RFC 9110's only form that may still be sent; ``email`` reads others, too, and costs a MiB."""
+    found = DATE.fullmatch(text)
+    if found is None:
+        return None
+    day, month, *numbers = found.groups()
+    year, hour, minute, second = map(int, numbers)
     try:
-        return max(0.0, float(response.headers["Retry-After"]))
-    except (KeyError, ValueError):
+        return datetime(year, MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return max(0.0, float(text))
+    except ValueError:
         return None

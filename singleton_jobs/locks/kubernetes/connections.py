@@ -1,95 +1,162 @@
-"""How connections to the API server are made: names are remembered, and no handshake is begun in vain."""
+"""The connections to one API server: so many at a time, kept for the next request, and none begun in vain."""
 
 import asyncio
-from functools import partial
-from typing import Any
+import ssl
+from collections import deque
+from collections.abc import Callable
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
+from aiohappyeyeballs import start_connection
 
-from ...concurrency.threads import Worker
+from .connection import Connection
+from .credentials import Access
+from .request import Place, tunnel
+from .resolver import Resolver
 
-__all__ = ["Connector", "RememberingResolver"]
+__all__ = ["Connections", "Unreachable"]
 
-CONNECTING = 10.0  # seconds that a connection may take which no request waits for any more
+CONNECTING = 10.0  # seconds that making one may take, whether or not a request still waits for it
+KEEPALIVE = 60.0  # seconds; the API server closes idle connections after 90
+NEXT_ADDRESS = 0.25  # seconds until another address of the same name is tried, too (RFC 8305)
+
+Turn = asyncio.Future[Connection]
 
 
-class Connector(aiohttp.TCPConnector):
-    """Goes on connecting when a request has no time left, and keeps the connection for the next one.
+class Unreachable(Exception):
+    """There is no connection, so nothing was sent."""
 
-    Otherwise, where a busy machine takes longer for a handshake than a request may, each try would throw away what the
-    one before has paid for, and none would ever succeed.
+
+class Connections:
+    """At most ``limit`` to the server of ``access``, for one event loop.
+
+    A connection goes on being made when a request has no time left, and is kept for the next one. Otherwise, where a
+    busy machine takes longer for a handshake than a request may, each try would throw away what the one before has
+    paid for, and none would ever succeed.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._unfinished: set[asyncio.Task[ResponseHandler]] = set()
+    def __init__(self, access: Access, resolver: Resolver, limit: int) -> None:
+        self.access = access
+        self._resolver = resolver
+        self._limit = limit
+        self._tls: ssl.SSLContext | None = None
+        self._idle: list[Connection] = []  # the one used last is used next
+        self._open: set[Connection] = set()  # idle ones, too
+        self._making: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Turn] = deque()
+        self._retired = False  # others have taken its place
+        self._closed = False
 
-    async def close(self, **options: bool) -> None:
-        """Close all connections, those that are being made too."""
-        unfinished = tuple(self._unfinished)
-        for making in unfinished:
-            making.cancel()
-        await super().close(**options)
-        await asyncio.gather(*unfinished, return_exceptions=True)
-
-    async def _create_connection(self, req: aiohttp.ClientRequest, *rest: Any) -> ResponseHandler:
-        making = asyncio.create_task(super()._create_connection(req, *rest))
+    async def take(self) -> Connection:
+        """One that nobody else uses, to be given back. Raises Unreachable."""
+        loop = asyncio.get_running_loop()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open and loop.time() - connection.idle_since < KEEPALIVE:
+                return connection
+            connection.close()
+        turn: Turn = loop.create_future()
+        self._waiting.append(turn)
+        self._make()
         try:
-            await asyncio.wait((making,))
+            return await turn
         except asyncio.CancelledError:
-            if not self.closed and len(self._unfinished) < self.limit:
-                self._unfinished.add(making)
-                making.add_done_callback(partial(self._made, req.connection_key))
-                asyncio.get_running_loop().call_later(CONNECTING, making.cancel)
-            else:
-                making.cancel()
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.give_back(turn.result())
             raise
-        return making.result()
 
-    def _made(self, key: Any, making: asyncio.Task[ResponseHandler]) -> None:
-        self._unfinished.discard(making)
-        if making.cancelled() or making.exception():  # the next request finds out for itself
+    def give_back(self, connection: Connection) -> None:
+        """Nobody uses it any more."""
+        if not connection.is_open or self._settle(lambda turn: turn.set_result(connection)):
             return
-        connection = making.result()
-        if self.closed or len(self._acquired) + len(self._conns.get(key, ())) >= self.limit:
+        if self._retired:
             connection.close()
         else:
-            self._release(key, connection)
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
 
+    def retire(self) -> None:
+        """Close those that are idle, and others once nobody waits for one."""
+        self._retired = True
+        while self._idle:
+            self._idle.pop().close()
 
-class RememberingResolver(AbstractResolver):
-    """Resolves off the loop's thread, and falls back on the last answer when there is none."""
+    def close(self) -> None:
+        """Close all, those that are being made, too."""
+        self.retire()
+        self._closed = True
+        for task in self._making:
+            task.cancel()
+        while self._settle(lambda turn: turn.set_exception(Unreachable("its connections were closed"))):
+            pass
+        for connection in self._open:  # idle ones have said farewell
+            connection.abort()
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._known: dict[tuple[str, int, int], list[ResolveResult]] = {}
+    async def aclose(self) -> None:
+        """The same, and wait until they are."""
+        self.close()
+        await asyncio.gather(*self._making, *(connection.closed for connection in self._open), return_exceptions=True)
 
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
-        import socket
+    def _settle(self, settle: Callable[[Turn], None]) -> bool:
+        """Settle the turn of whoever has waited longest, if anybody waits."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                settle(turn)
+                return True
+        return False
 
-        def look_up() -> list[ResolveResult]:
-            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-            return [
-                ResolveResult(
-                    hostname=host,
-                    host=str(address[0]),
-                    port=int(address[1]),
-                    family=kind,
-                    proto=proto,
-                    flags=socket.AI_NUMERICHOST,
-                )
-                for kind, _, proto, _, address in found
-            ]
+    def _make(self) -> None:
+        """Make one more if somebody waits who is not provided for, and there may be one more."""
+        waiting = sum(not turn.done() for turn in self._waiting)
+        if waiting > len(self._making) and len(self._making) + len(self._open) < self._limit and not self._closed:
+            task = asyncio.get_running_loop().create_task(self._make_one())
+            self._making.add(task)
+            task.add_done_callback(self._made)
 
-        key = (host, port, family)
+    def _made(self, task: asyncio.Task[None]) -> None:
+        self._making.discard(task)
+        self._make()
+
+    async def _make_one(self) -> None:
         try:
-            self._known[key] = await self._worker.call(look_up)
-        except OSError:
-            if key not in self._known:
-                raise
-        return self._known[key]
+            async with asyncio.timeout(CONNECTING):
+                connection = await self._connect()
+        except Exception as error:  # noqa: BLE001 (handed to whoever waits, or the next request finds out for itself)
+            unreachable = Unreachable(str(error) or f"no connection within {CONNECTING:g} s")
+            unreachable.__cause__ = error
+            self._settle(lambda turn: turn.set_exception(unreachable))
+            return
+        self._open.add(connection)
+        self.give_back(connection)
 
-    async def close(self) -> None:
-        """Nothing is kept open."""
+    async def _connect(self) -> Connection:
+        access = self.access
+        server = Place(access.address)
+        first = Place(access.proxy.url) if access.proxy else server
+        places = await self._resolver.resolve(first.host, first.port)
+        socket = await start_connection(places, happy_eyeballs_delay=NEXT_ADDRESS)
+        _, connection = await asyncio.get_running_loop().create_connection(lambda: Connection(self._lost), sock=socket)
+        try:
+            if access.proxy and first.scheme == "https":
+                await connection.secure(self._context(), first.host)
+            if access.proxy and server.scheme == "https":
+                await connection.pass_through(tunnel(server, (access.proxy_headers or {}).items()))
+            if server.scheme == "https":
+                await connection.secure(self._context(), access.server_hostname or server.host)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            try:
+                self._tls = self.access.tls()
+            except (OSError, ValueError) as error:
+                raise Unreachable(f"its certificates, or ours, cannot be used: {error}") from error
+        return self._tls
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._make()

@@ -39,8 +39,7 @@ def client_context(
 
 def cure(error: BaseException) -> str | None:
     """What helps against ``error``, if strictness is its reason."""
-    refused = getattr(error, "certificate_error", None)  # aiohttp's, around what ssl raised
-    if getattr(refused, "verify_code", None) not in STRICT_ONLY:
+    if getattr(error, "verify_code", None) not in STRICT_ONLY:
         return None
     return (
         "Python verifies certificates strictly (from 3.13 on by default), and the cluster's were not made for that: "

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from datetime import UTC, datetime
 from random import Random
@@ -12,6 +13,7 @@ import pytest
 from singleton_jobs.errors import AccessDenied, Conflict, StoreError
 from singleton_jobs.locks import LeaseLock, LockRecord
 from singleton_jobs.locks.kubernetes.account import Account
+from singleton_jobs.locks.kubernetes.connection import Connection
 from singleton_jobs.locks.kubernetes.credentials import Access
 from singleton_jobs.locks.kubernetes.api import ApiServer
 from singleton_jobs.locks.kubernetes.lease import KubernetesStore
@@ -252,7 +254,7 @@ def test_a_connection_that_took_longer_than_its_request_is_there_for_the_next(mo
         with pytest.raises(StoreError, match="no answer within"):
             await server.request("GET", "/first", timeout=0.05)
         (kept,) = server._sessions.values()
-        (making,) = kept.session.connector._unfinished
+        (making,) = kept.connections._making
         resolved.set()
         await making
         await server.request("GET", "/second", timeout=10)
@@ -271,3 +273,50 @@ def test_a_missing_namespace_is_no_missing_lease():
     assert at_the_desk([(404, {"details": {"kind": "leases"}})], get)[0] is None
     error, _ = failing([(404, {"details": {"kind": "namespaces"}})], get)
     assert "create the namespace" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("date", "served_at"),
+    [
+        ("Sat, 28 Nov 2026 21:04:05 GMT", datetime(2026, 11, 28, 21, 4, 5, tzinfo=UTC)),
+        ("Sun, 01 Jan 2034 00:00:00 GMT", datetime(2034, 1, 1, tzinfo=UTC)),
+        ("Sat, 31 Feb 2026 21:04:05 GMT", None),
+        ("Sat, 28 Foo 2026 21:04:05 GMT", None),
+        ("Saturday, 28-Nov-26 21:04:05 GMT", None),
+        ("now", None),
+    ],
+)
+def test_the_servers_time_is_that_of_its_answer(date, served_at):
+    stored, _ = at_the_desk([(200, LEASE, f"Date: {date}")], get)
+    assert stored.served_at == served_at
+
+
+def test_credentials_that_no_header_can_hold_are_refused_each_time():
+    async def work(lock):
+        desk, load = lock._store.server._account._credentials, lock._store.server._account._credentials.load
+        await lock.get()
+        desk.load = lambda *, anew: load(anew=anew)._replace(authorization="Bearer x\0")
+        lock._store.server._account.refused(lock._store.server._account._access)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="more than one line") as error:
+                await lock.get()
+            assert error.value.outcome == "not done"
+
+    _, desk = at_the_desk([(200, LEASE)], work)
+    assert len(desk.requests) == 1
+
+
+def test_a_certificate_that_is_refused_after_the_handshake_is_read_anew(monkeypatch):
+    async def refuse(*_, **__):
+        raise ssl.SSLError("tlsv13 alert certificate required")
+
+    async def work(lock):
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "ask", refuse)
+            with pytest.raises(StoreError, match="certificate required") as error:
+                await lock.get()
+        assert error.value.outcome == "unknown"
+        await lock.get()
+
+    _, desk = at_the_desk([(200, LEASE)], work)
+    assert desk.loads == [False, True]

@@ -19,6 +19,7 @@ __all__ = [
     "lease_spec_to_lock_record",
     "lock_record_to_lease_spec",
     "merge_lease",
+    "micro_time",
     "read_lease",
 ]
 
@@ -124,7 +125,7 @@ def lock_record_to_lease_spec(record: LockRecord) -> Json:
         spec["leaseDurationSeconds"] = math.ceil(record.lease_duration_seconds)
     for name, time in (("acquireTime", record.acquire_time), ("renewTime", record.renew_time)):
         if time is not None:
-            spec[name] = _format(time)
+            spec[name] = micro_time(time)
     return spec
 
 
@@ -175,7 +176,8 @@ def _micro_time(text: Any) -> datetime | None:
     return time.astimezone(UTC)
 
 
-def _format(time: datetime) -> str:
+def micro_time(time: datetime) -> str:
+    """``time`` as Kubernetes' MicroTime."""
     if time.tzinfo is None:
         raise ValueError(f"a lock record needs aware datetimes, not {time!r}")
     # The API server answers 400 to a MicroTime without exactly six digits.

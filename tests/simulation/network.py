@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -63,9 +64,14 @@ class Network:
         """Whether the role allows to list and watch all leases (None), or this one; it is the same for all replicas."""
         return self._cluster.role == "all" or (self._cluster.role == "by name" and name is not None)
 
-    async def watch(self, path: str, query: str, opened: Callable[[], None], see: Callable[[Any], None]) -> Answer:
+    async def watch(self, path: str, query: str, opened: Callable[[], None], see: Callable[[bytes], None]) -> Answer:
         """One watch, to its end."""
         return await Stream(self, self._process, selected(query), self._rng).watch(query, opened, see)
+
+    async def ask(self, method: str, path: str, body: Any = None, *, told: float, query: str = "") -> Answer:
+        """The same for whoever gives up by himself then, with a body or its text."""
+        body = json.loads(body) if isinstance(body, str) else body
+        return await self.request(method, path, body, timeout=told, query=query)
 
     async def request(self, method: str, path: str, body: Any = None, *, timeout: float, query: str = "") -> Answer:
         """One request, sent once; as the real one does, StoreError tells what is known of it."""
@@ -150,7 +156,8 @@ class _Flight:
         if self.swallowed or self._lost_back:
             return
         served_at = datetime.fromtimestamp(int(cluster.server_time()), UTC)
-        answer = Answer(status, body, served_at, weather.retry_after if weather.answered else None)
+        text = json.dumps(body, separators=(",", ":"))
+        answer = Answer(status, None, served_at, weather.retry_after if weather.answered else None, text)
         cluster.after(self._back, lambda: self._arrive(answer))
 
     def _do(self) -> tuple[int, dict[str, Any]]:

@@ -161,6 +161,12 @@ class _MemoryWatch:
     def doubt(self) -> None:
         """What memory tells is never late."""
 
+    def ask(self) -> None:
+        """It costs nothing to be told."""
+
+    def know(self, version: int | None) -> None:
+        """Nothing was kept back."""
+
     def end(self) -> None:
         """Tell nothing any more."""
         with self._space.mutex:

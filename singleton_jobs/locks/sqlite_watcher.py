@@ -133,6 +133,12 @@ class _Watch:
     def doubt(self) -> None:
         """The next look is due anyway."""
 
+    def ask(self) -> None:
+        """It costs little to be told."""
+
+    def know(self, version: int | None) -> None:
+        """Nothing was kept back."""
+
     def end(self) -> None:
         """Tell nothing any more."""
         self._watcher.leave(self)

@@ -28,6 +28,12 @@ class Watch(Protocol):
     def doubt(self) -> None:
         """A read has found what the watch should have told before: make it anew."""
 
+    def ask(self) -> None:
+        """Whoever is told makes a request: until `know` he may be left untold."""
+
+    def know(self, version: int | None) -> None:
+        """It has ended; he wrote ``version`` by it, and need not be told of that."""
+
     def end(self) -> None:
         """Tell nothing any more. Idempotent."""
 

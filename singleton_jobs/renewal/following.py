@@ -41,12 +41,18 @@ class Following:
     def ask(self) -> None:
         """A request begins."""
         self._asking = True
+        if self._watch:
+            self._watch.ask()
 
-    def answered(self, read: Stored | None) -> None:
-        """It has ended; it ``read`` that, if it did. A watch that should have told of it before is made anew."""
+    def answered(self, *, read: Stored | None = None, wrote: Stored | None = None) -> None:
+        """It has ended, and has read or written that. A watch that should have told of it before is made anew."""
         self._asking = False
-        if self._watch and read and read.version > self._told >= 0:
-            self._watch.doubt()
+        if self._watch:
+            self._watch.know(wrote.version if wrote else None)
+            if read and read.version > self._told >= 0:
+                self._watch.doubt()
+            elif wrote and self._told >= 0:
+                self._told = max(self._told, wrote.version)
         waiting, self._waiting = self._waiting, []
         for sight in waiting:
             self._tell(sight)

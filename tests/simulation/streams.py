@@ -41,7 +41,7 @@ class Stream:
         self._latest = 0.0  # when the last event that is on its way arrives
         self._broken = False
 
-    async def watch(self, query: str, opened: Callable[[], None], see: Callable[[Any], None]) -> Answer:
+    async def watch(self, query: str, opened: Callable[[], None], see: Callable[[bytes], None]) -> Answer:
         """What the library's ``ApiServer.watch`` does."""
         asked, weather = parse_qs(query), self._network.weather
         server, cluster = self._network.server, self._process.cluster
@@ -62,7 +62,7 @@ class Stream:
         cluster.note(self._process, "watches", self._name or "all", since)
         opened()
         if since < server.compacted:
-            see({"type": "ERROR", "object": too_old})
+            see(json.dumps({"type": "ERROR", "object": too_old}).encode())
         server.streams[self] = None
         try:
             for event in server.since(since):
@@ -70,7 +70,7 @@ class Stream:
             cluster.after(float(asked["timeoutSeconds"][0]), self.end)
             cluster.after(BOOKMARK, self._bookmark)
             while (text := await self._arrived.get()) is not None:
-                see(json.loads(text))
+                see(text.encode())
         finally:
             server.streams.pop(self, None)
         if self._broken:

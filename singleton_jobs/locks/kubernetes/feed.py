@@ -3,15 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...concurrency.telling import log
 from ...errors import AccessDenied, StoreError
 from ..watching import Sight
 from .api import Answer
 from .board import Board
-from .objects import Expired, leases_path, read_event, read_list, refusal
+from .objects import Expired, leases_path, peek, read_event, read_list, refusal
 from .progress import Progress
 
 __all__ = ["Feed", "Server"]
@@ -28,7 +29,7 @@ class Server(Protocol):
     async def request(self, method: str, path: str, body: object = None, *, timeout: float, query: str = "") -> Answer:
         """One request."""
 
-    async def watch(self, path: str, query: str, opened: Callable[[], None], see: Callable[[Any], None]) -> Answer:
+    async def watch(self, path: str, query: str, opened: Callable[[], None], see: Callable[[bytes], None]) -> Answer:
         """One watch, to its end."""
 
     async def aclose(self) -> None:
@@ -140,8 +141,22 @@ class Feed:
         self._progress.opened(asyncio.get_running_loop().time())
         self._settled()
 
-    def _see(self, event: Any) -> None:
-        change = read_event(event, self._board)
+    def _see(self, line: bytes) -> None:
+        seen, board = peek(line), self._board  # most tell of others' renewals, or of our own
+        if seen and (not board.is_news(*seen) or board.keeps(*seen, partial(self._read_kept, seen[0], line))):
+            self._progress.moved(seen[1])
+        else:
+            self._read(line)
+
+    def _read_kept(self, lease: str, line: bytes) -> None:
+        try:
+            self._read(line)
+        except StoreError as error:
+            self._board.blank([lease], str(error))
+            self.doubt()
+
+    def _read(self, line: bytes) -> None:
+        change = read_event(line, self._board.is_news)
         self._progress.moved(change.version)
         if change.lease is None:
             return

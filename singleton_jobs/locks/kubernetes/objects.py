@@ -1,6 +1,8 @@
 """Leases as the API server tells them: alone, in a list, and in the events of a watch."""
 
-from collections.abc import Container
+import json
+import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -16,12 +18,18 @@ __all__ = [
     "Change",
     "Expired",
     "leases_path",
+    "peek",
     "read_event",
     "read_list",
     "read_stored",
     "refusal",
 ]
 
+# How the API server begins an event: in the order of its fields, so that nothing a user wrote can stand before these.
+BEGINNING = re.compile(
+    rb'\{"type":"MODIFIED","object":\{"kind":"Lease","apiVersion":"coordination\.k8s\.io/v1","metadata":'
+    rb'\{"name":"([a-z0-9.-]+)","namespace":"[a-z0-9-]+","uid":"[0-9a-f-]+","resourceVersion":"([0-9]+)"'
+)
 MANAGED_BY, MANAGER = "app.kubernetes.io/managed-by", "singleton-jobs"  # the label of the leases that are ours
 
 
@@ -72,12 +80,19 @@ def read_list(namespace: str, answer: Answer) -> dict[str, Stored | StoreError]:
     return found
 
 
-def read_event(event: Any, wanted: Container[str]) -> Change:
-    """An event of a watch; of a lease that is not ``wanted`` nothing is read but its version.
+def peek(line: bytes) -> tuple[str, int] | None:
+    """The lease, and its version, of an event that tells of a change; None if only `read_event` can say that."""
+    begun = BEGINNING.match(line)
+    return (begun[1].decode(), int(begun[2])) if begun else None
+
+
+def read_event(line: bytes, is_news: Callable[[str, int], bool]) -> Change:
+    """An event of a watch; if ``is_news(lease, version)`` says that it is none, no more of it is read than that.
 
     Raises Expired, or StoreError for an event after which the watch cannot be gone on with.
     """
     try:
+        event = json.loads(line)
         kind, body = event["type"], event["object"]
         if kind == "ERROR":
             wish = (body.get("details") or {}).get("retryAfterSeconds")
@@ -86,7 +101,7 @@ def read_event(event: Any, wanted: Container[str]) -> Change:
         if kind == "BOOKMARK":
             return Change(version)
         name = str(body["metadata"]["name"])
-        if name not in wanted:
+        if not is_news(name, version):
             return Change(version)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"an event that cannot be read: {error!r}") from error

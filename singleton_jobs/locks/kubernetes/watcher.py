@@ -73,6 +73,14 @@ class LeaseWatch:
         """A read has found what the watch should have told before: make it anew."""
         self._watcher.doubt(self._lease)
 
+    def ask(self) -> None:
+        """What comes during a request is most often what that has written: it is not read before."""
+        self._watcher.keep_back(self._lease)
+
+    def know(self, version: int | None) -> None:
+        """It has ended, and has written ``version``, if any."""
+        self._watcher.know(self._lease, version)
+
     def end(self) -> None:
         """Tell nothing any more."""
         if self._tell is not None:
@@ -115,6 +123,12 @@ class _Watcher:
         feed = self._feeds.get(lease if self._by_name else ALL)
         if feed:
             feed.doubt()
+
+    def keep_back(self, lease: str) -> None:
+        self._board.keep_back(lease)
+
+    def know(self, lease: str, version: int | None) -> None:
+        self._board.know(lease, version)
 
     def how(self, lease: str) -> str:
         why = self._board.why_not(lease)

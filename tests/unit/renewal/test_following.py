@@ -11,7 +11,8 @@ class Watched:
     how = "told by the test"
 
     def __init__(self):
-        self.doubts = self.ends = 0
+        self.doubts = self.ends = self.asks = 0
+        self.known = None
         self.tell = None
 
     def watch(self, tell):
@@ -20,6 +21,13 @@ class Watched:
 
     def doubt(self):
         self.doubts += 1
+
+    def ask(self):
+        self.asks += 1
+
+    def know(self, version):
+        self.asks -= 1
+        self.known = version
 
     def end(self):
         self.ends += 1
@@ -52,7 +60,7 @@ def test_a_lock_that_cannot_be_watched_is_polled():
     made.keep(wanted=True)
     assert made.how == "polling"
     made.ask()
-    made.answered(stored())
+    made.answered(read=stored())
 
 
 def test_what_is_told_is_passed_on_at_once():
@@ -72,10 +80,10 @@ def test_what_is_told_during_a_request_waits_for_its_answer():
     for version in (3, 4):
         lock.tell(sight(version))
     assert not told
-    made.answered(None)
+    made.answered()
     assert told == [sight(4)]
     lock.tell(sight(5))
-    made.answered(None)
+    made.answered()
     assert told == [sight(4), sight(5)]
 
 
@@ -86,7 +94,7 @@ def test_a_watch_that_has_not_told_what_is_found_is_doubted():
     for known, found in ((3, 3), (3, 4)):
         made.ask()
         lock.tell(sight(known))
-        made.answered(stored(version=found))
+        made.answered(read=stored(version=found))
     assert lock.doubts == 1
 
 
@@ -97,8 +105,24 @@ def test_a_watch_that_tells_nothing_is_not_doubted():
     lock.tell(sight(3))
     lock.tell(None)
     made.ask()
-    made.answered(stored(version=9))
+    made.answered(read=stored(version=9))
     assert lock.doubts == 0
+
+
+def test_a_watch_need_not_tell_what_was_written_here_and_is_not_doubted_for_it():
+    lock = Watched()
+    made, _ = following(lock)
+    made.keep(wanted=True)
+    lock.tell(sight(3))
+    made.ask()
+    assert lock.asks == 1
+    made.answered(wrote=stored(version=4))
+    assert (lock.asks, lock.known) == (0, 4)
+    for found in (4, 5):
+        made.ask()
+        made.answered(read=stored(version=found))
+        assert lock.known is None
+    assert lock.doubts == 1
 
 
 def test_the_end_is_told_and_nothing_after_it():
@@ -108,5 +132,5 @@ def test_the_end_is_told_and_nothing_after_it():
     made.ask()
     lock.tell(sight(3))
     made.keep(wanted=False)
-    made.answered(stored())
+    made.answered(read=stored())
     assert told == [None]

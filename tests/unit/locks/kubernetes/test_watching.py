@@ -86,7 +86,7 @@ class Server:
         for stream in self.streams:
             if stream.selects(name, labels):
                 try:
-                    stream.see(json.loads(json.dumps(event)))
+                    stream.see(json.dumps(event).encode())
                 except StoreError as error:
                     stream.end.set_exception(error)
 
@@ -454,6 +454,117 @@ def test_what_is_older_or_known_is_not_told(server, play):
         server.put("nightly", "again", version=12)
         server.tell({"type": "DELETED", "object": {"metadata": {"name": "nightly", "resourceVersion": "3"}}}, "nightly")
         assert told.holders == ["a", "b"]
+
+    play(scenario)
+
+
+def as_the_server_begins_it(server, name, version, holder):
+    """An event that need not be read in full to know what it is of."""
+    metadata = {"name": name, "namespace": "jobs", "uid": "1-2", "resourceVersion": str(version), "labels": OUR_LABEL}
+    lease = {"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": metadata}
+    text = json.dumps(
+        {"type": "MODIFIED", "object": {**lease, "spec": {"holderIdentity": holder}}}, separators=(",", ":")
+    )
+    (stream,) = server.streams
+    stream.see(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("wrote", "holders"),
+    [(14, ["a"]), (15, ["a"]), (13, ["a", "two"]), (None, ["a", "two"])],
+    ids=["the last of them", "a later one", "an earlier one", "nothing"],
+)
+def test_what_comes_during_a_request_is_told_if_it_is_newer_than_what_that_wrote(server, play, wrote, holders):
+    async def scenario(watching):
+        server.put("nightly")
+        told = Told()
+        watch = watching.begin("nightly", told)
+        await passes()
+        watch.ask()
+        as_the_server_begins_it(server, "nightly", 13, "one")
+        as_the_server_begins_it(server, "nightly", 14, "two")
+        assert told.holders == ["a"]
+        watch.know(wrote)
+        assert told.holders == holders
+        as_the_server_begins_it(server, "nightly", 16, "three")
+        assert told.holders == [*holders, "three"]
+        server.end()
+        await passes()
+        assert server.streams[0].asked["resourceVersion"] == "16"
+
+    play(scenario)
+
+
+def test_nothing_is_kept_back_from_another_reader(server, play):
+    async def scenario(watching):
+        server.put("nightly")
+        told, others = Told(), Told()
+        watch = watching.begin("nightly", told)
+        await passes()
+        watch.ask()
+        as_the_server_begins_it(server, "nightly", 13, "one")
+        watching.begin("nightly", others)
+        as_the_server_begins_it(server, "nightly", 14, "two")
+        assert told.holders == ["a", "one", "two"]
+        watch.ask()
+        as_the_server_begins_it(server, "nightly", 15, "three")
+        watch.know(15)
+        assert others.holders[-2:] == ["two", "three"]
+
+    play(scenario)
+
+
+def test_what_was_kept_back_is_told_by_no_watch_that_broke(server, play):
+    async def scenario(watching):
+        server.put("nightly")
+        told = Told()
+        watch = watching.begin("nightly", told)
+        await passes()
+        watch.ask()
+        as_the_server_begins_it(server, "nightly", 13, "one")
+        server.faults["watch"] = server.faults["list"] = [StoreError("down")]
+        server.cut()
+        await passes()
+        watch.know(None)
+        assert told.holders == ["a", None]
+
+    play(scenario)
+
+
+def test_what_was_kept_back_and_cannot_be_read_has_the_watch_made_anew(server, play):
+    async def scenario(watching):
+        server.put("nightly")
+        told = Told()
+        watch = watching.begin("nightly", told)
+        await passes()
+        watch.ask()
+        (stream,) = server.streams
+        begun = '{"type":"MODIFIED","object":{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":'
+        stream.see(f'{begun}"nightly","namespace":"jobs","uid":"1-2","resourceVersion":"13"!'.encode())
+        watch.know(None)
+        assert told[-1] is None
+        server.put("nightly", "b")
+        await passes(30)
+        assert told.holders[-1] == "b"
+        assert len(server.times("watch")) == 2
+
+    play(scenario)
+
+
+def test_who_comes_later_is_told_nothing_that_is_known_to_be_old(server, play):
+    async def scenario(watching):
+        server.put("nightly")
+        told, later = Told(), Told()
+        watch = watching.begin("nightly", told)
+        await passes()
+        watch.ask()
+        watch.know(15)
+        watching.begin("nightly", later)
+        await passes()
+        assert later == []
+        as_the_server_begins_it(server, "nightly", 16, "b")
+        assert told.holders == ["a", "b"]
+        assert later.holders == ["b"]
 
     play(scenario)
 

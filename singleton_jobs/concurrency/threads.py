@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from _queue import SimpleQueue  # the C one: never a cooperative stand-in
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -108,19 +109,28 @@ class Worker:
 
     def start_anew(self) -> None:
         """Have no thread and no tasks: those of a parent process stayed with it."""
-        self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._calls: SimpleQueue[None] = SimpleQueue()
         self._lock = new_lock()
         self._started = False
 
-    def submit(self, task: Callable[[], None]) -> None:
-        """Run ``task`` after all that was submitted before; it must not raise."""
+    def submit(self, task: Callable[[], None], *, soon: bool = True) -> None:
+        """Run ``task`` after all that was submitted before; it must not raise. Not ``soon``: at the next `call_up`."""
         notice_fork()
-        self._tasks.put(task)
+        self._tasks.append(task)
+        if soon:
+            self.call_up()
+
+    def call_up(self) -> None:
+        """Have done what is to be done: a thread that is woken for each of many small tasks costs more than they do."""
+        if not self._tasks:
+            return
+        self._calls.put(None)
         if not self._started:
             if self._cooperative and patched_by():
                 _thread.start_new_thread(self._look, (self._tasks,))
             else:
-                start_thread(partial(self._run, self._tasks), self._name)
+                start_thread(partial(self._run, self._tasks, self._calls), self._name)
 
     async def call(self, function: Callable[[], T]) -> T:
         """The result of ``function()``, awaited on any event loop; a caller that gives up leaves it running."""
@@ -154,18 +164,20 @@ class Worker:
             first, self._started = not self._started, True
         return first
 
-    def _run(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
-        if self._is_first():
-            while True:
-                tasks.get()()
+    def _run(self, tasks: deque[Callable[[], None]], calls: SimpleQueue[None]) -> None:
+        first = self._is_first()
+        while first:
+            calls.get()
+            while tasks:
+                tasks.popleft()()
 
-    def _look(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
+    def _look(self, tasks: deque[Callable[[], None]]) -> None:
         first = self._is_first()
         while first and tasks is self._tasks:  # or this is the copy of a greenlet, in a forked child
-            if tasks.empty():
-                time.sleep(IDLE_POLL)
+            if tasks:
+                tasks.popleft()()
             else:
-                tasks.get()()
+                time.sleep(IDLE_POLL)
 
 
 _workers: WeakSet[Worker] = WeakSet()

@@ -1,6 +1,7 @@
 """What a candidate decides: data only."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..locks.record import LockRecord, Stored
 
@@ -12,8 +13,7 @@ class Read:
     """Get the lease."""
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """Store ``record``: create if ``replaces`` is None, else swap exactly that version."""
 
     record: LockRecord
@@ -21,8 +21,7 @@ class Write:
     ledger: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Nothing to send before ``until``, or before somebody calls for something."""
 
     until: float

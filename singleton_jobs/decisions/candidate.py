@@ -201,9 +201,9 @@ class Candidate:
         return Read() if now >= self._next else Wait(self._next)
 
     def _keep(self, hold: Hold, now: float, wall: float) -> Action:
-        due = min(self._next, self.claims.due())
+        due = self.next_step(now)
         if now < due:
-            return Wait(min(due, hold.until))
+            return Wait(due)
         if self._reread:
             return Read()
         ledger = self.claims.ledger(self.seen, self.store_clock.time(now, wall))
@@ -211,6 +211,11 @@ class Candidate:
             return Wait(min(self._next, hold.until))
         self.doing = "renew"
         return self._own_writes.renewal(hold, self.seen, ledger, now, wall)
+
+    def next_step(self, now: float) -> float:
+        """When `decide` is to be asked next, as far as that can be said without asking it."""
+        hold = self.hold
+        return min(self._next, self.claims.due(), hold.until) if hold else now
 
     def patience(self, now: float) -> float:
         """How many seconds a request sent at ``now`` may take: its timeout, clipped to what is left of the hold."""

@@ -30,7 +30,8 @@ class OpenClaims:
         self._lowering: dict[str, Mark] = {}  # marks in the future, as they were before the write under way lowers them
         self._from = math.inf  # from when on open claims are to be written
         self._not_before = -math.inf  # whatever is added meanwhile: the store failed
-        self._marks: dict[str, Mark] = {}  # as last seen
+        self._text: str | None = None  # the ledger, as last seen
+        self._marks: dict[str, Mark] = {}  # what it says
 
     @property
     def marks(self) -> dict[str, Mark]:
@@ -82,7 +83,7 @@ class OpenClaims:
         """The ledger to write at ``time``, the store's; None to leave it as it is. Settles what needs no write."""
         self.see(seen)
         self._telling, self._lowering = set(), {}
-        if self.unreadable:
+        if self.unreadable or not (self._open or self._done or self.introduced or self._marks):
             return None
         future = lower(self._marks, time)
         marks = {**self.introduced, **self._marks, **future}
@@ -114,13 +115,21 @@ class OpenClaims:
         self._leading = True
         self._find_interrupted()
 
+    def read(self, text: str | None) -> dict[str, Mark]:
+        """The marks in ``text``, most often the ledger last seen, which is not read again. Raises UnreadableLedger."""
+        return self._marks if text == self._text and not self.unreadable else read_ledger(text)
+
     def see(self, stored: Stored | None) -> None:
         """Settle what the stored ledger grants; what it refuses depends on the time, and is settled by `ledger`."""
-        try:
-            self._marks = read_ledger(stored.ledger if stored else None)
-            self.unreadable = None
-        except UnreadableLedger as error:
-            self._marks, self.unreadable = {}, str(error)
+        text = stored.ledger if stored else None
+        if text != self._text:
+            self._text = text
+            try:
+                self._marks, self.unreadable = read_ledger(text), None
+            except UnreadableLedger as error:
+                self._marks, self.unreadable = {}, str(error)
+        if not (self._open or self.introduced):
+            return
         self.introduced = {job: mark for job, mark in self.introduced.items() if job not in self._marks}
         for claim in self._open:
             if self.unreadable:

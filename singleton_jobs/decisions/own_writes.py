@@ -1,8 +1,9 @@
 """What a candidate writes, and which of its writes may be stored."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from ..config import Config
 from ..locks.record import LockRecord, Stored
@@ -15,8 +16,7 @@ MICROSECOND, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 REMEMBERED = 64  # writes without an answer; an older one that lands after all is taken for a stranger's
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(NamedTuple):
     """A write of ours that may have landed, or may yet."""
 
     uid: str | None

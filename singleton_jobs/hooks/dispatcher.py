@@ -9,13 +9,13 @@ from ..concurrency.synchronization import Signal, run_blocking
 from ..concurrency.telling import log
 from ..events import Event
 
-__all__ = ["dispatch", "flush", "log"]
+__all__ = ["catch_up", "dispatch", "flush", "log"]
 
 logger = logging.getLogger("singleton_jobs")
 
 
-def dispatch(callback: Callable[[Event], object], event: Event) -> None:
-    """Call ``callback(event)`` after all that was dispatched before."""
+def dispatch(callback: Callable[[Event], object], event: Event, *, soon: bool = True) -> None:
+    """Call ``callback(event)`` after all that was dispatched before; not ``soon``: at the next `catch_up`."""
 
     def task() -> None:
         try:
@@ -23,7 +23,12 @@ def dispatch(callback: Callable[[Event], object], event: Event) -> None:
         except Exception:
             logger.exception("a callback failed on %r", event)
 
-    telling.worker.submit(task)
+    telling.worker.submit(task, soon=soon)
+
+
+def catch_up() -> None:
+    """Have told what was not to be told soon."""
+    telling.worker.call_up()
 
 
 def flush(limit: float) -> None:

@@ -8,7 +8,7 @@ from ..concurrency.clock import Clock
 from ..config import Config
 from ..decisions.candidate import Candidate
 from ..decisions.pace import Chance
-from ..events import Event, Hook, Measurement, ReplicaStarted
+from ..events import Event, Hook, Measurement, ReplicaStarted, RequestEnded
 from ..hooks import dispatcher
 from ..hooks.log import log_events
 from ..locks import Store
@@ -110,7 +110,7 @@ class Wiring:
 
     def _measure(self, measurement: Measurement) -> None:
         for hook in self._settings.hooks:
-            dispatcher.dispatch(hook, measurement)
+            dispatcher.dispatch(hook, measurement, soon=not isinstance(measurement, RequestEnded))
 
     def tell(self, event: Event, callbacks: Iterable[Callback] = ()) -> None:
         """Tell the log, hooks and callbacks, away from the calling thread."""

@@ -90,7 +90,7 @@ class Candidacy:
         self._driver = driver
         self._contact = Contact(self.reporter)
         self._sticky = sticky
-        self._is_fit: Callable[[float], bool] = _always
+        self._is_fit: Callable[[float], bool] | None = None
         self._clock_off = False  # people were told that the clock is
         self._holder: str | None = None  # whom `HolderChanged` told of last
 
@@ -202,7 +202,7 @@ class Candidacy:
 
     async def step(self) -> float:
         """Carry out one decision. The time (boot time, seconds) at which the next is due; now or earlier: at once."""
-        self.unfit = not self._is_fit(self.clock.now())
+        self.unfit = self._is_fit is not None and not self._is_fit(self.clock.now())
         if self.unfit and self.term and not self.work.draining:  # at once: the lease runs out if its work goes on
             self.work.drain(again=True)
             self.work.cut_drain()
@@ -224,15 +224,14 @@ class Candidacy:
             self.candidate.barred = busy and self.candidate.hold is None
             action = self.candidate.decide(now, self.clock.wall())
             self._settle()
-            awaited = self.work.awaited
         self.changed.notify()
-        if isinstance(action, Wait):  # work that ends may be interrupted before it says so: look again by then
-            return min(action.until, now + self.config.retry_period) if awaited else action.until
+        if isinstance(action, Wait):
+            return self._by(action.until, now)
         # A hold is counted from before the send, however late the answer is.
         sent_at = self.clock.now()
         request = self.candidate.doing
         self.following.ask()
-        read = None
+        read = wrote = None
         try:
             outcome = await send(action, self._lock, self.candidate.patience(sent_at))
             with self.mutex:
@@ -242,6 +241,7 @@ class Candidacy:
                     self.candidate.failed(outcome, now)
                 elif isinstance(action, Write) and outcome:
                     self.candidate.wrote(outcome, sent_at, now)
+                    wrote = outcome
                 else:
                     self.candidate.saw(outcome, now)
                     read = outcome
@@ -250,8 +250,12 @@ class Candidacy:
                 self.fires.report()
             self.changed.notify()
         finally:
-            self.following.answered(read)
-        return now
+            self.following.answered(read=read, wrote=wrote)
+        return self._by(self.candidate.next_step(now), now)
+
+    def _by(self, until: float, now: float) -> float:
+        """Work that ends may be interrupted before it says so: look again by then."""
+        return min(until, now + self.config.retry_period) if self.work.awaited else until
 
     def _heed(self) -> None:
         """Let another lead once the running work has ended, if the clock is off or somebody asks for it."""
@@ -309,7 +313,3 @@ class Candidacy:
 
     def _new_term(self, hold: Hold) -> Term:
         return Term(self.lease, self.identity, hold, self.clock.now, self.work)
-
-
-def _always(now: float) -> bool:
-    return True

@@ -17,13 +17,14 @@ from typing import Any
 from ..concurrency.clock import SYSTEM_CLOCK, Clock
 from ..concurrency.forks import at_fork, notice_fork
 from ..concurrency.threads import new_lock, patched_by, start_thread
-from ..hooks.dispatcher import log
+from ..hooks.dispatcher import catch_up, log
 from .candidacy import Candidacy
 from .turns import Turns
 
 __all__ = ["Renewer", "RenewerThread", "shared_renewer"]
 
-AT_ONCE = 6  # requests under way to one store: as many as there are connections
+TELL_BY = 1.0  # seconds
+AT_ONCE = 16  # requests under way to one store: as many as there are connections
 
 
 class Renewer:
@@ -36,7 +37,9 @@ class Renewer:
         self._stopped: asyncio.Event | None = None
         self._timers: dict[Candidacy, TimerHandle] = {}  # of candidacies that wait for their next step
         self._tasks: dict[Candidacy, Task[None]] = {}  # of candidacies that take steps now
+        self._again: set[Candidacy] = set()  # of these, those that were woken in the midst of a step
         self._holding: dict[Candidacy, None] = {}  # in order, so that what expires together always does so alike
+        self._telling: TimerHandle | None = None  # the timer after which what was measured is told at the latest
         self._sweep: TimerHandle | None = None  # the timer that ends overdue holds
         self._sweep_at = math.inf  # the earliest end of a hold, by which the sweep is due
         self._asked_at: float | None = None  # when the loop was asked for a sign of life that it has not given yet
@@ -56,8 +59,8 @@ class Renewer:
             task.cancel()
         for timer in self._timers.values():
             timer.cancel()
-        if self._sweep:
-            self._sweep.cancel()
+        for handle in filter(None, (self._sweep, self._telling)):
+            handle.cancel()
 
     def stop(self) -> None:
         """End `run`; from any thread."""
@@ -92,7 +95,8 @@ class Renewer:
             timer.cancel()
         if self._loop:
             turns, by = self._turns[candidacy.lane], self._clock.now() + patience
-            if candidacy in self._tasks:  # a step under way decides anew when it is through
+            if candidacy in self._tasks:
+                self._again.add(candidacy)
                 turns.hurry(candidacy, by)
             else:
                 self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, turns, by))
@@ -102,25 +106,39 @@ class Renewer:
         try:
             while True:
                 await turns.take(candidacy, by)
+                self._again.discard(candidacy)
                 try:
                     due = await candidacy.step()
                 finally:
                     turns.give_back()
                 self._watch_deadline(candidacy, loop)
                 by = self._clock.now()
-                if due > by:
+                if due > by and candidacy not in self._again:
                     break
         except Exception as error:  # noqa: BLE001 (logged in full; one lease must not end the thread of all)
             log(logging.ERROR, "a fault in the candidacy for lease %s; trying again", candidacy.lease, error=error)
             due = self._clock.now() + candidacy.config.retry_period
         finally:
             del self._tasks[candidacy]
+            self._again.discard(candidacy)
+            self._have_told(loop)
         if due < math.inf:
             delay = due - self._clock.now()
             # Nobody waits for what time brings, as a renewal: what somebody asked for goes first, for a while.
             held_for = candidacy.held_until - due if candidacy.held_until > -math.inf else math.inf
             patience = min(candidacy.config.retry_period, max(0.0, held_for)) / 2
             self._timers[candidacy] = loop.call_at(loop.time() + delay, self._serve_soon, candidacy, patience)
+
+    def _have_told(self, loop: AbstractEventLoop) -> None:
+        """What was measured in a burst is told at its end, or, where some requests hang, once in a while."""
+        if not self._tasks:
+            catch_up()
+        elif self._telling is None:
+            self._telling = loop.call_later(TELL_BY, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        catch_up()
 
     def _watch_deadline(self, candidacy: Candidacy, loop: AbstractEventLoop) -> None:
         """See that a hold ends in time, also while its next step waits for the requests of others."""

@@ -121,9 +121,12 @@ class _Dispatcher:
     def __init__(self) -> None:
         self.current: Process | None = None
 
-    def submit(self, task: Callable[[], None]) -> None:
+    def submit(self, task: Callable[[], None], *, soon: bool = True) -> None:
         if self.current and self.current.alive:
             self.current.told.append(task)
+
+    def call_up(self) -> None:
+        pass
 
 
 class _Faults(logging.Handler):

@@ -162,7 +162,7 @@ def test_a_foreign_edit_met_by_a_conflict_ends_no_term():
     made = leader(0.0)
     hold, write = made.hold, writes(made, 2.0)
     made.failed(Conflict("someone wrote"), 2.1)
-    made.saw(acknowledged(replace(write, record=made.seen.record), 5), 2.2)
+    made.saw(acknowledged(write._replace(record=made.seen.record), 5), 2.2)
     renews(made, 2.2, 6)
     assert made.hold is hold
     assert made.held_until == 2.2 + DEADLINE

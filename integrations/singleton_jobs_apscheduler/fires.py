@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from apscheduler.job import Job
 
-from singleton_jobs import Leadership
+from singleton_jobs import Leadership, Term
 from singleton_jobs.decisions.ledger import INSTANT, Claim, Mark
 from singleton_jobs.leading.participant import part_of
 from singleton_jobs.renewal.candidacy import Candidacy
 from singleton_jobs.renewal.leftovers import Leftovers
 
 __all__ = ["Fires", "Note"]
+
+LONGEST = 0.01  # seconds after which claims wait for no job any more, as is seen when the next one asks
 
 
 class Submitted(Protocol):
@@ -54,7 +56,8 @@ class Fires:
 
     ``wake`` is called when a job that was awaited has got on. ``candidacy``: known from the store's start on.
     ``finished`` are jobs whose last fire was submitted: the scheduler takes them for removed. They stay stored until
-    that fire has run, or whoever leads next would not know of it.
+    that fire has run, or whoever leads next would not know of it. ``to_ask``: how many due jobs of the scheduler's pass
+    have not asked for their claims yet; it may be that some of them never do.
     """
 
     candidacy: Candidacy
@@ -62,11 +65,13 @@ class Fires:
     def __init__(self, leadership: Leadership, wake: Callable[[], None]) -> None:
         self.notes: defaultdict[str, Note] = defaultdict(Note)
         self.finished: dict[str, Job] = {}
+        self.to_ask = 0
         self._leadership = leadership
         self._leftovers: Leftovers[Claim] = Leftovers()
         self._wake = wake
         self._submissions: dict[str, list[Submitted]] = {}
         self._awaited: set[str] = set()
+        self._unsent_since: float | None = None  # when the first claim was asked that is to be sent
 
     # What triggers, submissions and executors call
 
@@ -74,6 +79,16 @@ class Fires:
         """The claim for a fire of ``job``: the one that an ended term has left, if there is one."""
         self.notes[job.id].submitted = fire
         return self._leftovers.take(key, fire) or Claim(key, fire, part_of(self._leadership).core.nonce())
+
+    def ask(self, term: Term, claims: Iterable[Claim]) -> None:
+        """Have ``claims`` sent in one write with all that is due: with the last, or now, if that has taken long."""
+        now = self.candidacy.clock.now()
+        if self._unsent_since is None:
+            self._unsent_since = now
+        self.candidacy.fires.ask(term, *claims, soon=False)
+        self.to_ask -= 1
+        if not self.to_ask or now - self._unsent_since >= LONGEST:
+            self.send()
 
     def keep(self, claim: Claim) -> None:
         """The term of ``claim`` ended before its fire ran."""
@@ -96,6 +111,13 @@ class Fires:
             self._wake()
 
     # What the job store asks
+
+    def send(self) -> None:
+        """Have sent what was asked."""
+        if self._unsent_since is not None:
+            self._unsent_since = None
+            if not self.candidacy.pretending:
+                self.candidacy.wake()
 
     def unrun_since(self, key: str, mark: Mark | None) -> datetime | None:
         """Just before the first fire of ``key`` that was claimed here and may still run; None: there is none."""

@@ -130,6 +130,7 @@ class SingletonJobStore(GuardedStore):
         self._handed_out = {job.id: job for job in due if job.id in waits and waits[job.id] is None}
         if not self._handed_out:
             return []
+        self._fires.to_ask = len(self._handed_out)
         marks = self._fires.candidacy.fires.marks()
         return [self._hand_out(job, marks, now) for job in self._handed_out.values()]
 
@@ -177,6 +178,10 @@ class SingletonJobStore(GuardedStore):
             upcoming = Schedule(job.trigger, mark, now).first(max(now, mark.fire))
             if upcoming:
                 modify(job, next_run_time=upcoming)
+
+    def passed(self) -> None:
+        """Have the claims sent of all jobs that were submitted."""
+        self._fires.send()
 
     def add_job(self, job: Job) -> None:
         """Store a new job."""

@@ -36,6 +36,10 @@ class GuardedStore(BaseJobStore):
     def prepare(self, job: Job, *, replace: bool) -> None:
         """``job`` is about to be added, in place of another if ``replace``."""
 
+    @abstractmethod
+    def passed(self) -> None:
+        """All due jobs were submitted."""
+
 
 class GuardedScheduler(BaseScheduler):
     """Mixed into the class of a scheduler that has a singleton job store."""
@@ -122,6 +126,9 @@ class GuardedScheduler(BaseScheduler):
             return None  # the scheduler was shut down in the midst of this pass, and knows no jobs any more
         finally:
             self.passing = None
+            for store in tuple(self._jobstores.values()):
+                if isinstance(store, GuardedStore):
+                    store.passed()
         return wait
 
 

@@ -30,7 +30,7 @@ class _Planned(NamedTuple):
 class Submission:
     """Guarded work from the moment the scheduler submits it: a drain waits for it.
 
-    `start` sends its claims, `decide` waits for them and gives ``hand_over`` what may run.
+    `start` asks for its claims, `decide` waits for them and gives ``hand_over`` what may run.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Submission:
         self._term: Term | None = None
 
     def start(self) -> None:
-        """Send the claims, in nominal order."""
+        """Ask for the claims, in nominal order."""
         self._planned = [self._plan(run_time) for run_time in self._run_times]
         self._fires.submitted(self)
         self._term = self._candidacy.work.enter(self)
@@ -118,7 +118,7 @@ class Submission:
 
     def _ask(self, term: Term) -> None:
         with suppress(LeadershipLost):  # the term is over: `decide` finds that nothing was granted
-            self._candidacy.fires.ask(term, *(claim for _, claim in self._planned if claim))
+            self._fires.ask(term, [claim for _, claim in self._planned if claim])
 
     def _granted(self, term: Term) -> list[Run]:
         return [self._run(planned, term) for planned in self._planned if self._is_granted(planned, term)]

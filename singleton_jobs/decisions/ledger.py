@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ..errors import ConfigError
@@ -40,6 +41,7 @@ LIMIT = 200 * 1024  # bytes past which claims are refused before any request; an
 INSTANT = timedelta(microseconds=1)  # what marks can tell apart
 AHEAD = timedelta(seconds=60)  # how far a fire may lie ahead of the store's time
 MAX_KEY = 253  # characters of a job's name
+KEPT = 500  # times that are not put into text again: most marks of a ledger are those of the one before
 PEOPLES = "app:"  # jobs that people claim themselves: nobody tells when a run of theirs ends
 FORGOTTEN_AFTER = timedelta(days=30)  # when the mark of a job that nobody here knows is dropped
 
@@ -191,4 +193,10 @@ def _text(marks: Mapping[str, Mark]) -> str:
 
 
 def _iso(fire: datetime) -> str:
-    return fire.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return _text_of(fire.astimezone(UTC))
+
+
+@lru_cache(KEPT)
+def _text_of(time: datetime) -> str:
+    """``time``, which is in UTC: in another zone two times may compare equal that are an hour apart."""
+    return time.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -8,7 +8,7 @@ from ..concurrency.clock import Clock
 from ..concurrency.synchronization import Signal
 from ..concurrency.threads import OwnedLock
 from ..decisions.candidate import Candidate
-from ..decisions.ledger import WARN_AT, Claim, Mark, UnreadableLedger, read_ledger
+from ..decisions.ledger import WARN_AT, Claim, Mark, UnreadableLedger
 from ..events import (
     FireEnded,
     FireGranted,
@@ -59,8 +59,11 @@ class FireClaims:
                 self._open.give_up(claim)
             raise
 
-    def ask(self, term: Term, *claims: Claim) -> None:
-        """Have ``claims`` sent with one write, the next, in this order; `decision` tells what came of each."""
+    def ask(self, term: Term, *claims: Claim, soon: bool = True) -> None:
+        """Have ``claims`` sent with one write, the next, in this order; `decision` tells what came of each.
+
+        Not ``soon``: once the candidacy is woken, so that what is asked until then rides in the same write.
+        """
         term.check()
         if self._claimant.pretending:
             for claim in claims:
@@ -72,7 +75,8 @@ class FireClaims:
                 for claim in claims:
                     claim.asked_at = now
                     self._open.add(claim, now)
-        self._claimant.wake()
+        if soon:
+            self._claimant.wake()
 
     async def decision(self, term: Term, claim: Claim, *, block: bool) -> bool:
         """Whether ``claim``, asked under ``term``, was granted. Raises LeadershipLost if the term ended before.
@@ -100,11 +104,11 @@ class FireClaims:
     def marks(self) -> dict[str, Mark]:
         """The last claimed fire of every job, as far as they were seen here, and what is about to be introduced."""
         with self._claimant.mutex:
-            seen, introduced = self._claimant.candidate.seen, dict(self._open.introduced)
-        try:
-            return introduced | read_ledger(seen.ledger if seen else None)
-        except UnreadableLedger:
-            return introduced  # an event says so when something is claimed
+            seen = self._claimant.candidate.seen
+            try:
+                return self._open.introduced | self._open.read(seen.ledger if seen else None)
+            except UnreadableLedger:
+                return dict(self._open.introduced)  # an event says so when something is claimed
 
     def mark(self, job: str) -> Mark | None:
         """The last claimed fire of ``job``, as far as it was seen here."""

@@ -21,7 +21,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from singleton_jobs import LeadershipLost, Skipped, current_fire, current_term
 from singleton_jobs.events import FireEnded, FireGranted, FireInterrupted, FireMissed, FireSkipped
-from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, guard
+from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, fires, guard
 from unit.apscheduler import work as programs
 from unit.apscheduler.site import DAY, HOUR, KEY, SECOND, Delegate, Guarded, Held, follows, leads, now, submitted
 from unit.apscheduler.work import fail, work, work_async
@@ -70,6 +70,69 @@ def sent_in_vain(scheduler):
     candidacy = scheduler.leadership._part.candidacy
     claims = candidacy.candidate.claims
     seen_by(candidacy, lambda: candidacy.error and claims._open and all(claim.carried for claim in claims._open))
+
+
+# what is sent
+
+
+@pytest.fixture
+def steps(make, mark, space, monkeypatch):
+    """A scheduler that leads and has due jobs, two if none are named, and in what order its claims are sent and its jobs are moved on."""
+
+    def steps(*jobs, between=lambda: None, longest=LIMIT):
+        monkeypatch.setattr(fires, "LONGEST", longest)
+        scheduler = make()
+        for job_id in jobs or ("job", "other"):
+            space.mark(mark, f"aps:default:{job_id}")
+            scheduler.add_job(**{**JOB, "id": job_id})
+        scheduler.start()
+        leads(scheduler.leadership)
+        taken = []
+        candidacy, store = scheduler.leadership._part.candidacy, scheduler._jobstores["default"]
+        update_job = store.update_job
+        monkeypatch.setattr(candidacy, "wake", lambda wake=candidacy.wake: (taken.append("sent"), wake()))
+        monkeypatch.setattr(store, "update_job", lambda job: (taken.append("moved on"), between(), update_job(job)))
+        return scheduler, taken
+
+    return steps
+
+
+def test_what_is_due_at_once_is_claimed_with_the_last_of_it(steps, ran):
+    scheduler, taken = steps()
+    scheduler.look()
+    assert taken == ["moved on", "sent", "moved on"]
+    assert [fire.job for _, fire, _ in ran] == [KEY, "aps:default:other"]
+
+
+def test_a_claim_does_not_wait_long_for_others(steps, clock):
+    scheduler, taken = steps("job", "second", "third", between=lambda: clock.push(1), longest=1)
+    scheduler.look()
+    assert taken == ["moved on", "sent", "moved on", "sent", "moved on"]
+
+
+def test_a_claim_does_not_wait_for_a_job_that_is_not_submitted(steps, ran, monkeypatch):
+    scheduler, taken = steps()
+    executor = scheduler._executors["default"]
+    submit = executor.submit_job
+    monkeypatch.setattr(executor, "submit_job", lambda job, times: submit(job, times) if job.id == "job" else 1 / 0)
+    scheduler.look()
+    assert taken == ["moved on", "moved on", "sent"]
+    assert [fire.job for _, fire, _ in ran] == [KEY]
+
+
+def test_a_pass_that_breaks_sends_what_was_asked(steps):
+    scheduler, taken = steps(between=lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        scheduler._process_jobs()
+    assert taken == ["moved on", "sent"]
+
+
+def test_a_pass_without_due_jobs_sends_nothing(steps):
+    scheduler, taken = steps()
+    scheduler.look()
+    del taken[:]
+    scheduler.look()
+    assert taken == []
 
 
 # what is told

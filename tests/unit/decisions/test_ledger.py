@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -43,6 +44,14 @@ def test_a_time_of_any_zone_is_written_in_utc():
     tokyo = NOON.astimezone(timezone(9 * HOUR))
     assert after([claim(fire=tokyo)])["app:report"].fire == NOON
     assert after(marks={"app:report": Mark(tokyo, "n", "d")}) == {"app:report": Mark(NOON, "n", "d")}
+
+
+def test_two_times_of_one_wall_clock_are_written_apart():
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    second = first.replace(fold=1)
+    assert first == second  # as far as Python says
+    texts = [advance({}, [Claim("job", fire, "n")], (), (), first) for fire in (first, second)]
+    assert [read_ledger(text)["job"].fire.hour for text in texts] == [0, 1]
 
 
 def test_a_count_of_runs_is_written_last_and_read_back():

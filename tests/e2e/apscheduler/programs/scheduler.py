@@ -169,10 +169,10 @@ def sabotage():
         number = signal.SIGSTOP if moment == "stop before the claim" else signal.SIGKILL
         signal.pthread_kill(threading.get_ident(), number)
 
-    def asking(self, term, *claims):
+    def asking(self, term, *claims, soon):
         for claim in claims:
             at(claim, "stop before the claim")
-        return ask(self, term, *claims)
+        return ask(self, term, *claims, soon=soon)
 
     async def deciding(self, term, claim, *, block):
         granted = await decision(self, term, claim, block=block)

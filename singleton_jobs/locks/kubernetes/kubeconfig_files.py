@@ -125,6 +125,8 @@ def _read(path: str) -> Section:
     # The last four are what PyYAML lets out for scalars and depths that it cannot take.
     except (OSError, yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+    if whole is None:  # an empty file, which may stand in for a missing one
+        whole = {}
     if not isinstance(whole, dict):
         raise ConfigError(f"{path} is no kubeconfig: it must be a mapping with clusters, contexts and users")
     return Section(path, "kubeconfig", whole)

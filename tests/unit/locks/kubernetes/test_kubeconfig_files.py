@@ -58,8 +58,8 @@ CLUSTER, USER = ("clusters", 0, "cluster"), ("users", 0, "user")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "must be a mapping with clusters, contexts and users"),
-        ("# nothing", "must be a mapping"),
+        ("", "has no current-context"),
+        ("# nothing", "has no current-context"),
         ("[a, b]", "must be a mapping"),
         ("text", "must be a mapping"),
         ("{", "cannot be read as YAML"),

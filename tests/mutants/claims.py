@@ -169,8 +169,8 @@ MUTANTS = [
         "unreadable-overwritten",
         "a ledger that cannot be read is replaced",
         CLAIMS,
-        "        if self.unreadable:\n            return None\n",
-        "",
+        "if self.unreadable or not (self._open",
+        "if not (self._open",
         (*LEASES, "unit/decisions/test_introduced.py"),
     ),
     Mutant(

@@ -142,7 +142,7 @@ MUTANTS = [
         "callbacks-on-the-renewal-thread",
         "people's callbacks run where renewals do",
         "singleton_jobs/hooks/dispatcher.py",
-        'logger.exception("a callback failed on %r", event)\n\n    telling.worker.submit(task)\n',
+        'logger.exception("a callback failed on %r", event)\n\n    telling.worker.submit(task, soon=soon)\n',
         'logger.exception("a callback failed on %r", event)\n\n    task()\n',
         ("unit/leading/test_leadership.py::test_a_callback_that_takes_long_holds_up_no_renewal",),
     ),

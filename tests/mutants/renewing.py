@@ -38,12 +38,21 @@ MUTANTS = [
         "a send is dated when its answer comes",
         "singleton_jobs/renewal/candidacy.py",
         "        sent_at = self.clock.now()\n        request = self.candidate.doing\n"
-        "        self.following.ask()\n        read = None\n        try:\n"
+        "        self.following.ask()\n        read = wrote = None\n        try:\n"
         "            outcome = await send(action, self._lock, self.candidate.patience(sent_at))\n",
         "        request = self.candidate.doing\n"
-        "        self.following.ask()\n        read = None\n        try:\n"
+        "        self.following.ask()\n        read = wrote = None\n        try:\n"
         "            outcome = await send(action, self._lock, self.candidate.patience(self.clock.now()))\n"
         "            sent_at = self.clock.now()\n",
         ("simulation/test_seeds.py",),
+    ),
+    Mutant(
+        12,
+        "woken-in-vain",
+        "who is woken in the midst of a step sleeps on after it",
+        "singleton_jobs/renewal/renewer.py",
+        "if due > by and candidacy not in self._again:",
+        "if due > by:",
+        ("unit/renewal/test_renewer.py",),
     ),
 ]

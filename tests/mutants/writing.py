@@ -9,6 +9,9 @@ OBJECTS = "singleton_jobs/locks/kubernetes/objects.py"
 RECORD = "singleton_jobs/locks/record.py"
 REQUESTS = "unit/locks/kubernetes/test_lease_requests.py"
 LOOKING = "unit/decisions/test_candidate_looking.py"
+CONNECTIONS = "unit/locks/kubernetes/test_connections.py"
+FORMS = "unit/locks/kubernetes/test_form.py"
+FORM = "singleton_jobs/locks/kubernetes/form.py"
 HOLDING = "unit/decisions/test_candidate_holding.py"
 
 MUTANTS = [
@@ -51,10 +54,14 @@ MUTANTS = [
     Mutant(
         14,
         "hidden-resend",
-        "aiohttp sends a PUT again when its connection drops",
+        "a request whose connection drops is sent again",
         KUBE,
-        "session._retry_connection = False",
-        "session._retry_connection = True",
+        "            return await connection.ask(session.requests.make(method, target, data), see)\n",
+        "            request = session.requests.make(method, target, data)\n"
+        "            try:\n"
+        "                return await connection.ask(request, see)\n"
+        "            except OSError:\n"
+        "                return await (await connections.take()).ask(request, see)\n",
         (REQUESTS,),
     ),
     Mutant(
@@ -62,7 +69,7 @@ MUTANTS = [
         "server-knows-no-limit",
         "?timeout= is not sent",
         KUBE,
-        '{path}?timeout={timeout:.3f}s{query}"',
+        '{path}?timeout={told:.3f}s{query}"',
         '{path}?{query}"',
         (REQUESTS,),
     ),
@@ -71,7 +78,7 @@ MUTANTS = [
         "retry-after-unheard",
         "Retry-After is not handed on",
         KUBE,
-        'return max(0.0, float(response.headers["Retry-After"]))',
+        "return max(0.0, float(text))",
         "return None",
         (REQUESTS,),
     ),
@@ -116,8 +123,8 @@ MUTANTS = [
         "lost-answer-is-certain",
         "a write whose connection dropped counts as not done",
         KUBE,
-        'raise StoreError(f"{method} {path}{via}: {type(error).__name__}: {error}") from error',
-        'raise StoreError(f"{method} {path}{via}: {type(error).__name__}: {error}", outcome="not done") from error',
+        'raise StoreError(f"{method} {path}{_via(access)}: {type(error).__name__}: {error}") from error',
+        'raise StoreError(f"{method} {path}{_via(access)}: {error}", outcome="not done") from error',
         (REQUESTS,),
     ),
     Mutant(
@@ -125,7 +132,7 @@ MUTANTS = [
         "unreadable-is-certain",
         "a 2xx that cannot be read counts as not done",
         KUBE,
-        'raise StoreError(f"{response.method} {response.url.path}: {response.status} with an unreadable body")',
+        'raise StoreError(f"{self.path}: {self.status} with an unreadable body")',
         'raise StoreError("unreadable", outcome="not done")',
         (REQUESTS,),
     ),
@@ -161,17 +168,17 @@ MUTANTS = [
         "refused-token-kept",
         "a 401 does not make the token be read anew",
         KUBE,
-        "            self._account.refused(access)\n            answer",
-        "            answer",
+        "            self._account.refused(access)\n            response",
+        "            response",
         (REQUESTS,),
     ),
     Mutant(
         17,
         "refused-connection-kept",
         "a connection outlives the client certificate that was refused on it",
-        KUBE,
-        "if kept and kept.tls is not access.tls:",
-        "if False:",
+        "singleton_jobs/locks/kubernetes/session.py",
+        "if access._replace(authorization=None, headers=()) == before._replace(authorization=None, headers=()):",
+        "if True:",
         (REQUESTS,),
     ),
     Mutant(
@@ -179,8 +186,8 @@ MUTANTS = [
         "401-is-final",
         "a 401 is not tried again with a new token",
         KUBE,
-        "if answer.status == 401:  # a 401 is certainly not done: asking again is no resend",
-        "if answer.status == 0:",
+        "if response.status == 401:  # a 401 is certainly not done: asking again is no resend",
+        "if response.status == 0:",
         (REQUESTS,),
     ),
     Mutant(
@@ -209,5 +216,59 @@ MUTANTS = [
         "if answer.status == 404 and not _is_namespace(answer):",
         "if answer.status == 404:",
         (REQUESTS,),
+    ),
+    Mutant(
+        14,
+        "answer-for-another",
+        "a connection whose request was given up is used for the next",
+        "singleton_jobs/locks/kubernetes/connection.py",
+        "        except BaseException:\n            self.abort()\n            raise\n        finally:\n            self._receive",
+        "        finally:\n            self._receive",
+        (CONNECTIONS,),
+    ),
+    Mutant(
+        14,
+        "unasked-answer",
+        "what nobody has asked for is kept for the next who asks",
+        "singleton_jobs/locks/kubernetes/connection.py",
+        "            if data:  # nobody has asked\n                self.abort()\n",
+        "            pass\n",
+        (CONNECTIONS,),
+    ),
+    Mutant(
+        10,
+        "another-object-renewed",
+        "a renewal is worded for whatever is to be replaced",
+        FORM,
+        "            and replaces.version == last.version\n            and replaces.uid == last.uid\n",
+        "",
+        (FORMS,),
+    ),
+    Mutant(
+        16,
+        "ledger-left-out",
+        "a renewal that brings a ledger is worded like one that does not",
+        FORM,
+        "            ledger is None\n            and record.renew_time",
+        "            record.renew_time",
+        (FORMS,),
+    ),
+    Mutant(
+        16,
+        "release-left-out",
+        "a release is worded like a renewal",
+        FORM,
+        "            and record.hold == last.record.hold\n",
+        "",
+        (FORMS,),
+    ),
+    Mutant(
+        16,
+        "answer-half-read",
+        "an answer that says more than before is taken for the same",
+        FORM,
+        'and text[rest:] == f"{between}{renewed}{after}"',
+        'and text[rest:].startswith(f"{between}{renewed}")',
+        (FORMS,),
     ),
 ]

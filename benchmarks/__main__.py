@@ -15,16 +15,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT), str(ROOT / "tests")]  # last, so that what is installed is what is measured
 
-from benchmarks import beats, calls, claims, handover, imports, kills, renewals, schedulers, takeover  # noqa: E402
+from benchmarks import beats, calls, claims, handover, imports, kills, memory, renewals, schedulers, takeover  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
 from benchmarks.table import Row, show  # noqa: E402
 
 # Rows of one group are measured side by side: they wait more than they work.
 GROUPS: tuple[dict[str, Callable[[Stage], Row | list[Row]]], ...] = (
     {"cpu": renewals.cpu},
+    {"cpu-kubeconfig": renewals.cpu_kubeconfig},
+    {"cpu-one": renewals.cpu_one},
     {"memory": renewals.memory},
-    {"memory-pod": renewals.memory_pod},
-    {"memory-kubeconfig": renewals.memory_kubeconfig},
+    {"memory-pod": memory.pod},
+    {"memory-kubeconfig": memory.kubeconfig},
     {"requests": renewals.requests},
     {"threads": renewals.threads},
     {"thousand": renewals.thousand},
@@ -48,6 +50,7 @@ GROUPS: tuple[dict[str, Callable[[Stage], Row | list[Row]]], ...] = (
     {"beat-many": beats.many},
     {"call": calls.calls},
     {"import": imports.imports},
+    {"first-call": imports.first_call},
 )
 NAMES = [name for group in GROUPS for name in group]
 
@@ -73,7 +76,7 @@ def main() -> int:
         finally:
             stage.close()
     how = "quick" if options.quick else "full"
-    show(rows, f"singleton-jobs against the official client ({how}, {time.monotonic() - began:.0f} s)")
+    show(rows, f"singleton-jobs against its peers ({how}, {time.monotonic() - began:.0f} s)")
     return 0 if all(row.ok for row in rows) else 1
 
 

@@ -19,6 +19,8 @@ from controlplane.admin import Admin, Json
 from controlplane.pod import Pod
 from controlplane.server import ControlPlane
 
+from benchmarks.peers import command
+
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 
 Starter = Callable[..., "Program"]
@@ -38,10 +40,10 @@ class Program:
     def __init__(self, name: str, *arguments: object, pod: Pod, log: Path) -> None:
         self.namespace = pod.namespace
         self.log = log
-        command = [sys.executable, str(PROGRAMS / f"{name}.py"), *map(str, arguments)]
+        program = command(name) if name == "client-go" else [sys.executable, str(PROGRAMS / f"{name}.py")]
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
-                command,
+                [*program, *map(str, arguments)],
                 cwd=log.parent,
                 env=clean_environment() | pod.env | {"SERVICE_ACCOUNT": str(pod.directory)},
                 stdin=subprocess.PIPE,

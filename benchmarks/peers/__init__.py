@@ -36,7 +36,7 @@ def _built() -> Path:
     """Under the user's cache, named by what it is built from."""
     cache = cached_path().parent
     cache.mkdir(parents=True, exist_ok=True)
-    sources = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
+    sources = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum", "main.go", "steady.go"))
     target = cache / f"client-go-{hashlib.sha256(sources).hexdigest()[:12]}"
     with (cache / "client-go.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -26,8 +26,10 @@ def main() -> None:
         elif isinstance(event, TermEnded) and event.lost:
             lost.append((event.lease, event.reason))
 
-    replica = Replica("kubernetes:", hooks=[note])
+    replica = Replica("kubernetes:")
     leaderships = [replica.leadership(LEASE.format(number)) for number in range(int(sys.argv[1]))]
+    for leadership in leaderships:
+        leadership.subscribe(note)
     spread = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
     for leadership in random.sample(leaderships, len(leaderships)):
         leadership.start()

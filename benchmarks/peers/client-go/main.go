@@ -52,6 +52,10 @@ var (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		steady(os.Args[1])
+		return
+	}
 	signal.Ignore(syscall.SIGUSR1) // asks to step down, which this election cannot
 	var given options
 	check(json.Unmarshal([]byte(os.Getenv("OPTIONS")), &given))

@@ -23,6 +23,7 @@ from .turns import Turns
 
 __all__ = ["Renewer", "RenewerThread", "shared_renewer"]
 
+SOONEST = 1e-6  # seconds; a loop's timers may come a tick of its clock too early, and again and again
 TELL_BY = 1.0  # seconds
 AT_ONCE = 16  # requests under way to one store: as many as there are connections
 
@@ -123,7 +124,7 @@ class Renewer:
             self._again.discard(candidacy)
             self._have_told(loop)
         if due < math.inf:
-            delay = due - self._clock.now()
+            delay = max(due - self._clock.now(), SOONEST)
             # Nobody waits for what time brings, as a renewal: what somebody asked for goes first, for a while.
             held_for = candidacy.held_until - due if candidacy.held_until > -math.inf else math.inf
             patience = min(candidacy.config.retry_period, max(0.0, held_for)) / 2

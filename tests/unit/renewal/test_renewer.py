@@ -11,19 +11,20 @@ from singleton_jobs.renewal.renewer import Renewer
 
 
 class Candidacy:
-    """Its steps take as long as ``busy`` is not set, and the next is due an hour later."""
+    """Its steps take as long as ``busy`` is not set, and the next is due ``after`` seconds."""
 
     lane, lease, config, held_until = None, "nightly", Config(), -math.inf
 
     def __init__(self, now):
         self.steps = 0
+        self.after = 3600.0
         self.busy = asyncio.Event()
         self._now = now
 
     async def step(self):
         self.steps += 1
         await self.busy.wait()
-        return self._now() + 3600
+        return self._now() + self.after
 
 
 def with_renewer(scenario):
@@ -92,5 +93,15 @@ def test_a_step_is_not_taken_before_it_is_due():
         renewer.wake(candidacy)
         await turns()
         assert candidacy.steps == 3
+
+    with_renewer(scenario)
+
+
+def test_a_step_that_is_due_within_a_tick_of_the_clock_does_not_spin():
+    async def scenario(renewer, candidacy):
+        candidacy.busy.set()
+        candidacy.after = 1e-12
+        await asyncio.sleep(0.001)
+        assert 900 < candidacy.steps <= 1001
 
     with_renewer(scenario)

@@ -60,7 +60,7 @@ MUTANTS = [
         "            request = session.requests.make(method, target, data)\n"
         "            try:\n"
         "                return await connection.ask(request, see)\n"
-        "            except OSError:\n"
+        "            except (OSError, ValueError):\n"
         "                return await (await connections.take()).ask(request, see)\n",
         (REQUESTS,),
     ),

@@ -509,7 +509,9 @@ def test_nothing_is_kept_back_from_another_reader(server, play):
         watch.ask()
         as_the_server_begins_it(server, "nightly", 15, "three")
         watch.know(15)
-        assert others.holders[-2:] == ["two", "three"]
+        watch.know(16)
+        as_the_server_begins_it(server, "nightly", 16, "four")
+        assert others.holders[-3:] == ["two", "three", "four"]
 
     play(scenario)
 

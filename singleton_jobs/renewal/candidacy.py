@@ -245,6 +245,8 @@ class Candidacy:
                 else:
                     self.candidate.saw(outcome, now)
                     read = outcome
+                # At once: until the next decision a machine may sleep, and some count that on one of its clocks only.
+                self.candidate.store_clock.compare(now, self.clock.wall())
                 self._contact.note(outcome, now)
                 self._settle()
                 self.fires.report()

@@ -133,7 +133,9 @@ class Renewer:
     def _have_told(self, loop: AbstractEventLoop) -> None:
         """What was measured in a burst is told at its end, or, where some requests hang, once in a while."""
         if not self._tasks:
-            catch_up()
+            if self._telling:
+                self._telling.cancel()
+            self._tell()
         elif self._telling is None:
             self._telling = loop.call_later(TELL_BY, self._tell)
 

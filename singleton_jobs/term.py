@@ -30,13 +30,6 @@ class TermOwner(Protocol):
         """A piece of guarded work has ended."""
 
 
-class Cancellable(Protocol):
-    """Work that is to be cancelled once its term is lost."""
-
-    def cancel(self) -> None:
-        """Have it end; from any thread."""
-
-
 class Term:
     """One unbroken hold of ``lease`` by ``identity``, from acquisition to release or loss.
 
@@ -47,7 +40,6 @@ class Term:
 
     __slots__ = (
         "__weakref__",
-        "_cancellations",
         "_hold",
         "_home",
         "_is_lost",
@@ -74,8 +66,7 @@ class Term:
         self._owner = owner
         self._home = home()
         self._is_lost = False
-        self._on_lost: list[Callable[[], object]] = []
-        self._cancellations: set[Cancellable] = set()
+        self._on_lost: set[Callable[[], object]] = set()
 
     def __repr__(self) -> str:
         return f"<Term {self.fencing_token} of {self.lease!r} held by {self.identity!r}>"
@@ -142,12 +133,12 @@ class Term:
 
     def _call_when_lost(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Call ``callback`` (quick, any thread) when the term is lost, at once if it is; the result takes it back."""
-        self._on_lost.append(callback)
+        self._on_lost.add(callback)
         if self._is_lost:
             callback()
 
         def forget() -> None:
-            self._on_lost.remove(callback)
+            self._on_lost.discard(callback)
 
         return forget
 
@@ -156,8 +147,6 @@ class Term:
         self.lost.set()
         for callback in tuple(self._on_lost):
             callback()
-        for cancellation in tuple(self._cancellations):
-            cancellation.cancel()
 
 
 class _Nobody:

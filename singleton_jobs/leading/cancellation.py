@@ -35,7 +35,7 @@ class Cancellation:
         self._task = ref(task)  # the term must not keep a task alive that nobody runs any more
         self._cancelling = task.cancelling()
         self._inside = True
-        self._term._cancellations.add(self)
+        self._term._on_lost.add(self.cancel)
         if self._term._is_lost:
             self.cancel()
         return self
@@ -44,7 +44,7 @@ class Cancellation:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._inside = False
-        self._term._cancellations.discard(self)
+        self._term._on_lost.discard(self.cancel)
         if self.called:
             self._called_off(kind, error)
 

@@ -202,7 +202,7 @@ def _answer(path: str, response: Response) -> Answer:
         None,
         _date(date) if date else None,
         _seconds(wish) if wish else None,
-        b"".join(response.body).decode(errors="replace"),
+        b"".join(response.body).decode(errors="backslashreplace"),  # which makes no JSON of what is not UTF-8
         path,
     )
 

@@ -27,9 +27,7 @@ class Response:
         self.is_last = False  # the connection is of no use after it
         self._bodiless = bodiless
         self._begun = b""  # of the head, or of a line
-        self._left: int | None = (
-            None  # bytes to come, of the body or of a chunk and the end of its line; None: until the end
-        )
+        self._left: int | None = None  # bytes to come of the body, or a chunk and its end; None: until the end
         self._chunked = False
         self._trailing = False  # the last chunk was there
 

@@ -17,9 +17,9 @@ def test_a_term_keeps_no_task_alive_that_nobody_runs_any_more(replica):
     task = loop.create_task(job())
     loop.run_until_complete(asyncio.sleep(0))
     term, kept = job.leadership.term, weakref.ref(task)
-    assert term._cancellations
+    assert term._on_lost
     loop.close()
     del task
     gc.collect()
     assert kept() is None
-    assert not term._cancellations
+    assert not term._on_lost

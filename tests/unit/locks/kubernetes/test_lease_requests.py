@@ -320,3 +320,12 @@ def test_a_certificate_that_is_refused_after_the_handshake_is_read_anew(monkeypa
 
     _, desk = at_the_desk([(200, LEASE)], work)
     assert desk.loads == [False, True]
+
+
+def test_an_answer_that_is_no_utf_8_is_not_taken_for_another():
+    """What is read is written back."""
+    text = json.dumps(LEASE).encode().replace(b'"nightly"', b'"night\xffly"')
+    assert text != json.dumps(LEASE).encode()
+    error, _ = failing([(200, text)], get)
+    assert error.outcome == "unknown"
+    assert "unreadable" in str(error)

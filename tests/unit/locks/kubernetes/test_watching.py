@@ -162,6 +162,15 @@ def play(server):
     return run
 
 
+async def begun(server, watching):
+    """What a watch of a lease that is there tells, and that watch."""
+    server.put("nightly")
+    told = Told()
+    watch = watching.begin("nightly", told)
+    await passes()
+    return told, watch
+
+
 async def passes(seconds=0.0):
     """Time, or what is to be done at once."""
     for _ in range(10):
@@ -309,10 +318,7 @@ def test_a_list_without_a_watch_is_no_way(server, play, logged):
 
 def test_the_servers_own_end_is_gone_on_from_without_a_list(server, play):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watching.begin("nightly", told)
-        await passes()
+        told, _ = await begun(server, watching)
         server.put("nightly", "b")
         server.end()
         await passes()
@@ -330,10 +336,7 @@ def test_the_servers_own_end_is_gone_on_from_without_a_list(server, play):
 @pytest.mark.parametrize("when", ["at the start", "in mid-stream"])
 def test_an_expired_version_is_followed_by_a_list_from_whose_version_it_goes_on(server, play, when):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watching.begin("nightly", told)
-        await passes()
+        told, _ = await begun(server, watching)
         server.put("nightly", "b")
         server.version = 50
         if when == "at the start":
@@ -351,10 +354,7 @@ def test_an_expired_version_is_followed_by_a_list_from_whose_version_it_goes_on(
 
 def test_a_break_is_told_and_what_the_next_list_says_even_if_it_is_the_same(server, play):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watch = watching.begin("nightly", told)
-        await passes()
+        told, watch = await begun(server, watching)
         server.cut()
         await passes()
         assert (told.holders, watch.how) == (["a", None], "polling: cut")
@@ -396,10 +396,7 @@ def test_a_refusal_is_waited_out_as_the_server_wishes(server, play, what):
 )
 def test_an_event_that_cannot_be_made_sense_of_is_a_break(server, play, event):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watching.begin("nightly", told)
-        await passes()
+        told, _ = await begun(server, watching)
         server.tell(event, "nightly")
         await passes(1)
         assert told.holders == ["a", None, "a"]
@@ -431,10 +428,7 @@ def test_a_lease_that_cannot_be_read_is_not_told_of_until_it_can(server, play):
 
 def test_a_lease_that_cannot_be_read_in_a_list_is_not_told_of(server, play):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watching.begin("nightly", told)
-        await passes()
+        told, _ = await begun(server, watching)
         server.leases["nightly"]["spec"]["holderIdentity"] = 7
         server.tell({"type": "ERROR", "object": {"code": 410, "message": "too old"}}, "nightly")
         await passes()
@@ -445,10 +439,7 @@ def test_a_lease_that_cannot_be_read_in_a_list_is_not_told_of(server, play):
 
 def test_what_is_older_or_known_is_not_told(server, play):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watching.begin("nightly", told)
-        await passes()
+        told, _ = await begun(server, watching)
         server.put("nightly", "b")
         server.put("nightly", "late", version=11)
         server.put("nightly", "again", version=12)
@@ -476,10 +467,7 @@ def as_the_server_begins_it(server, name, version, holder):
 )
 def test_what_comes_during_a_request_is_told_if_it_is_newer_than_what_that_wrote(server, play, wrote, holders):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watch = watching.begin("nightly", told)
-        await passes()
+        told, watch = await begun(server, watching)
         watch.ask()
         as_the_server_begins_it(server, "nightly", 13, "one")
         as_the_server_begins_it(server, "nightly", 14, "two")
@@ -518,10 +506,7 @@ def test_nothing_is_kept_back_from_another_reader(server, play):
 
 def test_what_was_kept_back_is_told_by_no_watch_that_broke(server, play):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watch = watching.begin("nightly", told)
-        await passes()
+        told, watch = await begun(server, watching)
         watch.ask()
         as_the_server_begins_it(server, "nightly", 13, "one")
         server.faults["watch"] = server.faults["list"] = [StoreError("down")]
@@ -535,14 +520,11 @@ def test_what_was_kept_back_is_told_by_no_watch_that_broke(server, play):
 
 def test_what_was_kept_back_and_cannot_be_read_has_the_watch_made_anew(server, play):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watch = watching.begin("nightly", told)
-        await passes()
+        told, watch = await begun(server, watching)
         watch.ask()
         (stream,) = server.streams
-        begun = '{"type":"MODIFIED","object":{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":'
-        stream.see(f'{begun}"nightly","namespace":"jobs","uid":"1-2","resourceVersion":"13"!'.encode())
+        start = '{"type":"MODIFIED","object":{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":'
+        stream.see(f'{start}"nightly","namespace":"jobs","uid":"1-2","resourceVersion":"13"!'.encode())
         watch.know(None)
         assert told[-1] is None
         server.put("nightly", "b")
@@ -666,10 +648,7 @@ def test_a_reader_may_end_another_while_it_is_told(server, play):
 
 def test_a_close_ends_all_and_an_end_after_it_is_none(server, play):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watch = watching.begin("nightly", told)
-        await passes()
+        told, watch = await begun(server, watching)
         await watching.aclose()
         assert server.closed == 1
         watch.doubt()
@@ -716,10 +695,7 @@ def test_no_more_watches_by_name_than_there_may_be_when_one_is_denied_again(serv
 
 def test_a_server_that_denies_for_a_moment_what_it_had_allowed_is_asked_again(server, play):
     async def scenario(watching):
-        server.put("nightly")
-        told = Told()
-        watch = watching.begin("nightly", told)
-        await passes()
+        told, watch = await begun(server, watching)
         server.allowed = {"namespace": False, "own": False}
         server.cut()
         await passes(2)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .leading.locker import LeaseLocker as LeaseLocker
     from .lifecycle import running as running
     from .replica import Replica as Replica
+    from .reruns import InterruptedFire as InterruptedFire
     from .skipped import Skipped as Skipped
     from .term import Fire as Fire
     from .term import Term as Term
@@ -37,6 +38,7 @@ _HOMES = {
     "ConfigError": "errors",
     "Fire": "term",
     "Health": "health",
+    "InterruptedFire": "reruns",
     "Leadership": "leading.leadership",
     "LeadershipLost": "errors",
     "LeaseBusy": "errors",

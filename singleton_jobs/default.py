@@ -10,6 +10,7 @@ from .errors import ConfigError
 from .leading.core import core_of, default_core
 from .leading.settings import Mode, Settings
 from .replica import Replica, replica_on
+from .reruns import MAX_ATTEMPTS, Interrupted
 
 if TYPE_CHECKING:
     from .events import Hook
@@ -62,6 +63,8 @@ def leader_only(
     at_most_every: Seconds | None = None,
     on_skip: Literal["return"] = "return",
     *,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> Decorator: ...
@@ -72,6 +75,8 @@ def leader_only(
     at_most_every: Seconds | None = None,
     *,
     on_skip: Literal["raise"],
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> StrictDecorator: ...
@@ -81,6 +86,8 @@ def leader_only(
     at_most_every: Seconds | None = None,
     on_skip: OnSkip = "return",
     *,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> Any:
@@ -97,12 +104,25 @@ def leader_only(
     that comes earlier is ``Skipped("too-soon")``. ``job`` is its name there; by default the function's own. A claim
     waits for the store's answer: on an event loop, guard coroutine functions.
 
+    ``interrupted="rerun"``, for a function that may safely start again: a run that a crash, a lost term or the end of
+    its process has cut short is not lost, but runs again at the next call that leads, however soon that comes, as the
+    same fire. It has ``max_attempts`` in all; ``current_fire().attempt`` counts them. What raised is not repeated.
+
     Raises ConfigError for a lease name that cannot be used, and TypeError for what cannot be guarded: generators,
     classes, Celery tasks (put this decorator under ``@app.task``).
     """
     from .guards.decorators import leader_only as through
 
-    return through((replica or default_replica()).leadership, lease, job, at_most_every, on_skip, config=config)
+    return through(
+        (replica or default_replica()).leadership,
+        lease,
+        job,
+        at_most_every,
+        on_skip,
+        interrupted=interrupted,
+        max_attempts=max_attempts,
+        config=config,
+    )
 
 
 @overload
@@ -113,6 +133,8 @@ def exclusive(
     at_most_every: Seconds | None = None,
     *,
     job: str | None = None,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> Decorator: ...
@@ -124,6 +146,8 @@ def exclusive(
     on_busy: Literal["raise"],
     at_most_every: Seconds | None = None,
     job: str | None = None,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> StrictDecorator: ...
@@ -136,6 +160,8 @@ def exclusive(
     countdown: Seconds | None = None,
     at_most_every: Seconds | None = None,
     job: str | None = None,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> Decorator: ...
@@ -147,14 +173,16 @@ def exclusive(
     *,
     countdown: Seconds | None = None,
     job: str | None = None,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
     replica: Replica | None = None,
 ) -> Any:
     """Hold ``lease`` for each call: acquire it, renew it while the function runs, release it.
 
     A call that does not get it within ``wait`` seconds (None: no limit) returns `Skipped`; with ``on_busy="raise"``
-    it raises LeaseBusy, which says why, or the StoreError that kept it from asking. ``at_most_every`` and ``job`` as
-    for `leader_only`. Refuses what `leader_only` refuses.
+    it raises LeaseBusy, which says why, or the StoreError that kept it from asking. ``at_most_every``, ``job``,
+    ``interrupted`` and ``max_attempts`` as for `leader_only`. Refuses what `leader_only` refuses.
 
     On a Celery task's function (under ``@app.task``) the holder carries the task's id, a redelivered message waits for
     its dead holder's lease to run out, and ``on_busy="retry"`` has Celery run the task again in ``countdown`` seconds
@@ -163,4 +191,15 @@ def exclusive(
     from .guards.decorators import exclusive as through
 
     locker = (replica or default_replica()).locker
-    return through(locker, lease, wait, on_busy, at_most_every, countdown=countdown, job=job, config=config)
+    return through(
+        locker,
+        lease,
+        wait,
+        on_busy,
+        at_most_every,
+        countdown=countdown,
+        job=job,
+        interrupted=interrupted,
+        max_attempts=max_attempts,
+        config=config,
+    )

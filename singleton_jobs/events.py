@@ -104,11 +104,23 @@ class FireSkipped(Event):
 @dataclass(frozen=True, slots=True)
 class FireInterrupted(Event):
     """The fire of ``job`` at ``time`` (aware, UTC) was claimed and not reported done: it may have run, in part or
-    not at all. Nobody runs it again.
+    not at all. ``attempt``: how many times it was claimed so far.
+
+    ``then``: what happens next. ``"skipped"``: nobody runs it again. ``"rerun"``: it runs again here, as its job wants
+    it. ``"gave-up"``: it was to run again, but has had its attempts, comes too late by now, or its job is gone.
     """
 
     job: str
     time: datetime
+    attempt: int = 1
+    then: Literal["skipped", "rerun", "gave-up"] = "skipped"
+
+    @property
+    def outlook(self) -> str:
+        """What happens next, for people."""
+        if self.then == "rerun":
+            return f"it runs again here (attempt {self.attempt + 1})"
+        return "nobody runs it again" if self.then == "skipped" else f"gave up after {self.attempt} attempts"
 
 
 @dataclass(frozen=True, slots=True)

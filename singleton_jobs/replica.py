@@ -13,6 +13,7 @@ from .health import Health, LeaseHealth
 from .leading.core import Core
 from .leading.participant import part_of
 from .leading.settings import Mode, Settings
+from .reruns import MAX_ATTEMPTS, Interrupted
 
 if TYPE_CHECKING:  # what is needed from the first use on is imported then
     from random import Random
@@ -94,6 +95,8 @@ class Replica:
         at_most_every: Seconds | None = None,
         on_skip: Literal["return"] = "return",
         *,
+        interrupted: Interrupted = "skip",
+        max_attempts: int = MAX_ATTEMPTS,
         config: Config | None = None,
     ) -> Decorator: ...
     @overload
@@ -104,6 +107,8 @@ class Replica:
         at_most_every: Seconds | None = None,
         *,
         on_skip: Literal["raise"],
+        interrupted: Interrupted = "skip",
+        max_attempts: int = MAX_ATTEMPTS,
         config: Config | None = None,
     ) -> StrictDecorator: ...
     def leader_only(self, lease: str, *arguments: Any, **options: Any) -> Any:
@@ -121,6 +126,8 @@ class Replica:
         at_most_every: Seconds | None = None,
         *,
         job: str | None = None,
+        interrupted: Interrupted = "skip",
+        max_attempts: int = MAX_ATTEMPTS,
         config: Config | None = None,
     ) -> Decorator: ...
     @overload
@@ -132,6 +139,8 @@ class Replica:
         on_busy: Literal["raise"],
         at_most_every: Seconds | None = None,
         job: str | None = None,
+        interrupted: Interrupted = "skip",
+        max_attempts: int = MAX_ATTEMPTS,
         config: Config | None = None,
     ) -> StrictDecorator: ...
     @overload
@@ -144,6 +153,8 @@ class Replica:
         countdown: Seconds | None = None,
         at_most_every: Seconds | None = None,
         job: str | None = None,
+        interrupted: Interrupted = "skip",
+        max_attempts: int = MAX_ATTEMPTS,
         config: Config | None = None,
     ) -> Decorator: ...
     def exclusive(self, lease: str, *arguments: Any, **options: Any) -> Any:

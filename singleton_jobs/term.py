@@ -167,11 +167,15 @@ def _copied(lease: str, identity: str, token: int, uid: str, acquired_at: dateti
 
 
 class Fire(NamedTuple):
-    """One scheduled run of one job: its key, its nominal time (aware, UTC), and the term that claimed it."""
+    """One scheduled run of one job: its key, its nominal time (aware, UTC), and the term that claimed it.
+
+    ``attempt``: 1, or more if it runs again since it was cut short.
+    """
 
     job: str
     time: datetime
     term: Term
+    attempt: int = 1
 
 
 CURRENT_TERMS: ContextVar[tuple[Term, ...]] = ContextVar("singleton_jobs_terms", default=())  # innermost last

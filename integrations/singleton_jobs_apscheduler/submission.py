@@ -105,7 +105,7 @@ class Submission:
         """Claimed runs were cut short, or could not be started; nobody runs them again."""
         for _, claim in self._planned:
             if claim and claim.outcome == "granted":
-                self._candidacy.fires.interrupted(claim.job, claim.fire, claim.nonce)
+                self._candidacy.fires.interrupted(claim)
         self._leave()
 
     def over(self) -> None:

@@ -114,7 +114,7 @@ class Fires:
 
     def failed(self, planned: Planned) -> None:
         """What was ``planned`` may be with the broker, or not: nobody sends it again."""
-        self._candidacy.fires.interrupted(planned.job, planned.fire, planned.nonce)
+        self._candidacy.fires.interrupted(planned)
 
     def drop_gone(self) -> None:
         """Nobody wants what is left of entries that are gone; what is left of others waits for the next tick."""

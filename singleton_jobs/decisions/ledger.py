@@ -3,7 +3,7 @@
 The ledger is one annotation of the lease, such as
 ``{"v":1,"jobs":{"app:report":["2026-11-22T12:00:00.000000Z","<nonce>","c"]}}``, and is advanced by the same
 compare-and-swap that renews the hold. Of two processes that both believe they lead, one is refused by the store,
-whatever their clocks say; so a fire is granted at most once.
+whatever their clocks say; so a fire is granted at most once, and so is each attempt at one that may run again.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..errors import ConfigError
 
@@ -22,6 +22,7 @@ __all__ = [
     "LIMIT",
     "PEOPLES",
     "WARN_AT",
+    "Attempt",
     "Claim",
     "Mark",
     "UnreadableLedger",
@@ -52,16 +53,26 @@ class UnreadableLedger(ValueError):
     """The annotation is not a ledger of a known version; it is kept as it is, and claims are refused."""
 
 
+class Attempt(NamedTuple):
+    """A claimed run that has not ended, as far as the ledger knows, of a fire that may run again: its ``number``-th."""
+
+    fire: datetime
+    nonce: str
+    number: int = 1
+
+
 class Mark(NamedTuple):
     """The last claimed fire of a job, by whom, and whether its run is done (``d``) or was only claimed (``c``).
 
-    ``runs``: how many that makes, for schedulers that count; written after the others if it is known.
+    ``runs``: how many that makes, for schedulers that count. ``attempts``: every run that has not ended, of a job whose
+    fires may run again; its mark is done from the start. Both are written after the others if there is something to.
     """
 
     fire: datetime
     nonce: str
     state: Literal["c", "d"] = "c"
     runs: int | None = None
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +80,9 @@ class Claim:
     """One wish to run ``job`` for its nominal time ``fire`` (aware, UTC).
 
     ``unless_since``: refuse if the mark is later than this, for jobs that run at most every so often. ``runs``: how
-    many that makes, for schedulers that count. ``carried``: the nonces under which it was sent; a mark with one
-    of them proves that it landed.
+    many that makes, for schedulers that count. ``repeats``: the ledger is to keep it as an attempt until it has ended;
+    ``after``: the attempt that was cut short, which this one follows. ``carried``: the nonces under which it was sent;
+    a mark, or an attempt, with one of them proves that it landed.
     """
 
     job: str
@@ -78,9 +90,21 @@ class Claim:
     nonce: str
     unless_since: datetime | None = None
     runs: int | None = None
+    repeats: bool = False
+    after: Attempt | None = None
     carried: set[str] = field(default_factory=set)
     outcome: Verdict | None = None
     asked_at: float | None = None
+
+    @property
+    def attempt(self) -> Attempt:
+        """What the ledger keeps of it if it ``repeats``."""
+        return Attempt(self.fire, self.nonce, self.after.number + 1 if self.after else 1)
+
+    def is_in(self, mark: Mark) -> bool:
+        """Whether ``mark`` proves that it has landed, and nobody has followed it since."""
+        nonces = [attempt.nonce for attempt in mark.attempts] if self.repeats else [mark.nonce]
+        return not self.carried.isdisjoint(nonces)
 
 
 def app_key(job: str) -> str:
@@ -119,10 +143,12 @@ def size(text: str) -> int:
 def judge(claim: Claim, marks: Mapping[str, Mark]) -> Verdict | None:
     """What the stored marks say of ``claim``; None if they leave it open."""
     mark = marks.get(claim.job)
+    if mark and claim.is_in(mark):
+        return "granted"
+    if claim.after:
+        return None if mark and claim.after in mark.attempts else "refused"
     if mark is None:
         return None
-    if mark.nonce in claim.carried:
-        return "granted"
     limit = claim.fire if claim.unless_since is None else min(claim.fire, claim.unless_since + INSTANT)
     return "refused" if mark.fire >= limit else None
 
@@ -136,20 +162,30 @@ def advance(
 ) -> str:
     """The ledger after ``claims``, all open by `judge`; each is marked as carried.
 
-    The latest fire of a job becomes its mark, and its nonce stands for the earlier ones in the same batch; of two
-    claims for one fire, or of a job that runs at most every so often, only the first is carried. ``done``:
-    jobs and nonces of finished runs. Marks of jobs not in ``known`` are dropped when they are old.
+    The latest fire of a job becomes its mark, and its nonce stands for the earlier ones in the same batch; what
+    ``repeats`` is kept under its own. Of two claims for one fire, after one attempt, or of a job that runs at most
+    every so often, only the first is carried. ``done``: jobs and nonces of finished runs. Marks of jobs not in
+    ``known`` are dropped when they are old.
     """
     new = {
-        job: mark._replace(state="d") if (job, mark.nonce) in done else mark
+        job: _without(mark, job, done)
         for job, mark in marks.items()
         if job in known or now - mark.fire <= FORGOTTEN_AFTER
     }
-    for job, wishes in _by_job(claims).items():
+    claims = tuple(claims)
+    for claim in claims:
+        mark = new.get(claim.job)
+        if claim.after and mark and claim.after in mark.attempts:
+            attempts = (claim.attempt if each == claim.after else each for each in mark.attempts)
+            new[claim.job] = mark._replace(attempts=tuple(attempts))
+            claim.carried.add(claim.nonce)
+    for job, wishes in _by_job(claim for claim in claims if not claim.after).items():
         latest = max(wishes, key=lambda claim: claim.fire)
-        new[job] = Mark(latest.fire, latest.nonce, runs=latest.runs)
+        before = new[job].attempts if job in new else ()
+        begun = tuple(claim.attempt for claim in wishes if claim.repeats)
+        new[job] = Mark(latest.fire, latest.nonce, "d" if latest.repeats else "c", latest.runs, before + begun)
         for claim in wishes:
-            claim.carried.add(latest.nonce)
+            claim.carried.add(claim.nonce if claim.repeats else latest.nonce)
     return _text(new)
 
 
@@ -157,10 +193,12 @@ def aftermath(claim: Claim, mark: Mark | None) -> Literal["open", "cut", "none"]
     """What the ended term of ``claim`` has left of it, by its job's present ``mark``.
 
     ``open``: its fire may still run in this process. ``cut``: it was claimed, and no process will run it. ``none``: it
-    never landed, or another process claimed the same fire.
+    never landed, or another process claimed the same fire, or has judged the attempt.
     """
-    if mark and mark.state == "c" and mark.nonce in claim.carried:
+    if mark and (mark.state == "c" or claim.repeats) and claim.is_in(mark):
         return "open"
+    if claim.repeats:
+        return "none"
     overtaken = claim.carried and mark is not None and mark.fire > claim.fire
     return "cut" if claim.outcome == "granted" or overtaken else "none"
 
@@ -168,6 +206,14 @@ def aftermath(claim: Claim, mark: Mark | None) -> Literal["open", "cut", "none"]
 def lower(marks: Mapping[str, Mark], now: datetime) -> dict[str, Mark]:
     """Marks that lie in the future, as they should be: a broken clock must not silence a job for a month."""
     return {job: mark._replace(fire=now) for job, mark in marks.items() if mark.fire > now + AHEAD}
+
+
+def _without(mark: Mark, job: str, done: Collection[tuple[str, str]]) -> Mark:
+    if (job, mark.nonce) in done:
+        mark = mark._replace(state="d")
+    if mark.attempts:
+        mark = mark._replace(attempts=tuple(each for each in mark.attempts if (job, each.nonce) not in done))
+    return mark
 
 
 def _by_job(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
@@ -180,16 +226,38 @@ def _by_job(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
     return chosen
 
 
-def _mark(fire: str, nonce: str, state: Literal["c", "d"], runs: object = None, *_: object) -> Mark:
-    time = datetime.fromisoformat(fire)
-    if time.tzinfo is None or not isinstance(nonce, str) or state not in ("c", "d"):
+def _mark(
+    fire: str, nonce: str, state: Literal["c", "d"], runs: object = None, attempts: list[Any] | None = None, *_: object
+) -> Mark:
+    if not isinstance(nonce, str) or state not in ("c", "d"):
         raise ValueError(f"not a mark: {fire!r}, {nonce!r}, {state!r}")
-    return Mark(time.astimezone(UTC), nonce, state, runs if isinstance(runs, int) else None)
+    kept = tuple(_attempt(*parts) for parts in attempts or ())
+    return Mark(_time(fire), nonce, state, runs if isinstance(runs, int) else None, kept)
+
+
+def _attempt(fire: str, nonce: str, number: int, *_: object) -> Attempt:
+    if not isinstance(nonce, str) or not isinstance(number, int):
+        raise TypeError(f"not an attempt: {fire!r}, {nonce!r}, {number!r}")
+    return Attempt(_time(fire), nonce, number)
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"a time without a zone: {text!r}")
+    return time.astimezone(UTC)
 
 
 def _text(marks: Mapping[str, Mark]) -> str:
-    jobs = {job: [_iso(mark.fire), *mark[1 : 4 if mark.runs is not None else 3]] for job, mark in marks.items()}
+    jobs = {job: _parts(mark) for job, mark in marks.items()}
     return json.dumps({"v": VERSION, "jobs": jobs}, separators=(",", ":"), ensure_ascii=False)
+
+
+def _parts(mark: Mark) -> list[object]:
+    parts: list[object] = [_iso(mark.fire), *mark[1:4], [[_iso(each.fire), *each[1:]] for each in mark.attempts]]
+    while not parts[-1] and parts[-1] != 0:  # what there is nothing to say of
+        parts.pop()
+    return parts
 
 
 def _iso(fire: datetime) -> str:

@@ -5,7 +5,20 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from ..locks.record import LEDGER_ANNOTATION, Stored
-from .ledger import AHEAD, LIMIT, PEOPLES, Claim, Mark, UnreadableLedger, advance, judge, lower, read_ledger, size
+from .ledger import (
+    AHEAD,
+    LIMIT,
+    PEOPLES,
+    Attempt,
+    Claim,
+    Mark,
+    UnreadableLedger,
+    advance,
+    judge,
+    lower,
+    read_ledger,
+    size,
+)
 
 __all__ = ["OpenClaims"]
 
@@ -24,6 +37,7 @@ class OpenClaims:
         self._leading = False  # a term lasts
         self._running: set[tuple[str, str]] = set()  # jobs and nonces asked for here, whose runs may be yet to end
         self._done: set[tuple[str, str]] = set()  # jobs and nonces of ended runs, of which the ledger is to be told
+        self._urgent = False  # some of these would run again, if this process died before the ledger is told
         self.introduced: dict[str, Mark] = {}  # jobs that were seen for the first time, and are not yet in the ledger
         self.known: set[str] = set()  # jobs of this program: their marks are kept however old they get
         self._telling: set[tuple[str, str]] = set()  # what is done and rides in the write under way
@@ -46,7 +60,7 @@ class OpenClaims:
     def add(self, claim: Claim, now: float) -> None:
         """Have ``claim`` written as soon as possible."""
         self.known.add(claim.job)
-        if not claim.job.startswith(PEOPLES):
+        if claim.repeats or not claim.job.startswith(PEOPLES):
             self._running.add((claim.job, claim.nonce))
         self._open.append(claim)
         self._from = min(self._from, now)
@@ -66,14 +80,29 @@ class OpenClaims:
         if self._leading:
             self._find_interrupted()
 
-    def done(self, job: str, nonce: str) -> None:
-        """The run claimed under ``nonce`` has ended; told to the ledger with the next write."""
+    def done(self, job: str, nonce: str) -> bool:
+        """The run claimed under ``nonce`` has ended; told to the ledger with the next write.
+
+        Whether that is wanted now: who leads next must not take it for cut short, and run it again.
+        """
         self._running.discard((job, nonce))
         self._done.add((job, nonce))
+        self._hurry()
+        return self._urgent
+
+    def cut(self) -> dict[str, list[Attempt]]:
+        """Runs of fires that may run again, by job, which no process goes on with; none unless a term lasts."""
+        ours = self._running | self._done
+        cut = {
+            job: [each for each in mark.attempts if (job, each.nonce) not in ours]
+            for job, mark in self._marks.items()
+            if mark.attempts and self._leading
+        }
+        return {job: attempts for job, attempts in cut.items() if attempts}
 
     def due(self) -> float:
         """When a write is wanted for the claims' sake."""
-        return max(self._from, self._not_before) if self._open else math.inf
+        return max(self._from, self._not_before) if self._open or self._urgent else math.inf
 
     def delay(self, until: float) -> None:
         """A write failed: claims wait for the next."""
@@ -90,7 +119,7 @@ class OpenClaims:
         for claim in self._open:
             claim.outcome = judge(claim, marks)
         fresh = [claim for claim in self._open if not claim.carried]
-        self._refuse(fresh, lambda claim: claim.fire > time + AHEAD)
+        self._refuse(fresh, lambda claim: not claim.after and claim.fire > time + AHEAD)
         if not (self._open or self._done or self.introduced or future):
             return None
         text = self._advance(marks, time)
@@ -99,7 +128,8 @@ class OpenClaims:
             for job in self.introduced:
                 del marks[job]
             self.introduced = {}
-            self._refuse(fresh, lambda claim: claim.job not in marks)  # the ones that would make it grow
+            # The ones that would make it grow:
+            self._refuse(fresh, lambda claim: claim.job not in marks or (claim.repeats and not claim.after))
             text = self._advance(marks, time)
         if size(text) > room:
             self._refuse(fresh, lambda _: True)
@@ -112,7 +142,8 @@ class OpenClaims:
     def begin(self, stored: Stored) -> None:
         """A term starts with ``stored``."""
         self.see(stored)
-        self._leading = True
+        self._leading, self._from = True, -math.inf
+        self._hurry()
         self._find_interrupted()
 
     def read(self, text: str | None) -> dict[str, Mark]:
@@ -145,11 +176,17 @@ class OpenClaims:
         self._telling, self._lowering = set(), {}
         self._from, self._not_before = now, -math.inf
         self.see(stored)
+        self._hurry()
 
     def end(self) -> None:
         """The term has ended: claims without an outcome stay without one."""
-        self._leading = False
+        self._leading = self._urgent = False
         self._open, self._from, self.introduced = [], math.inf, {}
+
+    def _hurry(self) -> None:
+        self._urgent = bool(self._leading and self._done) and any(
+            (job, each.nonce) in self._done for job, mark in self._marks.items() for each in mark.attempts
+        )
 
     def _find_interrupted(self) -> None:
         """What was claimed and is neither done nor of this process will never be: tell of it, and the ledger."""

@@ -8,6 +8,7 @@ from ..config import Seconds, seconds
 from ..decisions.ledger import PEOPLES, Claim, Mark, app_key
 from ..errors import ConfigError
 from ..renewal.candidacy import Candidacy
+from ..reruns import was_cut
 from ..term import CURRENT_FIRE, Fire, Term
 
 __all__ = ["Every", "Run", "claim_run", "every"]
@@ -16,10 +17,11 @@ ENOUGH = 0.95  # of the interval: schedulers have jitter
 
 
 class Every(NamedTuple):
-    """A function's key in the ledger, and the seconds between the starts of two runs."""
+    """A function's key in the ledger, the seconds between the starts of two runs, and the attempts that one has."""
 
     key: str
     interval: float
+    attempts: int = 1
 
     @property
     def pause(self) -> timedelta:
@@ -31,35 +33,47 @@ class Every(NamedTuple):
         return last.fire + self.pause
 
 
-def every(function: Callable[..., object], job: str | None, interval: Seconds) -> Every:
+def every(function: Callable[..., object], job: str | None, interval: Seconds, attempts: int = 1) -> Every:
     """``at_most_every`` of a decorated function; its name is its job's unless one is given."""
     inner = getattr(function, "__func__", function)
     if job is None:
         job = f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', '')}"
         if "<" in job or job.endswith("."):
             raise ConfigError(f"at_most_every needs job='name' for {function!r}, whose own name is not one to keep")
-    return Every(f"fn:{app_key(job).removeprefix(PEOPLES)}", seconds("at_most_every", interval))
+    return Every(f"fn:{app_key(job).removeprefix(PEOPLES)}", seconds("at_most_every", interval), attempts)
 
 
 class Run:
     """A claimed run: inside ``with run:`` `current_fire` tells what it is for, and its end is noted in the ledger."""
 
-    def __init__(self, fire: Fire, candidacy: Candidacy, nonce: str) -> None:
-        self._fire = fire
+    def __init__(self, claim: Claim, term: Term, candidacy: Candidacy) -> None:
+        self._claim = claim
+        self._term = term
         self._candidacy = candidacy
-        self._nonce = nonce
 
     def __enter__(self) -> None:
-        self._token = CURRENT_FIRE.set(self._fire)
+        claim = self._claim
+        self._token = CURRENT_FIRE.set(Fire(claim.job, claim.fire, self._term, claim.attempt.number))
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         CURRENT_FIRE.reset(self._token)
-        self._candidacy.fires.ended(self._fire.job, self._fire.time, self._nonce, ok=kind is None)
+        claim, fires = self._claim, self._candidacy.fires
+        if claim.repeats and was_cut(error, self._term):
+            fires.interrupted(claim)
+        else:
+            fires.ended(claim.job, claim.fire, claim.nonce, ok=kind is None)
 
 
 async def claim_run(candidacy: Candidacy, term: Term, what: Every, nonce: str, *, block: bool) -> Run | None:
-    """The run to do now; None if the last one began too short a while ago, by the store's time."""
+    """The run to do now, first of all one that was cut short and is to run again.
+
+    None if the last one began too short a while ago, by the store's time.
+    """
     now = candidacy.fires.store_time()
-    claim = Claim(what.key, now, nonce, unless_since=now - what.pause)
+    cut = candidacy.fires.cut_of(what.key, what.attempts)
+    if cut:
+        claim = Claim(what.key, cut[0].fire, nonce, repeats=True, after=cut[0])
+    else:
+        claim = Claim(what.key, now, nonce, unless_since=now - what.pause, repeats=what.attempts > 1)
     granted = await candidacy.fires.claim(term, claim, block=block)
-    return Run(Fire(what.key, now, term), candidacy, nonce) if granted else None
+    return Run(claim, term, candidacy) if granted else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from ..config import Config, Seconds, seconds
 from ..errors import ConfigError
 from ..leading.participant import part_of
+from ..reruns import MAX_ATTEMPTS, Interrupted, attempts
 from ..skipped import OnBusy, Skipped
 
 if TYPE_CHECKING:
@@ -77,19 +78,22 @@ def leader_only(
     at_most_every: Seconds | None = None,
     on_skip: OnSkip = "return",
     *,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
 ) -> Any:
     """`singleton_jobs.leader_only`, by what `Replica.leadership` gives."""
     _refuse_bare(lease, "leader_only")
     if on_skip not in get_args(OnSkip):
         raise ConfigError(f"on_skip must be 'return' or 'raise', not {on_skip!r}")
+    most = attempts(interrupted, max_attempts)
     leads = leadership(lease, config)
 
     def decorate(function: Callable[..., Any]) -> Any:
         from .guards import LeaderGuard
         from .wrappers import guard
 
-        every = _every(function, job, at_most_every)
+        every = _every(function, job, at_most_every, most)
         return guard(function, LeaderGuard(leads, strict=on_skip == "raise", every=every))
 
     return decorate
@@ -104,6 +108,8 @@ def exclusive(
     *,
     countdown: Seconds | None = None,
     job: str | None = None,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
 ) -> Any:
     """`singleton_jobs.exclusive`, by what `Replica.locker` gives."""
@@ -114,13 +120,14 @@ def exclusive(
         raise ConfigError("countdown is for on_busy='retry' only")
     limit = None if wait is None else seconds("wait", wait, zero=True)
     again = None if countdown is None else seconds("countdown", countdown, zero=True)
+    most = attempts(interrupted, max_attempts)
     lock = part_of(locker(lease, config))
 
     def decorate(function: Callable[..., Any]) -> Any:
         from .guards import ExclusiveGuard
         from .wrappers import guard
 
-        every = _every(function, job, at_most_every)
+        every = _every(function, job, at_most_every, most)
         return guard(function, ExclusiveGuard(lock, limit, on_busy, again, every=every))
 
     return decorate
@@ -143,11 +150,13 @@ def _refuse_bare(lease: object, name: str) -> None:
         raise TypeError(f'write @{name}(lease="name"), with a lease name and parentheses')
 
 
-def _every(function: Callable[..., Any], job: str | None, interval: Seconds | None) -> Every | None:
+def _every(function: Callable[..., Any], job: str | None, interval: Seconds | None, attempts: int) -> Every | None:
     from .at_most_every import every
 
     if interval is None:
         if job is not None:
             raise ConfigError("job names a claim, which only at_most_every makes")
+        if attempts > 1:
+            raise ConfigError("interrupted='rerun' repeats a claimed run, and only at_most_every claims runs")
         return None
-    return every(function, job, interval)
+    return every(function, job, interval, attempts)

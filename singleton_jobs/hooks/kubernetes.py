@@ -49,7 +49,7 @@ def note(event: Event) -> Note | None:  # noqa: PLR0911 (a table of cases)
         case StepDownRequested():
             return Note("StepDownRequested", "was asked to step down, and does when its work has ended")
         case FireInterrupted(job=job, time=time):
-            text = f"found that {printable(job)} was interrupted at {time.isoformat()}; nobody runs it again"
+            text = f"found that {printable(job)} was interrupted at {time.isoformat()}; {event.outlook}"
             return Note("FireInterrupted", text, warning=True)
     return None
 

@@ -56,10 +56,11 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
             logger.info("%s skipped at %s: %s (lease %s)", printable(job), time.isoformat(), reason, lease)
         case FireInterrupted(lease=lease, job=job, time=time):
             logger.warning(
-                "lease %s: %s was interrupted at %s: it may have run in part or not at all, and nobody runs it again",
+                "lease %s: %s was interrupted at %s: it may have run in part or not at all; %s",
                 lease,
                 printable(job),
                 time.isoformat(),
+                event.outlook,
             )
         case FireMissed(lease=lease, job=job, time=time):
             logger.warning(

@@ -70,7 +70,7 @@ METRICS = (
         "singleton_jobs_fires_total",
         Counter,
         ("lease", "job_name", "outcome"),
-        "Fires, as seen here: run (claimed here), skipped, missed or interrupted.",
+        "Fires, as seen here: run (claimed here), skipped, missed, interrupted, or rerun since it was interrupted.",
     ),
     Metric("singleton_jobs_claim_seconds", Histogram, ("lease",), "Time from asking for a claim until it was granted."),
     Metric(
@@ -133,8 +133,8 @@ class PrometheusHook:
                 self._fire(lease, job, "skipped")
             case FireMissed(lease=lease, job=job):
                 self._fire(lease, job, "missed")
-            case FireInterrupted(lease=lease, job=job):
-                self._fire(lease, job, "interrupted")
+            case FireInterrupted(lease=lease, job=job, then=then):
+                self._fire(lease, job, "rerun" if then == "rerun" else "interrupted")
             case RunSkipped(lease=lease, reason=reason):
                 self._of("calls_skipped_total", lease, reason).inc()
 

@@ -12,12 +12,14 @@ from ..concurrency.synchronization import run_blocking
 from ..concurrency.threads import new_lock
 from ..config import Config, Seconds, seconds
 from ..errors import AccessDenied, LeadershipLost
+from ..reruns import MAX_ATTEMPTS, Interrupted, InterruptedFire, attempts
 from ..term import CURRENT_TERMS, Term
 from .leader_part import LeaderPart
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ..decisions.ledger import Claim
     from ..events import Event
     from ..renewal.candidacy import Candidacy
     from .core import Core
@@ -37,6 +39,7 @@ class Leadership:
 
     def __init__(self, core: Core, lease: str, config: Config | None) -> None:
         self._part = LeaderPart(core, lease, config)
+        self._repeating: dict[tuple[str, datetime], Claim] = {}  # granted to `claim`, and not `done`
 
     def __repr__(self) -> str:
         return f"<Leadership of {self.lease!r}{' (leading)' if self.is_leader else ''}>"
@@ -91,17 +94,48 @@ class Leadership:
 
         return unsubscribe
 
-    def claim(self, job: str, fire_time: datetime) -> bool:
+    def claim(
+        self, job: str, fire_time: datetime, *, interrupted: Interrupted = "skip", max_attempts: int = MAX_ATTEMPTS
+    ) -> bool:
         """Claim the run of ``job`` for its nominal time ``fire_time`` (aware): nobody else will be granted it.
 
         True: granted, to the term that is valid now. False: refused (it, or a later one, was claimed before, or it lies
         more than 60 s ahead of the store's time), or not leading. Raises LeadershipLost if the term ends undecided.
-        """
-        return run_blocking(self._claim(job, fire_time, block=True))
 
-    async def claim_async(self, job: str, fire_time: datetime) -> bool:
+        ``interrupted="rerun"``: the ledger keeps it until you say that it is `done`. If this process dies before, or
+        leads no more, the next leader finds it in `interrupted` and is granted it again, ``max_attempts`` times in all.
+        """
+        most = attempts(interrupted, max_attempts)
+        return run_blocking(self._claim(job, fire_time, most, block=True))
+
+    async def claim_async(
+        self, job: str, fire_time: datetime, *, interrupted: Interrupted = "skip", max_attempts: int = MAX_ATTEMPTS
+    ) -> bool:
         """`claim` for coroutines."""
-        return await self._claim(job, fire_time, block=False)
+        most = attempts(interrupted, max_attempts)
+        return await self._claim(job, fire_time, most, block=False)
+
+    def done(self, job: str, fire_time: datetime) -> None:
+        """The run that was claimed with ``interrupted="rerun"`` has ended, well or not; of others nothing is kept."""
+        from ..decisions.ledger import app_key, instant
+
+        claim = self._repeating.pop((app_key(job), instant(fire_time)), None)
+        if claim and self._part.candidacy:
+            self._part.candidacy.fires.done(claim.job, claim.nonce)
+
+    def interrupted(self, job: str, max_attempts: int = MAX_ATTEMPTS) -> list[InterruptedFire]:
+        """Fires of ``job`` to be claimed again, and run before any later one; oldest first, none unless leading.
+
+        They were claimed with ``interrupted="rerun"`` and cut short. Those that have had ``max_attempts`` are told as
+        `singleton_jobs.events.FireInterrupted`, and given up.
+        """
+        from ..decisions.ledger import app_key
+
+        key, most = app_key(job), attempts("rerun", max_attempts)
+        if self._part.candidacy is None or not self.is_leader:
+            return []
+        cut = self._part.candidacy.fires.cut_of(key, most)
+        return sorted(InterruptedFire(attempt.fire, attempt.number) for attempt in cut)
 
     def last_fire(self, job: str) -> datetime | None:
         """The last claimed fire of ``job`` (UTC), as far as it was seen here; None if there is none. Asks nobody."""
@@ -175,14 +209,20 @@ class Leadership:
 
     # Inner parts
 
-    async def _claim(self, job: str, fire_time: datetime, *, block: bool) -> bool:
+    async def _claim(self, job: str, fire_time: datetime, most: int, *, block: bool) -> bool:
         from ..decisions.ledger import Claim, app_key, instant
 
         key, fire = app_key(job), instant(fire_time)
         candidacy, term = self._part.candidacy, self.term
         if candidacy is None or term is None or (candidacy.work.draining and term not in CURRENT_TERMS.get()):
             return False
-        return await candidacy.fires.claim(term, Claim(key, fire, self._part.core.nonce()), block=block)
+        cut = [attempt for attempt in candidacy.fires.cut_of(key, most) if attempt.fire == fire] if most > 1 else []
+        after = cut[0] if cut else None
+        claim = Claim(key, fire, self._part.core.nonce(), repeats=most > 1, after=after)
+        granted = await candidacy.fires.claim(term, claim, block=block)
+        if granted and claim.repeats:
+            self._repeating[key, fire] = claim
+        return granted
 
     async def _wait(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)

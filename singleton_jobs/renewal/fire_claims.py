@@ -2,13 +2,13 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ..concurrency.clock import Clock
 from ..concurrency.synchronization import Signal
 from ..concurrency.threads import OwnedLock
 from ..decisions.candidate import Candidate
-from ..decisions.ledger import WARN_AT, Claim, Mark, UnreadableLedger
+from ..decisions.ledger import WARN_AT, Attempt, Claim, Mark, UnreadableLedger
 from ..events import (
     FireEnded,
     FireGranted,
@@ -73,6 +73,8 @@ class FireClaims:
             now = self._claimant.clock.now()
             if self._claimant.term is term:
                 for claim in claims:
+                    if claim.after and claim.asked_at is None:
+                        self._tell_cut(claim.job, claim.after, "rerun")
                     claim.asked_at = now
                     self._open.add(claim, now)
         if soon:
@@ -134,18 +136,44 @@ class FireClaims:
         if self._claimant.pretending:
             return
         with self._claimant.mutex:
-            self._open.done(job, nonce)
+            soon = self._open.done(job, nonce)
+        if soon:
+            self._claimant.wake()
 
     def ended(self, job: str, fire: datetime, nonce: str, *, ok: bool) -> None:
         """`done`, and hooks are told how: not ``ok``, it raised."""
         self.done(job, nonce)
         self._claimant.reporter.measure(FireEnded, job, fire.astimezone(UTC), ok)
 
-    def interrupted(self, job: str, fire: datetime, nonce: str) -> None:
-        """The fire that was claimed under ``nonce`` will not run, here or anywhere: tell people and the ledger."""
+    def interrupted(self, claim: Claim) -> None:
+        """The run that was granted to ``claim`` was cut short: a later attempt follows, or people are told of it."""
         with self._claimant.mutex:
-            self._open.done(job, nonce)
-            self._claimant.reporter.tell(FireInterrupted, job, fire.astimezone(UTC))
+            if claim.repeats:
+                self._open.give_up(claim)
+            else:
+                self._open.done(claim.job, claim.nonce)
+                self._claimant.reporter.tell(FireInterrupted, claim.job, claim.fire.astimezone(UTC))
+
+    def cut(self) -> dict[str, list[Attempt]]:
+        """By job, the attempts that were cut short and may be followed by others; none but under a term."""
+        with self._claimant.mutex:
+            return self._open.cut()
+
+    def cut_of(self, job: str, most: int) -> list[Attempt]:
+        """The attempts at fires of ``job`` that others are to follow, ``most`` in all; of the rest people are told."""
+        found = self.cut().get(job, [])
+        for attempt in found:
+            if attempt.number >= most:
+                self.give_up(job, attempt, "skipped" if most == 1 else "gave-up")
+        return [attempt for attempt in found if attempt.number < most]
+
+    def give_up(self, job: str, attempt: Attempt, then: Literal["skipped", "gave-up"] = "gave-up") -> None:
+        """No other attempt follows ``attempt``: tell people and the ledger."""
+        self.done(job, attempt.nonce)
+        self._tell_cut(job, attempt, then)
+
+    def _tell_cut(self, job: str, attempt: Attempt, then: Literal["skipped", "rerun", "gave-up"]) -> None:
+        self._claimant.reporter.tell(FireInterrupted, job, attempt.fire, attempt.number, then)
 
     def skipped(self, job: str, fire: datetime, reason: str) -> None:
         """Tell people of a fire that does not run here; ``reason`` as in `singleton_jobs.events.FireSkipped`."""

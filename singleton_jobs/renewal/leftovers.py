@@ -41,7 +41,7 @@ class Leftovers(Generic[C]):
             if left != "open":
                 del claims[claim.fire]
             if left == "cut":
-                fires.interrupted(job, claim.fire, claim.nonce)
+                fires.interrupted(claim)
         return sorted(claims.values(), key=lambda claim: claim.fire)
 
     def give_up(self, fires: FireClaims) -> None:
@@ -50,4 +50,4 @@ class Leftovers(Generic[C]):
         for claims in left.values():
             for claim in claims.values():
                 if claim.outcome == "granted":
-                    fires.interrupted(claim.job, claim.fire, claim.nonce)
+                    fires.interrupted(claim)

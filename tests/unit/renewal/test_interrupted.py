@@ -211,7 +211,7 @@ def test_a_scheduler_tells_of_a_fire_that_it_does_not_run(lead, heard, space):
     one, term = ask(leadership)
     assert decided(leadership, one, term)
     local = NOW.astimezone(timezone(timedelta(hours=2)))
-    leadership._part.candidacy.fires.interrupted("aps:a", local, one.nonce)
+    leadership._part.candidacy.fires.interrupted(Claim("aps:a", local, one.nonce))
     told = heard.wait_for(FireInterrupted)
     assert (told.time, told.time.tzinfo) == (NOW, UTC)
     leadership.close()

@@ -13,8 +13,8 @@ class Told:
     def __init__(self):
         self.fires = []
 
-    def interrupted(self, job, fire, nonce):
-        self.fires.append(fire)
+    def interrupted(self, claim):
+        self.fires.append(claim.fire)
 
 
 def claim(number=0, **more):

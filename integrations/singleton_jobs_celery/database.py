@@ -37,6 +37,10 @@ class InnerDatabaseScheduler(InnerScheduler):
         # The scheduler's own list leaves out crontabs of other hours.
         return list(self._scheduler.Model.objects.enabled().values_list("name", flat=True))
 
+    def entry(self, name: str) -> ScheduleEntry:
+        model = self._scheduler.Model.objects.get(name=name)
+        return self._scheduler.Entry(model, app=self._scheduler.app)
+
     def forget(self) -> None:
         super().forget()
         self._scheduler._dirty.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,15 +32,19 @@ class Planned(Claim):
 
 
 class Fires:
-    """Claims, and what came of them. ``granted``: what is to be sent now, by the entries' names."""
+    """Claims, and what came of them. ``granted``: what is to be sent now, by the entries' names.
 
-    def __init__(self, leadership: Leadership, candidacy: Candidacy, inner: InnerScheduler) -> None:
+    ``attempts``: how often a fire is claimed in all, if beats are cut short while they send it.
+    """
+
+    def __init__(self, leadership: Leadership, candidacy: Candidacy, inner: InnerScheduler, attempts: int) -> None:
         self.granted: dict[str, Planned] = {}
         self._leftovers: Leftovers[Planned] = Leftovers()
         self._refused: dict[str, datetime] = {}
         self._leadership = leadership
         self._candidacy = candidacy
         self._inner = inner
+        self._attempts = attempts  # that each fire has
 
     def begin(self) -> None:
         """A term begins; what was refused before may have had to do with this replica."""
@@ -101,6 +105,24 @@ class Fires:
             raise
         return not refused
 
+    def resends(self, term: Term, now: datetime) -> Iterator[tuple[Planned, ScheduleEntry]]:
+        """What beats before have claimed and perhaps not sent, each claimed again; with its entry.
+
+        Raises LeadershipLost when the term ends undecided.
+        """
+        cut = [key for key in self._candidacy.fires.cut() if key.startswith(KEY)]
+        names = set(self._inner.names() if cut else ())
+        for key in cut:
+            entry = self._inner.entry(name) if (name := key.removeprefix(KEY)) in names else None
+            for attempt in self._candidacy.fires.cut_of(key, self._attempts):
+                if entry is None:
+                    self._candidacy.fires.give_up(key, attempt)
+                    continue
+                nonce = part_of(self._leadership).core.nonce()
+                planned = Planned(key, attempt.fire, nonce, repeats=True, after=attempt, claimed_at=now, before=None)
+                if run_blocking(self._candidacy.fires.claim(term, planned, block=True)):
+                    yield planned, entry
+
     def keep(self, *planned: Planned) -> None:
         """The term has ended, or the broker is away: what was claimed and not sent, as ``planned``, may be sent under
         the next term.
@@ -112,9 +134,12 @@ class Fires:
         """All that was ``planned`` is with the broker; the next renewal tells the ledger."""
         self._candidacy.fires.ended(planned.job, planned.fire, planned.nonce, ok=True)
 
-    def failed(self, planned: Planned) -> None:
-        """What was ``planned`` may be with the broker, or not: nobody sends it again."""
-        self._candidacy.fires.interrupted(planned)
+    def failed(self, planned: Planned, *, again: bool) -> None:
+        """What was ``planned`` may be with the broker, or not. It is sent ``again`` if its attempts allow it."""
+        if again or not planned.repeats:
+            self._candidacy.fires.interrupted(planned)
+        else:
+            self._candidacy.fires.give_up(planned.job, planned.attempt, "skipped")
 
     def drop_gone(self) -> None:
         """Nobody wants what is left of entries that are gone; what is left of others waits for the next tick."""
@@ -139,6 +164,7 @@ class Fires:
             fire,
             part_of(self._leadership).core.nonce(),
             runs=entry.total_run_count + 1,
+            repeats=self._attempts > 1,
             claimed_at=now,
             before=last_run(entry),
         )

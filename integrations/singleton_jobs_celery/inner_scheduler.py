@@ -35,6 +35,10 @@ class InnerScheduler:
         """The names of all entries."""
         return list(self._scheduler.schedule)
 
+    def entry(self, name: str) -> ScheduleEntry:
+        """The entry of that name, one of `names`."""
+        return self._scheduler.schedule[name]
+
     def start(self) -> None:
         """The lease decides from now on who dispatches, and nothing else does."""
 

@@ -7,16 +7,31 @@ from uuid import NAMESPACE_OID, uuid5
 
 from singleton_jobs import Fire
 
-__all__ = ["EXPIRES_HEADER", "FIRE_HEADER", "TOKEN_HEADER", "bound", "expiry", "headers_of", "task_id", "until"]
+__all__ = [
+    "ATTEMPT_HEADER",
+    "EXPIRES_HEADER",
+    "FIRE_HEADER",
+    "TOKEN_HEADER",
+    "bound",
+    "expiry",
+    "headers_of",
+    "task_id",
+    "until",
+]
 
 FIRE_HEADER = "singleton-jobs-fire"
 TOKEN_HEADER = "singleton-jobs-token"  # noqa: S105 (a fencing token)
+ATTEMPT_HEADER = "singleton-jobs-attempt"
 EXPIRES_HEADER = "singleton-jobs-expires"
 
 
 def headers_of(fire: Fire) -> dict[str, str | int]:
-    """What says which fire a message is for, and by which term it was claimed."""
-    return {FIRE_HEADER: fire.time.isoformat(), TOKEN_HEADER: fire.term.fencing_token}
+    """What says which fire a message is for, which attempt at it, and by which term that was claimed."""
+    return {
+        FIRE_HEADER: fire.time.isoformat(),
+        TOKEN_HEADER: fire.term.fencing_token,
+        ATTEMPT_HEADER: fire.attempt,
+    }
 
 
 def task_id(fire: Fire, number: int) -> str:

@@ -18,7 +18,7 @@ from singleton_jobs.leading.participant import part_of
 
 from .adapters import inner_of
 from .deferred_signals import DeferredSignals
-from .fires import Fires, refuse_too_many
+from .fires import Fires, Planned, refuse_too_many
 from .inner_scheduler import InnerScheduler
 from .membership import BeatMembership
 from .schedule import next_due
@@ -73,7 +73,7 @@ class SingletonMixin(Scheduler):
             return self._config.retry_period
         if self._membership is None:
             membership = BeatMembership(self._leadership)
-            self._fires = Fires(self._leadership, membership.candidacy, self._inner)
+            self._fires = Fires(self._leadership, membership.candidacy, self._inner, self._settings.attempts)
             membership.start()
             self._membership = membership
         self._membership.progress()
@@ -125,8 +125,7 @@ class SingletonMixin(Scheduler):
         following = super().reserve(entry)
         self._inner.restore(following, planned.fire, planned.runs)
         del self._fires.granted[entry.name]
-        duration = self._config.lease_duration
-        self._sending = Sending(entry, planned, self._term, duration, self._membership.progress)
+        self._begin(entry, planned, self._term, self._membership)
         return following
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
@@ -142,7 +141,8 @@ class SingletonMixin(Scheduler):
         except Abandoned:
             raise
         except BaseException as error:
-            sending.failed = True
+            sending.cut = self._is_brokers(error) or not isinstance(error, Exception)
+            sending.failed = not sending.cut
             if self._is_brokers(error):
                 self._step_down(error)
                 raise Abandoned from error
@@ -190,6 +190,10 @@ class SingletonMixin(Scheduler):
                 self._term = term
                 self._fires.begin()
                 self._inner.forget()
+            for planned, cut in self._fires.resends(term, datetime.now(UTC)):
+                self._begin(cut, planned, term, membership)
+                self.apply_entry(cut, producer=self.producer)
+                self._settle()
             if not self._fires.claim(term, datetime.now(UTC)):
                 self._inner.forget()
             wait = tick()
@@ -210,18 +214,22 @@ class SingletonMixin(Scheduler):
                 self.close()
         return wait
 
+    def _begin(self, entry: ScheduleEntry, planned: Planned, term: Term, membership: BeatMembership) -> None:
+        self._sending = Sending(entry, planned, term, self._config.lease_duration, membership.progress)
+
     def _settle(self, *, abandoned: bool = False) -> None:
         """Nothing more is sent for the fire before."""
         sending, self._sending = self._sending, None
         if sending is None:
             return
         sending.end()
-        if abandoned and sending.untouched:
+        untouched = abandoned and sending.untouched
+        if untouched and not sending.planned.after:
             self._fires.keep(sending.planned)
-        elif sending.complete:
+        elif sending.complete and not untouched:
             self._fires.sent(sending.planned)
         else:
-            self._fires.failed(sending.planned)
+            self._fires.failed(sending.planned, again=not sending.failed)
 
     def _is_brokers(self, error: BaseException) -> bool:
         """Whether the broker is away; else only this one message could not be sent."""

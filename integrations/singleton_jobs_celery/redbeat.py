@@ -28,6 +28,10 @@ class InnerRedBeatScheduler(InnerScheduler):
         keys = get_redis(app).zrange(app.redbeat_conf.schedule_key, 0, -1)
         return [key.removeprefix(app.redbeat_conf.key_prefix) for key in keys]
 
+    def entry(self, name: str) -> ScheduleEntry:
+        app = self._scheduler.app
+        return self._scheduler.Entry.from_key(f"{app.redbeat_conf.key_prefix}{name}", app=app)
+
     def disconnect(self) -> None:
         super().disconnect()
         self._scheduler.__dict__.pop("_maybe_due_kwargs", None)

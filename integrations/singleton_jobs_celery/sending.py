@@ -29,7 +29,8 @@ class Abandoned(BaseException):
 class Sending:
     """A fire from its claim on, while messages are sent for it under ``term`` by this thread, until it is ended.
 
-    ``failed``: one could not be sent. ``on_progress`` is called whenever one was.
+    ``failed``: one could not be sent, and none for this fire is to be tried again. ``on_progress`` is called whenever
+    one was.
     """
 
     def __init__(
@@ -42,8 +43,8 @@ class Sending:
     ) -> None:
         self.name: str = entry.name
         self.planned = planned
-        self.fire = Fire(planned.job, planned.fire, term)
-        self.failed = False
+        self.fire = Fire(planned.job, planned.fire, term, planned.attempt.number)
+        self.failed = self.cut = False
         self._begun = self._landed = 0
         self._expires = "expires" not in entry.options  # else the entry says when its messages do, if ever
         self._schedule = entry.schedule
@@ -58,12 +59,12 @@ class Sending:
     @property
     def untouched(self) -> bool:
         """Whether nothing was sent so far, nor tried."""
-        return not self._begun and not self.failed
+        return not (self._begun or self.failed or self.cut)
 
     @property
     def complete(self) -> bool:
         """Whether all is with the broker that was to be sent."""
-        return self._begun == self._landed and not self.failed
+        return self._begun == self._landed and not (self.failed or self.cut)
 
     @property
     def task_id(self) -> str:
@@ -73,7 +74,7 @@ class Sending:
     def check(self) -> None:
         """Raise Abandoned if the term is over."""
         if not self.fire.term.is_valid:
-            self.failed = self._begun > 0
+            self.cut = self._begun > 0
             raise Abandoned
 
     def begin(self, headers: dict[str, Any], body: Any) -> None:

@@ -51,6 +51,16 @@ class Space(MemorySpace):
     def holder(self, lease: str) -> str:
         return json.loads(self.leases[lease][2])["spec"]["holderIdentity"]
 
+    def annotations(self, lease: str = "nightly") -> dict[str, str]:
+        return json.loads(self.leases[lease][2])["metadata"].get("annotations", {})
+
+    def annotate(self, key: str, value: str, lease: str = "nightly") -> None:
+        with self.mutex:
+            uid, _, body, at = self.leases[lease]
+            whole = json.loads(body)
+            whole["metadata"].setdefault("annotations", {})[key] = value
+            self.keep(lease, (uid, self.next_version(), json.dumps(whole), at))
+
 
 class SpaceLock(MemoryLock):
     _space: Space
@@ -86,16 +96,6 @@ class ClaimedSpace(Space):
 
     def lock(self, lease: str, identity: str) -> "ClaimedLock":
         return ClaimedLock(lease, identity, space=self)
-
-    def annotations(self, lease: str = "nightly") -> dict[str, str]:
-        return json.loads(self.leases[lease][2])["metadata"].get("annotations", {})
-
-    def annotate(self, key: str, value: str, lease: str = "nightly") -> None:
-        with self.mutex:
-            uid, _, body, at = self.leases[lease]
-            whole = json.loads(body)
-            whole["metadata"].setdefault("annotations", {})[key] = value
-            self.keep(lease, (uid, self.next_version(), json.dumps(whole), at))
 
 
 class ClaimedLock(SpaceLock):

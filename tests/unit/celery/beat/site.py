@@ -1,10 +1,12 @@
 """Beats on a store in memory and a broker in memory, at a time that tests set."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
+from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs_celery import singleton
-from singleton_jobs_celery.message import EXPIRES_HEADER, FIRE_HEADER, TOKEN_HEADER
+from singleton_jobs_celery.message import ATTEMPT_HEADER, EXPIRES_HEADER, FIRE_HEADER, TOKEN_HEADER
 from unit.apscheduler.site import LedgerSpace, leads
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -21,6 +23,13 @@ class BeatSpace(LedgerSpace):
 
     def mark_of(self, entry):
         return self.ledger(LEASE).get(f"celery:{entry}")
+
+    def cut(self, *numbers, entry="report", fire, mark=None):
+        """Other beats were cut short over the ``numbers``-th attempts at ``fire``, the last of them before ``mark``."""
+        attempts = [[fire.isoformat(), f"x{number}", number] for number in numbers]
+        parts = [(mark or fire).isoformat(), "x", "d", 5, attempts]
+        self.put(LEASE, "")
+        self.annotate(LEDGER_ANNOTATION, json.dumps({"v": 1, "jobs": {f"celery:{entry}": parts}}), LEASE)
 
     def claimed(self, entry, fire, **more):
         """Some other beat has claimed ``fire``."""
@@ -87,6 +96,7 @@ class Sent:
         self.id = message.headers["id"]
         self.fire = datetime.fromisoformat(message.headers[FIRE_HEADER]) if FIRE_HEADER in message.headers else None
         self.token = message.headers.get(TOKEN_HEADER)
+        self.attempt = message.headers.get(ATTEMPT_HEADER)
         own, ours = message.headers["expires"], message.headers.get(EXPIRES_HEADER)
         self.expires = own and datetime.fromisoformat(own)  # Celery's, which retries get, too
         self.bound = ours and datetime.fromisoformat(ours.removesuffix(f" {self.id}"))  # of the first delivery

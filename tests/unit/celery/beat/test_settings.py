@@ -15,7 +15,7 @@ def of(**settings):
 
 
 def test_nothing_needs_to_be_set():
-    assert Settings.of(make_app()) == Settings(LEASE, None, {}, None)
+    assert Settings.of(make_app()) == Settings(LEASE, None, {}, None, 1)
 
 
 def test_the_lease_may_come_from_the_environment(monkeypatch):

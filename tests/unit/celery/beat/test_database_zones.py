@@ -90,6 +90,7 @@ def live(based, space, frozen):
     assert not [each for each in sent if each[0] == "once"]
     assert not PeriodicTask.objects.get(name="once").enabled
     assert [(each[1] - begun).seconds for each in sent if each[0] == "report"][:2] == [59, 79]
+    again.scheduler.close()  # or it would compete with the beats of another zone
 
 
 @pytest.mark.usefixtures("_everywhere")

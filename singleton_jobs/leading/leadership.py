@@ -19,7 +19,7 @@ from .leader_part import LeaderPart
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ..decisions.ledger import Claim
+    from ..decisions.ledger import Attempt, Claim
     from ..events import Event
     from ..renewal.candidacy import Candidacy
     from .core import Core
@@ -39,7 +39,7 @@ class Leadership:
 
     def __init__(self, core: Core, lease: str, config: Config | None) -> None:
         self._part = LeaderPart(core, lease, config)
-        self._repeating: dict[tuple[str, datetime], Claim] = {}  # granted to `claim`, and not `done`
+        self._repeating: dict[tuple[str, datetime], tuple[Claim, Term]] = {}  # granted to `claim`, and not `done`
 
     def __repr__(self) -> str:
         return f"<Leadership of {self.lease!r}{' (leading)' if self.is_leader else ''}>"
@@ -119,14 +119,15 @@ class Leadership:
         """The run that was claimed with ``interrupted="rerun"`` has ended, well or not; of others nothing is kept."""
         from ..decisions.ledger import app_key, instant
 
-        claim = self._repeating.pop((app_key(job), instant(fire_time)), None)
+        claim, _ = self._repeating.pop((app_key(job), instant(fire_time)), (None, None))
         if claim and self._part.candidacy:
             self._part.candidacy.fires.done(claim.job, claim.nonce)
 
     def interrupted(self, job: str, max_attempts: int = MAX_ATTEMPTS) -> list[InterruptedFire]:
         """Fires of ``job`` to be claimed again, and run before any later one; oldest first, none unless leading.
 
-        They were claimed with ``interrupted="rerun"`` and cut short. Those that have had ``max_attempts`` are told as
+        They were claimed with ``interrupted="rerun"`` and are not done, though the term that claimed them is over: also
+        those of this process. Those that have had ``max_attempts`` are told as
         `singleton_jobs.events.FireInterrupted`, and given up.
         """
         from ..decisions.ledger import app_key
@@ -134,7 +135,7 @@ class Leadership:
         key, most = app_key(job), attempts("rerun", max_attempts)
         if self._part.candidacy is None or not self.is_leader:
             return []
-        cut = self._part.candidacy.fires.cut_of(key, most)
+        cut = self._cut(self._part.candidacy, key, most)
         return sorted(InterruptedFire(attempt.fire, attempt.number) for attempt in cut)
 
     def last_fire(self, job: str) -> datetime | None:
@@ -216,13 +217,20 @@ class Leadership:
         candidacy, term = self._part.candidacy, self.term
         if candidacy is None or term is None or (candidacy.work.draining and term not in CURRENT_TERMS.get()):
             return False
-        cut = [attempt for attempt in candidacy.fires.cut_of(key, most) if attempt.fire == fire] if most > 1 else []
-        after = cut[0] if cut else None
+        cut = self._cut(candidacy, key, most) if most > 1 else []
+        after = next((attempt for attempt in cut if attempt.fire == fire), None)
         claim = Claim(key, fire, self._part.core.nonce(), repeats=most > 1, after=after)
         granted = await candidacy.fires.claim(term, claim, block=block)
         if granted and claim.repeats:
-            self._repeating[key, fire] = claim
+            self._repeating[key, fire] = claim, term
         return granted
+
+    def _cut(self, candidacy: Candidacy, key: str, most: int) -> list[Attempt]:
+        """What is to be claimed again; what was claimed here belongs to its term."""
+        for each, (claim, term) in tuple(self._repeating.items()):
+            if not term.is_valid and self._repeating.pop(each, None):
+                candidacy.fires.interrupted(claim)
+        return candidacy.fires.cut_of(key, most)
 
     async def _wait(self, timeout: Seconds | None, *, block: bool) -> bool:
         limit = math.inf if timeout is None else seconds("timeout", timeout, zero=True)

@@ -36,7 +36,7 @@ def main() -> int:
     rate = tally.failovers / took * 3600
     happened = (
         f"{tally.runs:,} storms from seed {seed}: {tally.failovers:,} failovers ({rate:,.0f} an hour), "
-        f"{tally.grants:,} fires granted{', each once' if failed is None else ''}"
+        f"{tally.grants:,} fires granted{', each once' if failed is None else ''}, {tally.reruns:,} of them reruns"
     )
     rows = figures(tally, drilled, broken=failed is not None)
     good = show(rows, f"Simulation, {happened}")

@@ -26,6 +26,8 @@ GRACE = 300.0  # seconds after which a fire is too old to be worth running
 DRAIN = 10.0
 NAPS = 0.003  # chance of a long stall after a check
 LAST_ROUNDS = 10  # of cancelling what is left of a run
+REPEATED = "again"  # the job whose fires run again if they were cut short
+MOST = 4  # attempts
 
 
 class Process:
@@ -233,15 +235,33 @@ class Process:
         last = leadership.last_fire(job)
         again = period * self._rng.choice([0, 0, 0, 0, 1, 2])  # a scheduler that forgets what it has seen
         fire = max(last.timestamp() + period, due - GRACE) - again if last else due
-        while fire <= due and (term := leadership.term):
-            ask = referee.asks(self, term, job, fire)
-            try:
-                granted = await leadership.claim_async(job, datetime.fromtimestamp(fire, UTC))
-            except LeadershipLost:
-                ask.outcome = "undecided"
-                raise
-            if granted:
-                referee.granted(ask)
-            else:
-                ask.outcome = "refused"
+        if job == REPEATED:
+            for cut in leadership.interrupted(job, MOST):
+                await self._ask(lease, job, cut.time.timestamp(), cut.attempts + 1)
+        while fire <= due and leadership.term:
+            await self._ask(lease, job, fire)
             fire += period
+
+    async def _ask(self, lease: str, job: str, fire: float, attempt: int = 1) -> None:
+        """Claim a fire, and run it if it is one that may run again. Raises LeadershipLost."""
+        leadership, referee = self.replica.leadership(lease), self.cluster.referee
+        term, time = leadership.term, datetime.fromtimestamp(fire, UTC)
+        if term is None:
+            return
+        ask = referee.asks(self, term, job, fire, attempt)
+        try:
+            if job == REPEATED:
+                granted = await leadership.claim_async(job, time, interrupted="rerun", max_attempts=MOST)
+            else:
+                granted = await leadership.claim_async(job, time)
+        except LeadershipLost:
+            ask.outcome = "undecided"
+            raise
+        if not granted:
+            ask.outcome = "refused"
+            return
+        referee.granted(ask)
+        if job == REPEATED:
+            await asyncio.sleep(self._rng.uniform(0, 1) * self.config.retry_period)
+            term.check()
+            leadership.done(job, time)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from singleton_jobs.decisions.ledger import UnreadableLedger, read_ledger
+from singleton_jobs.decisions.ledger import Mark, UnreadableLedger, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs.term import Term
 
@@ -35,6 +35,7 @@ class Ask:
     job: str
     fire: float
     transitions: int  # of the term that it was made under
+    attempt: int = 1
     outcome: str = "open"  # then "granted", "refused" or "undecided"
     landed: bool = False
 
@@ -48,6 +49,7 @@ class Tally:
     terms: int = 0
     starts: int = 0
     grants: int = 0
+    reruns: int = 0
     effects: int = 0
     stale_refused: int = 0
     clock_steps: int = 0
@@ -78,6 +80,8 @@ class Referee:
         self._working: dict[str, dict[object, tuple[Process, Term]]] = defaultdict(dict)
         self._asks: dict[tuple[str, str], list[Ask]] = defaultdict(list)
         self._granted: dict[tuple[str, str, float], Ask] = {}
+        self._attempts: dict[tuple[str, str, float, int], Ask] = {}
+        self._open: dict[str, dict[str, Mark]] = {}  # the marks of each lease with attempts that have not ended
         self._nonces: dict[tuple[str, str], str] = {}
 
     def broken(self, what: str) -> None:
@@ -102,6 +106,7 @@ class Referee:
             marks = read_ledger(text)
         except UnreadableLedger:
             return
+        self._open[lease] = {job: mark for job, mark in marks.items() if mark.attempts}
         for job, mark in marks.items():
             key = lease, job.partition(":")[2]
             if self._nonces.get(key) == mark.nonce:
@@ -141,9 +146,9 @@ class Referee:
 
     # Told by schedulers
 
-    def asks(self, process: Process, term: Term, job: str, fire: float) -> Ask:
+    def asks(self, process: Process, term: Term, job: str, fire: float, attempt: int) -> Ask:
         lease = term.lease
-        ask = Ask(process, lease, job, fire, term._hold.transitions)
+        ask = Ask(process, lease, job, fire, term._hold.transitions, attempt)
         self._asks[lease, job].append(ask)
         return ask
 
@@ -151,9 +156,13 @@ class Referee:
         ask.outcome = "granted"
         self.tally.grants += 1
         key = ask.lease, ask.job, ask.fire
-        first = self._granted.setdefault(key, ask)
+        self._granted.setdefault(key, ask)
+        first = self._attempts.setdefault((*key, ask.attempt), ask)
         if first is not ask and ask.lease not in self.tampered:
-            self.broken(f"promise 5: {key} was granted to {first.process} and to {ask.process}")
+            self.broken(
+                f"promise 5: attempt {ask.attempt} at {key} was granted to {first.process} and to {ask.process}"
+            )
+        self.tally.reruns += ask.attempt > 1
 
     # Looks by itself
 
@@ -240,6 +249,13 @@ class Referee:
                     at = datetime.fromtimestamp(fire).isoformat()
                     self.broken(f"the fire of {job} under {lease} at {at} was lost; asked: {by_fire[fire]}")
                 fire += period
+
+    def attempts_are_over(self, before: float) -> None:
+        """Once all is well: what was cut short has run again, or was given up."""
+        for lease, marks in self._open.items():
+            for job, mark in marks.items():
+                if left := [each for each in mark.attempts if each.fire.timestamp() < before]:
+                    self.broken(f"{job} under {lease} was cut short, and nobody has seen to {left}")
 
 
 __all__ = ["Ask", "Broken", "Referee", "Tally"]

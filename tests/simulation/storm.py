@@ -24,7 +24,7 @@ TIMINGS = (
     {"lease_duration": 4, "request_timeout": 2},
 )
 LENGTH = 25.0  # lease durations that faults go on for
-JOBS = {"often": 1.0, "seldom": 5.0}
+JOBS = {"often": 1.0, "seldom": 5.0, "again": 3.0}
 SLOWEST = 0.95  # the rate of the slowest clock
 
 
@@ -129,6 +129,7 @@ class Run(Befalling):
         self._lead_again()
         cluster.run(cluster.time + 4 * self.duration)
         cluster.referee.fires(JOBS, START, cluster.server_time() - 2 * self.duration)
+        cluster.referee.attempts_are_over(cluster.server_time() - 2 * self.duration)
         self._end()
 
     def _lead_again(self) -> None:

@@ -13,7 +13,7 @@ actors = st.integers(0, 2)
 rates = st.sampled_from([0.3, 0.9, 1.0, 1.1, 3.0])
 spans = st.sampled_from([0.001, 0.5, 2.0, 5.0, 9.99, 15.0, 40.0])
 seconds = st.integers(-8, 0)
-jobs = st.sampled_from(["aps:a", "aps:a", "aps:b", "app:c"])
+jobs = st.sampled_from(["aps:a", "aps:a", "aps:b", "app:c", "aps:r", "aps:r", "app:s"])
 
 
 class Fires(RuleBasedStateMachine):
@@ -22,6 +22,7 @@ class Fires(RuleBasedStateMachine):
         self.world = World(given, clocks_fail=True)
         self.checked = 1
         self.done = set()
+        self.attempts = {}  # the nonce of each, by job, fire and number
         self.all_is_well(3.0)
 
     @rule(which=actors, job=jobs, second=seconds)
@@ -43,6 +44,18 @@ class Fires(RuleBasedStateMachine):
             claim = waiting[at % len(waiting)]
             actor.candidate.claims.withdraw(claim)
             actor.candidate.claims.give_up(claim)
+
+    @rule(which=actors)
+    def runs_again_what_was_cut_short(self, which):
+        self.world.actors[which].claim_again()
+
+    @rule(which=actors, at=st.integers(0, 9))
+    def cuts_a_run_short(self, which, at):
+        """A pool's process has died over it."""
+        actor = self.world.actors[which]
+        ran = [claim for claim in actor.claims if claim.outcome == "granted" and claim.repeats]
+        if ran:
+            actor.candidate.claims.give_up(ran[at % len(ran)])
 
     @rule(which=actors, at=st.integers(0, 9))
     def finishes_a_run(self, which, at):
@@ -153,6 +166,7 @@ class Fires(RuleBasedStateMachine):
             assert all(new[job].fire >= mark.fire for job, mark in old.items())
             assert all(mark.nonce or job not in old or old[job] == mark for job, mark in new.items())
             for job, mark in old.items():
+                self.no_attempt_is_lost_or_made_twice(job, mark, new[job])
                 if mark.state == "c" and not job.startswith("app:"):
                     self.no_end_is_made_up(job, mark, new[job], after.record.holder_identity)
         self.checked = len(history)
@@ -167,6 +181,16 @@ class Fires(RuleBasedStateMachine):
             assert told or owner == holder, f"{job} was left at {mark}"
         elif new.state == "d":
             assert told or mark.nonce in self.done, f"{job} never ended at {mark}"
+
+    def no_attempt_is_lost_or_made_twice(self, job, mark, new):
+        """Each is there until it is done, or the next one takes its place."""
+        for old in mark.attempts:
+            if old not in new.attempts and old.nonce not in self.done:
+                assert [each.number for each in new.attempts if each.fire == old.fire] == [old.number + 1], (
+                    f"{job}: {old}"
+                )
+        for attempt in new.attempts:
+            assert self.attempts.setdefault((job, attempt.fire, attempt.number), attempt.nonce) == attempt.nonce
 
     def teardown(self):
         """Once all is well, whoever leads is granted a fire later than any before, and no crashed run is left untold."""
@@ -186,7 +210,11 @@ class Fires(RuleBasedStateMachine):
         for _ in world.run_well(5.0):
             pass
         assert claim.outcome == "granted"
+        leader.claim_again()
+        for _ in world.run_well(5.0):
+            pass
         self.look_back()
+        assert not leader.candidate.claims.cut()
         for job, mark in read_ledger(world.store.current.ledger).items():
             owner = mark.nonce.partition("/")[0]
             assert mark.state == "d" or job.startswith("app:") or owner == leader.candidate.identity, f"{job}: {mark}"
@@ -239,7 +267,7 @@ def test_a_fire_that_the_first_was_granted_is_refused_to_the_second():
     assert next_leader is not leader or leader.generation > 1
     assert _decided(world, next_leader, 0) == "refused"
     assert _decided(world, next_leader, 1) == "granted"
-    assert [fire for _, fire in world.granted] == [START, START.replace(second=START.second + 1)]
+    assert [fire for _, fire, _ in world.granted] == [START, START.replace(second=START.second + 1)]
 
 
 def _lead(world):

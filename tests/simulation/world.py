@@ -17,6 +17,7 @@ from simulation.states import illegal
 
 CONFIG = Config()
 LATENCY = 0.02
+REPEATED = ("aps:r", "app:s")  # jobs whose fires run again if they were cut short
 START = datetime.fromtimestamp(1_800_000_000.0, UTC)  # by the store's clock
 
 
@@ -91,11 +92,22 @@ class Actor:
         self.claims = []
 
     def claim(self, job: str, second: int) -> Claim:
-        """Claim the fire of that second, under the term held here."""
-        nonce = f"{self.candidate.identity}/{len(self.claims)}"
-        self.claims.append(Claim(job, START + timedelta(seconds=second), nonce))
-        self.candidate.claims.add(self.claims[-1], self.now)
-        return self.claims[-1]
+        """Claim the fire of that second, under the term held here; those of some jobs may run again."""
+        return self._ask(Claim(job, START + timedelta(seconds=second), self._nonce(), repeats=job in REPEATED))
+
+    def claim_again(self) -> None:
+        """Follow every attempt that was cut short."""
+        for job, attempts in self.candidate.claims.cut().items():
+            for attempt in attempts:
+                self._ask(Claim(job, attempt.fire, self._nonce(), repeats=True, after=attempt))
+
+    def _nonce(self) -> str:
+        return f"{self.candidate.identity}/{len(self.claims)}"
+
+    def _ask(self, claim: Claim) -> Claim:
+        self.claims.append(claim)
+        self.candidate.claims.add(claim, self.now)
+        return claim
 
     @property
     def now(self) -> float:
@@ -179,7 +191,7 @@ class World:
     def __init__(self, rates: tuple[float, ...] = (1.0, 1.0, 1.0), *, clocks_fail: bool = False) -> None:
         self.time = 0.0
         self.clocks_fail = clocks_fail  # then two may hold at once; a fire is granted once all the same
-        self.granted: dict[tuple[str, datetime], Claim] = {}
+        self.granted: dict[tuple[str, datetime, int], Claim] = {}
         self.interrupted: list[tuple[str, str, Mark]] = []  # who told of which job's fire
         self.store = Store()
         self.late: list[Write] = []
@@ -197,7 +209,7 @@ class World:
                 self.terms.append(hold)
             for claim in actor.claims:
                 if claim.outcome == "granted":
-                    first = self.granted.setdefault((claim.job, claim.fire), claim)
+                    first = self.granted.setdefault((claim.job, claim.fire, claim.attempt.number), claim)
                     assert first is claim, f"granted twice: {first} and {claim}"
             claims = actor.candidate.claims
             told, claims.interrupted = claims.interrupted, {}

@@ -9,7 +9,7 @@ from singleton_jobs import ConfigError, InterruptedFire
 from singleton_jobs.decisions.ledger import read_ledger
 from singleton_jobs.events import FireInterrupted
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
-from unit.stage import LIMIT, ClaimedSpace, Heard, until
+from unit.stage import LIMIT, QUICK, ClaimedSpace, Heard, until
 
 NOW = datetime.now(UTC)
 SECOND = timedelta(seconds=1)
@@ -95,6 +95,16 @@ def test_a_plain_claim_leaves_it_alone(lead):
     assert not second.claim("report", NOW)
     assert second.claim("report", NOW + SECOND)
     assert second.interrupted("report") == [InterruptedFire(NOW, 1)]
+
+
+def test_what_this_very_process_has_claimed_is_interrupted_once_its_term_is_over(lead, clock):
+    first = lead()
+    assert rerun(first)
+    assert first.interrupted("report") == []
+    clock.push(QUICK.renew_deadline)
+    assert first.wait(timeout=LIMIT)
+    assert first.interrupted("report") == [InterruptedFire(NOW, 1)]
+    assert rerun(first)
 
 
 def test_who_does_not_lead_is_told_of_nothing(lead, make_replica):

@@ -168,4 +168,12 @@ RULES = {
         "beneath it the record is read after a silence of half a `lease_duration`, and at the instant at which it may "
         "be taken, and a watch that had not told what is found is made anew."
     ),
+    # Attempts
+    32: (
+        "A run of a fire that may run again is kept in the ledger as an attempt, under a nonce of its own, from its "
+        "claim until it has ended, which is written at once. Another attempt takes its place by compare-and-swap, "
+        "under a valid term, never while it runs in that process, before later fires of its job, and only if it was "
+        "cut short: by its process's death, the loss of its term or an end that did not wait for it, not by what the "
+        "job raised. At the last attempt it is given up, and told."
+    ),
 }

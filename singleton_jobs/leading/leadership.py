@@ -119,9 +119,9 @@ class Leadership:
         """The run that was claimed with ``interrupted="rerun"`` has ended, well or not; of others nothing is kept."""
         from ..decisions.ledger import app_key, instant
 
-        claim, _ = self._repeating.pop((app_key(job), instant(fire_time)), (None, None))
-        if claim and self._part.candidacy:
-            self._part.candidacy.fires.done(claim.job, claim.nonce)
+        claimed = self._repeating.pop((app_key(job), instant(fire_time)), None)
+        if claimed and self._part.candidacy:
+            self._part.candidacy.fires.done(claimed[0].job, claimed[0].nonce)
 
     def interrupted(self, job: str, max_attempts: int = MAX_ATTEMPTS) -> list[InterruptedFire]:
         """Fires of ``job`` to be claimed again, and run before any later one; oldest first, none unless leading.
@@ -228,7 +228,7 @@ class Leadership:
     def _cut(self, candidacy: Candidacy, key: str, most: int) -> list[Attempt]:
         """What is to be claimed again; what was claimed here belongs to its term."""
         for each, (claim, term) in tuple(self._repeating.items()):
-            if not term.is_valid and self._repeating.pop(each, None):
+            if not term.is_valid and self._repeating.pop(each, None) is not None:
                 candidacy.fires.interrupted(claim)
         return candidacy.fires.cut_of(key, most)
 

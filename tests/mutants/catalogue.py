@@ -1,6 +1,6 @@
 """All mutants."""
 
-from mutants import claims, ending, holding, operating, renewing, stores, taking, watching, writing
+from mutants import attempts, claims, ending, holding, operating, renewing, stores, taking, watching, writing
 
 MUTANTS = [
     *holding.MUTANTS,
@@ -8,6 +8,7 @@ MUTANTS = [
     *writing.MUTANTS,
     *ending.MUTANTS,
     *claims.MUTANTS,
+    *attempts.MUTANTS,
     *stores.MUTANTS,
     *renewing.MUTANTS,
     *operating.MUTANTS,

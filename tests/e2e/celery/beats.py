@@ -36,6 +36,7 @@ class Message(NamedTuple):
     token: int | None
     id: str
     expires: float | None
+    attempt: int | None = None
 
     @classmethod
     def of(cls, raw: str) -> Message:
@@ -47,6 +48,7 @@ class Message(NamedTuple):
             headers.get("singleton-jobs-token"),
             headers["id"],
             datetime.fromisoformat(expires.partition(" ")[0]).timestamp() if expires else None,
+            headers.get("singleton-jobs-attempt"),
         )
 
 

@@ -1,6 +1,7 @@
 """Fires that may run again: each attempt is claimed by compare-and-swap, and kept until it has ended."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -188,6 +189,7 @@ def test_the_end_of_a_run_is_told_at_once_as_it_would_run_again():
     assert made.claims.done(JOB, "n")
     assert read_ledger(does(made, 0.6, 3).ledger)[JOB].attempts == ()
     assert waits(made, 0.7) == PERIOD
+    assert made.claims.due() == math.inf
 
 
 def test_the_end_of_a_run_that_would_not_is_told_with_the_next_renewal():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .config import Config, Seconds
@@ -132,6 +132,7 @@ def exclusive(
     on_busy: Literal["skip"] = "skip",
     at_most_every: Seconds | None = None,
     *,
+    key: str | Callable[..., object] | None = None,
     job: str | None = None,
     interrupted: Interrupted = "skip",
     max_attempts: int = MAX_ATTEMPTS,
@@ -145,6 +146,7 @@ def exclusive(
     *,
     on_busy: Literal["raise"],
     at_most_every: Seconds | None = None,
+    key: str | Callable[..., object] | None = None,
     job: str | None = None,
     interrupted: Interrupted = "skip",
     max_attempts: int = MAX_ATTEMPTS,
@@ -159,6 +161,7 @@ def exclusive(
     on_busy: Literal["retry"],
     countdown: Seconds | None = None,
     at_most_every: Seconds | None = None,
+    key: str | Callable[..., object] | None = None,
     job: str | None = None,
     interrupted: Interrupted = "skip",
     max_attempts: int = MAX_ATTEMPTS,
@@ -172,6 +175,7 @@ def exclusive(
     at_most_every: Seconds | None = None,
     *,
     countdown: Seconds | None = None,
+    key: str | Callable[..., object] | None = None,
     job: str | None = None,
     interrupted: Interrupted = "skip",
     max_attempts: int = MAX_ATTEMPTS,
@@ -184,19 +188,24 @@ def exclusive(
     it raises LeaseBusy, which says why, or the StoreError that kept it from asking. ``at_most_every``, ``job``,
     ``interrupted`` and ``max_attempts`` as for `leader_only`. Refuses what `leader_only` refuses.
 
+    ``key`` names a parameter of the function, or is a function of its arguments: calls with one key exclude each other,
+    those with different keys (a str, int or UUID each) run side by side. A key's lease is called ``<lease>.<key>``, is
+    there only while it is held, or while ``at_most_every`` counts, which it does for each key on its own, and is not to
+    be deleted by hand meanwhile. ConfigError for a parameter that is not there, and for what can be no key.
+
     On a Celery task's function (under ``@app.task``) the holder carries the task's id, a redelivered message waits for
     its dead holder's lease to run out, and ``on_busy="retry"`` has Celery run the task again in ``countdown`` seconds
     (by default the lease's duration), as often as the task's own ``max_retries`` allows. Outside of a task that raises.
     """
     from .guards.decorators import exclusive as through
 
-    locker = (replica or default_replica()).locker
     return through(
-        locker,
+        replica or default_replica(),
         lease,
         wait,
         on_busy,
         at_most_every,
+        key=key,
         countdown=countdown,
         job=job,
         interrupted=interrupted,

@@ -1,6 +1,6 @@
 """What happens, told to hooks: frozen dataclasses, each naming its lease, and the Hook protocol."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -33,10 +33,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to ``lease``, seen by the candidate ``identity``."""
+    """Something that happened to ``lease``, seen by the candidate ``identity``.
+
+    ``base``: what all leases of keys like it are called, ``""`` for any other lease. Keys come and go, and there is no
+    end to them: metrics go by the base.
+    """
 
     lease: str
     identity: str
+    base: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 
 from .errors import ConfigError
 
-__all__ = ["lease_name", "namespace_name", "store_url"]
+__all__ = ["MAX_LABEL", "MAX_SUBDOMAIN", "is_subdomain", "lease_name", "namespace_name", "shorten", "store_url"]
 
 MAX_SUBDOMAIN, MAX_LABEL, MAX_SHOWN = 253, 63, 80
 
@@ -19,19 +19,24 @@ def lease_name(name: str, prefix: str = "") -> str:
     if not isinstance(name, str) or not isinstance(prefix, str):
         raise ConfigError(f"a lease name must be a string, not {name if isinstance(prefix, str) else prefix!r}")
     full = (prefix + name).lower()
-    if not name or len(full) > MAX_SUBDOMAIN or not _SUBDOMAIN.fullmatch(full):
+    if not name or not is_subdomain(full):
         raise ConfigError(
-            f"lease name {_shorten(prefix + name)} cannot be used: after lower-casing it must be a DNS-1123 subdomain, "
+            f"lease name {shorten(prefix + name)} cannot be used: after lower-casing it must be a DNS-1123 subdomain, "
             "that is 1 to 253 characters of a-z, 0-9, '-' and '.', each part starting and ending with a letter or digit"
         )
     return full
+
+
+def is_subdomain(name: str) -> bool:
+    """Whether it is a DNS-1123 subdomain as it stands."""
+    return len(name) <= MAX_SUBDOMAIN and _SUBDOMAIN.fullmatch(name) is not None
 
 
 def namespace_name(name: str) -> str:
     """``name``; ConfigError unless it is a DNS-1123 label of at most 63 characters."""
     if not isinstance(name, str) or len(name) > MAX_LABEL or not re.fullmatch(_LABEL, name):
         raise ConfigError(
-            f"namespace {_shorten(name)} cannot be used: it must be 1 to 63 characters of a-z, 0-9 and '-', "
+            f"namespace {shorten(name)} cannot be used: it must be 1 to 63 characters of a-z, 0-9 and '-', "
             "starting and ending with a letter or digit"
         )
     return name
@@ -57,6 +62,7 @@ def store_url(url: str) -> tuple[str, str | None]:
     )
 
 
-def _shorten(name: object) -> str:
+def shorten(name: object) -> str:
+    """``name`` for an error's message."""
     text = repr(name)
     return text if len(text) <= MAX_SHOWN else f"{text[:60]}... ({len(str(name))} characters)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .concurrency.clock import SYSTEM_CLOCK, Clock
@@ -11,6 +11,7 @@ from .config import Config, Seconds, seconds
 from .errors import ConfigError
 from .health import Health, LeaseHealth
 from .leading.core import Core
+from .leading.keyed import NO_KEY
 from .leading.participant import part_of
 from .leading.settings import Mode, Settings
 from .reruns import MAX_ATTEMPTS, Interrupted
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # what is needed from the first use on is imported then
     from .guards.decorators import Decorator, StrictDecorator
     from .leading.leadership import Leadership
     from .leading.locker import LeaseLocker
-    from .renewal.candidacy import Driver
+    from .renewal.driving import Driver
 
 __all__ = ["Replica", "replica_on"]
 
@@ -81,11 +82,11 @@ class Replica:
         core.declare(part, config or part.config)
         return core.leaderships.setdefault(lease.lower(), known)
 
-    def locker(self, lease: str, config: Config | None = None) -> LeaseLocker:
-        """A new lock on ``lease``, with an identity of its own."""
+    def locker(self, lease: str, config: Config | None = None, *, key: Any = NO_KEY) -> LeaseLocker:
+        """A new lock on ``lease``, or on that of one ``key``, with an identity of its own."""
         from .leading.locker import LeaseLocker
 
-        return LeaseLocker(lease, config=config, replica=self)
+        return LeaseLocker(lease, key=key, config=config, replica=self)
 
     @overload
     def leader_only(
@@ -125,6 +126,7 @@ class Replica:
         on_busy: Literal["skip"] = "skip",
         at_most_every: Seconds | None = None,
         *,
+        key: str | Callable[..., object] | None = None,
         job: str | None = None,
         interrupted: Interrupted = "skip",
         max_attempts: int = MAX_ATTEMPTS,
@@ -138,6 +140,7 @@ class Replica:
         *,
         on_busy: Literal["raise"],
         at_most_every: Seconds | None = None,
+        key: str | Callable[..., object] | None = None,
         job: str | None = None,
         interrupted: Interrupted = "skip",
         max_attempts: int = MAX_ATTEMPTS,
@@ -152,6 +155,7 @@ class Replica:
         on_busy: Literal["retry"],
         countdown: Seconds | None = None,
         at_most_every: Seconds | None = None,
+        key: str | Callable[..., object] | None = None,
         job: str | None = None,
         interrupted: Interrupted = "skip",
         max_attempts: int = MAX_ATTEMPTS,
@@ -161,7 +165,7 @@ class Replica:
         """`singleton_jobs.exclusive` through this replica."""
         from .guards.decorators import exclusive
 
-        return exclusive(self.locker, lease, *arguments, **options)
+        return exclusive(self, lease, *arguments, **options)
 
     def health(self) -> Health:
         """How the started candidacies are; starts none itself."""

@@ -35,8 +35,9 @@ def kubectl_main() -> None:
 def status(*, leases: tuple[str, ...], watch: bool, store: str | None, namespace: str | None, as_json: bool) -> None:
     """Show who leads, since when, and what ran last.
 
-    Of all leases of the namespace (which needs the right to list them), or of those named. Any Lease will do, also
-    those of other libraries. A holder is alive, late (its own hold has run out) or stale (others may take it over).
+    Of all leases of the namespace (which needs the right to list them), or of those named, with the leases of their
+    keys. Any Lease will do, also those of other libraries. A holder is alive, late (its own hold has run out) or
+    stale (others may take it over).
 
     Exit status: 0 whenever it could be read.
     """
@@ -117,7 +118,8 @@ def step_down(*, lease: str, timeout: float, store: str | None, namespace: str |
 
 
 @main.command()
-@click.argument("leases", nargs=-1, required=True, metavar="LEASE...")
+@click.argument("leases", nargs=-1, metavar="LEASE...")
+@click.option("--keyed", multiple=True, metavar="LEASE", help="Also one lease per key of this one; repeatable.")
 @click.option("--app", default="singleton-jobs", show_default=True, help="Name of account, Role and binding.")
 @click.option("--watch-all", is_flag=True, help="Also: see all leases of the namespace, by one watch.")
 @click.option("--events", is_flag=True, help="Also allow what the hook for Kubernetes Events needs.")
@@ -126,6 +128,7 @@ def step_down(*, lease: str, timeout: float, store: str | None, namespace: str |
 def rbac(
     *,
     leases: tuple[str, ...],
+    keyed: tuple[str, ...],
     app: str,
     watch_all: bool,
     events: bool,
@@ -139,12 +142,17 @@ def rbac(
     A ServiceAccount, a Role for LEASE... and its binding, to be piped to kubectl apply -f -; nothing is asked of
     any cluster. With --admission-policy, which needs a --namespace, also a ValidatingAdmissionPolicy and its
     binding, for a cluster's administrator to apply.
+
+    The leases of keys have no names yet, so --keyed grants all leases of the namespace; the policy, then two, limits
+    the account to those whose names begin with LEASE and a dot.
     """
     from .rbac import documents
 
+    if not leases and not keyed:
+        raise click.UsageError("Missing argument 'LEASE...', or --keyed LEASE.")
     with exits():
         text = documents(
-            leases, namespace, app, events=events, watch_all=watch_all, policy=admission_policy, store=store
+            leases, keyed, namespace, app, events=events, watch_all=watch_all, policy=admission_policy, store=store
         )
         if as_json:
             from yaml import safe_load_all

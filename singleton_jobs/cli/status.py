@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..decisions.ledger import UnreadableLedger, read_ledger
-from ..errors import StoreError
+from ..errors import AccessDenied, StoreError
 from ..hooks.log import printable
 from ..locks import Stored
 from .columns import columns
@@ -50,6 +50,7 @@ class LeaseStatus:
 
     lease: str
     state: State
+    key: str | None = None
     holder: str | None = None
     pod: str | None = None
     leading_since: datetime | None = None
@@ -76,6 +77,7 @@ def lease_status(lease: str, found: Stored | StoreError | None) -> LeaseStatus:
     return LeaseStatus(
         lease=lease,
         state=_state(age, record.lease_duration_seconds, gone=found.abandoned) if holder else "free",
+        key=found.key,
         holder=holder,
         pod=holder.rpartition("_")[0] or holder if holder else None,
         leading_since=record.acquire_time if holder else None,
@@ -123,15 +125,36 @@ def _look(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
 async def _read(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
     async with closing(store):
         if not names:
-            return [lease_status(name, found) for name, found in sorted((await store.list_leases()).items())]
-        locks = [store.lock(name, "status") for name in names]
-        found = await asyncio.gather(*(lock.get() for lock in locks), return_exceptions=True)
-        rows = []
+            return _rows(await store.list_leases())
+        found = await asyncio.gather(*(_read_one(store, name) for name in names), return_exceptions=True)
+        rows: list[LeaseStatus] = []
         for name, each in zip(names, found, strict=True):
-            if isinstance(each, BaseException) and (len(names) == 1 or not isinstance(each, StoreError)):
-                raise each
-            rows.append(lease_status(name, each))
+            if isinstance(each, BaseException):
+                if len(names) == 1 or not isinstance(each, StoreError):
+                    raise each
+                rows.append(lease_status(name, each))
+            else:
+                rows += each
         return rows
+
+
+async def _read_one(store: Inspectable, name: str) -> list[LeaseStatus]:
+    """The lease of that name, and those of its keys; one that is missing only where there is no other."""
+    found = await store.lock(name, "status").get()
+    keyed: dict[str, Stored | StoreError] = {}
+    problem = None
+    try:
+        async for page in store.list_keyed(name):
+            keyed |= page
+    except AccessDenied as error:  # with a Role for this lease alone, which most often is no one's with keys
+        problem = str(error).partition("\n")[0]
+    if found is None and not keyed:
+        return [replace(lease_status(name, None), problem=problem)]
+    return [*([lease_status(name, found)] if found else []), *_rows(keyed)]
+
+
+def _rows(found: Mapping[str, Stored | StoreError]) -> list[LeaseStatus]:
+    return [lease_status(name, each) for name, each in sorted(found.items())]
 
 
 def _show(console: Console, rows: list[LeaseStatus], store: Inspectable, *, as_json: bool) -> None:
@@ -166,11 +189,13 @@ def _screen(rows: list[LeaseStatus], store: Inspectable, width: int) -> Renderab
     return Group(*parts)
 
 
-def _lease_table(rows: Iterable[LeaseStatus], now: datetime, width: int) -> Text:
-    header = ("LEASE", "POD", "LEADING SINCE", "RENEWED", "STATE", "TERMS")
+def _lease_table(rows: Collection[LeaseStatus], now: datetime, width: int) -> Text:
+    with_keys = any(row.key is not None for row in rows)
+    header = ("LEASE", *(("KEY",) if with_keys else ()), "POD", "LEADING SINCE", "RENEWED", "STATE", "TERMS")
     cells = [
         (
             printable(row.lease, LONGEST),
+            *((printable(row.key, SHOWN) if row.key is not None else "-",) if with_keys else ()),
             printable(row.pod, SHOWN) if row.pod else "-",
             ago(row.leading_since, now, wide=width >= WIDE),
             _renewed(row),
@@ -179,7 +204,7 @@ def _lease_table(rows: Iterable[LeaseStatus], now: datetime, width: int) -> Text
         )
         for row in rows
     ]
-    return columns(header, cells, width, shrink=("LEASE", "POD"))
+    return columns(header, cells, width, shrink=[name for name in ("LEASE", "KEY", "POD") if name in header])
 
 
 def _job_table(rows: Iterable[LeaseStatus], now: datetime, width: int) -> Text:

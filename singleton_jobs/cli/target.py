@@ -51,6 +51,9 @@ class Inspectable(Protocol):
     async def list_leases(self) -> Mapping[str, Stored | StoreError]:
         """Every lease by name."""
 
+    def list_keyed(self, base: str) -> AsyncIterator[Mapping[str, Stored | StoreError]]:
+        """Those of keys of ``base`` by name, in pages."""
+
 
 @runtime_checkable
 class ApiStore(Inspectable, Protocol):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..locks.record import LockRecord, Stored
 
-__all__ = ["Action", "Read", "Wait", "Write"]
+__all__ = ["Action", "Delete", "Read", "Wait", "Write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,16 @@ class Write(NamedTuple):
     ledger: str | None = None
 
 
+class Delete(NamedTuple):
+    """Delete exactly the version ``replaces``."""
+
+    replaces: Stored
+
+
 class Wait(NamedTuple):
     """Nothing to send before ``until``, or before somebody calls for something."""
 
     until: float
 
 
-Action = Read | Write | Wait
+Action = Read | Write | Delete | Wait

@@ -14,9 +14,9 @@ from ..config import Config
 from ..errors import StoreError
 from ..locks.record import Stored
 from ..locks.watching import Sight
-from .actions import Action, Read, Wait, Write
+from .actions import Action, Delete, Read, Wait, Write
 from .hold import Ended, Hold
-from .ledger import AHEAD
+from .ledger import AHEAD, kept_until
 from .observer import Observer
 from .open_claims import OpenClaims
 from .own_writes import OwnWrites
@@ -35,7 +35,8 @@ class Candidate:
 
     `decide` says what to do; the caller does it, one request at a time, and reports with `saw`, `wrote` or `failed`.
     All instants are seconds of boot time. ``phase`` (seconds) aligns the renewals of many candidates, so that they
-    share wake-ups.
+    share wake-ups. ``ephemeral``: the lease exists only while it is held, or a mark in its ledger counts; so it is
+    created without a look, deleted when it is given back, and free when it has vanished.
 
     It stands in one of these states, the first that fits (``take_at`` is the observer's). Flags that a row does not
     name are free; no other product occurs.
@@ -55,7 +56,9 @@ class Candidate:
     ==================== ==== ========= ======= ======= ===== ======= ================================
     """
 
-    def __init__(self, identity: str, config: Config, rng: Chance, phase: float = 0.0) -> None:
+    def __init__(
+        self, identity: str, config: Config, rng: Chance, phase: float = 0.0, *, ephemeral: bool = False
+    ) -> None:
         self.identity = identity
         self.config = config
         self.hold: Hold | None = None
@@ -66,6 +69,7 @@ class Candidate:
         self.released = False  # whether the last release freed the lease
         self.doing: Literal["read", "acquire", "renew", "release"] = "read"  # the last request
         self.store_clock = StoreClock()
+        self._ephemeral = ephemeral
         self._pace = Pace(config, rng, phase)
         self._wanted = False
         self._next = -math.inf  # a holder's next renewal, anyone else's next read
@@ -75,7 +79,7 @@ class Candidate:
         self._rest = 0.0  # seconds of rest after the release under way
         self._rest_until = -math.inf  # another may lead meanwhile: we do not compete before
         self._ours: Stored | None = None  # what the release under way replaces: the record, as far as is known
-        self._observer = Observer(identity, config, self._pace)
+        self._observer = Observer(identity, config, self._pace, ephemeral=ephemeral)
         self._own_writes = OwnWrites(identity, config)
 
     @property
@@ -126,11 +130,13 @@ class Candidate:
             self.identity = self._observer.identity = self._own_writes.identity = identity
 
     def start(self, now: float) -> None:
-        """Compete from now on, beginning with a read at once."""
+        """Compete from now on, beginning at once with a read, or with the creation of what is presumed not to exist."""
         self._wanted = True
         self.answer = "held" if self.hold else None
         if not self.hold:
             self._look_again(now)
+            if not self.releasing:
+                self._observer.presume_free(now)
 
     def stop(self, now: float) -> None:
         """Compete no longer; an acquisition under way is handed back as soon as it is seen to have landed."""
@@ -180,9 +186,7 @@ class Candidate:
             return self._keep(self.hold, now, wall)
         if self.releasing:
             if self._ours:
-                self.doing = "release"
-                ledger = self.claims.ledger(self._ours, self.store_clock.time(now, wall))  # of ended runs alone
-                return self._own_writes.release(self._ours, ledger, now, wall)
+                return self._give_back(self._ours, now, wall)
             return Read() if now >= self._next else Wait(self._next)
         if not self._wanted:
             return Wait(math.inf)
@@ -196,9 +200,23 @@ class Candidate:
             if now < take_at:
                 return Wait(take_at)
             # Whoever is told of everything has to ask for the time.
-            ask = self._carries and now - self.store_clock.asked_at > self.config.lease_duration
+            ask = (
+                self._carries
+                and not self._observer.presumed
+                and now - self.store_clock.asked_at > self.config.lease_duration
+            )
             return Read() if ask else self._acquisition(now, wall)
         return Read() if now >= self._next else Wait(self._next)
+
+    def _give_back(self, ours: Stored, now: float, wall: float) -> Action:
+        self.doing = "release"
+        time = self.store_clock.time(now, wall)
+        ledger = self.claims.ledger(ours, time)  # of ended runs alone
+        if self._ephemeral:
+            kept = kept_until(ours.ledger if ledger is None else ledger)
+            if kept is None or kept <= time:
+                return Delete(ours)
+        return self._own_writes.release(ours, ledger, now, wall)
 
     def _keep(self, hold: Hold, now: float, wall: float) -> Action:
         due = self.next_step(now)
@@ -243,6 +261,8 @@ class Candidate:
                 self.claims.see(stored)
                 if reread and self._conflicts > PATIENT_CONFLICTS:  # somebody edits faster than we write
                     self._next = received_at + self.config.retry_period / 10
+        elif self.releasing and stored is None and self._ephemeral:
+            self._end_release(released=True, now=received_at)
         elif self.releasing:
             ours, last = stored is not None and self._own_writes.is_ours(stored), self._last_hold
             # The hold's record is known also when somebody else has edited when it was renewed.
@@ -304,15 +324,23 @@ class Candidate:
             self.answer = "held"
             self.claims.begin(stored)
 
+    def deleted(self, now: float) -> None:
+        """Our own `Delete` was acknowledged, which frees the lease."""
+        self._observe(None, now)
+        self._conflicts = 0
+        self.claims.wrote(None, now)
+        self._end_release(released=True, now=now)
+
     def failed(self, error: StoreError, now: float) -> None:
         """A request was refused, not done, or its outcome is unknown; ``now`` is when that was known."""
         self.expire(now)
         if error.outcome == "conflict":
             self._conflicts += 1  # the store holds another version than we have seen
+            presumed = self._observer.presumed
             self._observer.dismiss()
             self._reread = self.hold is not None
             self._ours = None
-            if self.hold or self.releasing:
+            if self.hold or self.releasing or presumed:
                 self._next = now
             else:  # a lost race: the next poll shows to whom, unless the lease is deleted before
                 self._observer.lost_race(now)

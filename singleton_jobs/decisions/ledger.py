@@ -31,6 +31,7 @@ __all__ = [
     "app_key",
     "instant",
     "judge",
+    "kept_until",
     "lower",
     "read_ledger",
     "size",
@@ -65,7 +66,8 @@ class Mark(NamedTuple):
     """The last claimed fire of a job, by whom, and whether its run is done (``d``) or was only claimed (``c``).
 
     ``runs``: how many that makes, for schedulers that count. ``attempts``: every run that has not ended, of a job whose
-    fires may run again; its mark is done from the start. Both are written after the others if there is something to.
+    fires may run again; its mark is done from the start. ``until``: it counts no longer than that, so that it keeps the
+    lease of a key no longer. These are written after the others if there is something to.
     """
 
     fire: datetime
@@ -73,6 +75,7 @@ class Mark(NamedTuple):
     state: Literal["c", "d"] = "c"
     runs: int | None = None
     attempts: tuple[Attempt, ...] = ()
+    until: datetime | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -81,8 +84,8 @@ class Claim:
 
     ``unless_since``: refuse if the mark is later than this, for jobs that run at most every so often. ``runs``: how
     many that makes, for schedulers that count. ``repeats``: the ledger is to keep it as an attempt until it has ended;
-    ``after``: the attempt that was cut short, which this one follows. ``carried``: the nonces under which it was sent;
-    a mark, or an attempt, with one of them proves that it landed.
+    ``after``: the attempt that was cut short, which this one follows. ``until``: its mark counts so long. ``carried``:
+    the nonces under which it was sent; a mark, or an attempt, with one of them proves that it landed.
     """
 
     job: str
@@ -92,6 +95,7 @@ class Claim:
     runs: int | None = None
     repeats: bool = False
     after: Attempt | None = None
+    until: datetime | None = None
     carried: set[str] = field(default_factory=set)
     outcome: Verdict | None = None
     asked_at: float | None = None
@@ -183,7 +187,8 @@ def advance(
         latest = max(wishes, key=lambda claim: claim.fire)
         before = new[job].attempts if job in new else ()
         begun = tuple(claim.attempt for claim in wishes if claim.repeats)
-        new[job] = Mark(latest.fire, latest.nonce, "d" if latest.repeats else "c", latest.runs, before + begun)
+        state: Literal["c", "d"] = "d" if latest.repeats else "c"
+        new[job] = Mark(latest.fire, latest.nonce, state, latest.runs, before + begun, latest.until)
         for claim in wishes:
             claim.carried.add(claim.nonce if claim.repeats else latest.nonce)
     return _text(new)
@@ -205,7 +210,22 @@ def aftermath(claim: Claim, mark: Mark | None) -> Literal["open", "cut", "none"]
 
 def lower(marks: Mapping[str, Mark], now: datetime) -> dict[str, Mark]:
     """Marks that lie in the future, as they should be: a broken clock must not silence a job for a month."""
-    return {job: mark._replace(fire=now) for job, mark in marks.items() if mark.fire > now + AHEAD}
+    return {
+        job: mark._replace(fire=now, until=mark.until and now + (mark.until - mark.fire))
+        for job, mark in marks.items()
+        if mark.fire > now + AHEAD
+    }
+
+
+def kept_until(text: str | None) -> datetime | None:
+    """Until when the marks in ``text`` count, by which the lease of a key is kept; None if there are none.
+
+    What cannot be read is kept for ever.
+    """
+    try:
+        return max((mark.until or mark.fire + FORGOTTEN_AFTER for mark in read_ledger(text).values()), default=None)
+    except (UnreadableLedger, OverflowError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _without(mark: Mark, job: str, done: Collection[tuple[str, str]]) -> Mark:
@@ -227,12 +247,19 @@ def _by_job(claims: Iterable[Claim]) -> dict[str, list[Claim]]:
 
 
 def _mark(
-    fire: str, nonce: str, state: Literal["c", "d"], runs: object = None, attempts: list[Any] | None = None, *_: object
+    fire: str,
+    nonce: str,
+    state: Literal["c", "d"],
+    runs: object = None,
+    attempts: list[Any] | None = None,
+    until: str | None = None,
+    *_: object,
 ) -> Mark:
     if not isinstance(nonce, str) or state not in ("c", "d"):
         raise ValueError(f"not a mark: {fire!r}, {nonce!r}, {state!r}")
     kept = tuple(_attempt(*parts) for parts in attempts or ())
-    return Mark(_time(fire), nonce, state, runs if isinstance(runs, int) else None, kept)
+    counted = runs if isinstance(runs, int) else None
+    return Mark(_time(fire), nonce, state, counted, kept, None if until is None else _time(until))
 
 
 def _attempt(fire: str, nonce: str, number: int, *_: object) -> Attempt:
@@ -254,7 +281,8 @@ def _text(marks: Mapping[str, Mark]) -> str:
 
 
 def _parts(mark: Mark) -> list[object]:
-    parts: list[object] = [_iso(mark.fire), *mark[1:4], [[_iso(each.fire), *each[1:]] for each in mark.attempts]]
+    attempts = [[_iso(each.fire), *each[1:]] for each in mark.attempts]
+    parts: list[object] = [_iso(mark.fire), *mark[1:4], attempts, mark.until and _iso(mark.until)]
     while not parts[-1] and parts[-1] != 0:  # what there is nothing to say of
         parts.pop()
     return parts

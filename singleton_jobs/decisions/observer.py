@@ -6,23 +6,26 @@ from ..config import Config
 from ..locks.record import Stored
 from .pace import Pace
 
-__all__ = ["Observer"]
+__all__ = ["Observer", "content", "duration_of", "is_dead"]
 
 
 class Observer:
     """The last sight of a lease, since when it has looked like that, and what the candidate makes of it.
 
-    Observations outlive one attempt to lock: the next goes on from them.
+    Observations outlive one attempt to lock: the next goes on from them. ``ephemeral``: whoever gives the lease back
+    deletes it, so that one that vanished is free.
     """
 
-    def __init__(self, identity: str, config: Config, pace: Pace) -> None:
+    def __init__(self, identity: str, config: Config, pace: Pace, *, ephemeral: bool = False) -> None:
         self.stored: Stored | None = None
         self.take_at: float | None = None  # the lease was seen free, and may be taken from then on
         self.unjudged = False  # nobody has decided yet whether what was seen last may be taken
+        self.presumed = False  # it was not seen free, only nothing is known against it
         self.last_ledger: str | None = None  # of a lease that vanished
         self.identity = identity
         self._config = config
         self._pace = pace
+        self._ephemeral = ephemeral
         self._received_at = -math.inf  # when ``stored`` was last received (boot time, seconds)
         self._freed_by_another = False  # a release was seen, so others saw it too
         self._unchanged_since = -math.inf  # when the present record was first received
@@ -41,17 +44,17 @@ class Observer:
     def see(self, stored: Stored | None, at: float, *, held: bool) -> None:
         """Note a sight received ``at``; ``held``: the lease is held here at that moment."""
         known = self.stored
+        others = known is not None and known.record.holder_identity not in ("", self.identity)
         if stored is None:
             if known:
                 self.last_ledger = known.ledger
                 was_alive = held or self._received_at < self._unchanged_since + self.duration(known)
-                if known.record.holder_identity and was_alive:
+                if known.record.holder_identity and was_alive and not self._ephemeral:
                     self._ghost_until = at + self.duration(known)
-            self._freed_by_another = False
+            self._freed_by_another = others and self._ephemeral
         else:
-            if known is None or _content(known) != _content(stored):
+            if known is None or content(known) != content(stored):
                 self._unchanged_since = at
-            others = known is not None and known.record.holder_identity not in ("", self.identity)
             self._freed_by_another = others and not stored.record.holder_identity
             self._ghost_until = -math.inf
         self.stored = stored
@@ -60,7 +63,13 @@ class Observer:
 
     def lost_race(self, now: float) -> None:
         """Somebody has just written a record that was not seen: should it vanish, it is waited out all the same."""
-        self._ghost_until = now + self._config.lease_duration
+        if not self._ephemeral:
+            self._ghost_until = now + self._config.lease_duration
+
+    def presume_free(self, now: float) -> None:
+        """Have it taken at once, if nothing is known that speaks against it: the store refuses to create it twice."""
+        if self._ephemeral and self.stored is None:
+            self.take_at, self.presumed = now, True
 
     def judge(self, wall: float, *, ours: bool, shunned: bool) -> float | None:
         """May what was seen be taken? `take_at` says from when on, or else this answers when to look again.
@@ -81,31 +90,37 @@ class Observer:
     def dismiss(self) -> None:
         """Take nothing by what was seen before."""
         self.take_at = None
-        self.unjudged = False
+        self.unjudged = self.presumed = False
 
     def free_at(self, wall: float, *, ours: bool) -> float:
         """When what was seen last may be taken, if nothing changes; ``ours``: this process wrote it."""
         stored = self.stored
         if stored is None:
             return self._ghost_until
-        if not stored.record.holder_identity or ours or stored.abandoned or self._is_stale(stored):
+        if not stored.record.holder_identity or ours or is_dead(stored, self._config):
             return -math.inf
         if not self._config.use_observed_time and stored.record.renew_time:
             return self._received_at + stored.record.renew_time.timestamp() + self.duration(stored) - wall
         return self._unchanged_since + self.duration(stored)
 
     def duration(self, stored: Stored) -> float:
-        """The record's own duration; a foreign record without one gets ours rather than none."""
-        return stored.record.lease_duration_seconds or self._config.lease_duration
-
-    def _is_stale(self, stored: Stored) -> bool:
-        """Whether the store's own clock says that nobody has touched the record for long."""
-        stale_after = self._config.stale_after
-        if stale_after is None or stored.served_at is None or stored.written_at is None:
-            return False
-        return (stored.served_at - stored.written_at).total_seconds() > self.duration(stored) + stale_after
+        """The record's own duration, or ours."""
+        return duration_of(stored, self._config)
 
 
-def _content(stored: Stored) -> tuple[object, ...]:
+def duration_of(stored: Stored, config: Config) -> float:
+    """The record's own duration; a foreign record without one gets ours rather than none."""
+    return stored.record.lease_duration_seconds or config.lease_duration
+
+
+def is_dead(stored: Stored, config: Config) -> bool:
+    """Whether the store itself knows that the holder is gone, or its clock says that nobody has touched it for long."""
+    if config.stale_after is None or stored.served_at is None or stored.written_at is None:
+        return stored.abandoned
+    untouched = (stored.served_at - stored.written_at).total_seconds()
+    return stored.abandoned or untouched > duration_of(stored, config) + config.stale_after
+
+
+def content(stored: Stored) -> tuple[object, ...]:
     """What a renewal changes. Not the version: anyone's annotation edit bumps that and proves no life."""
     return stored.uid, stored.record.hold, stored.record.renew_time

@@ -169,8 +169,8 @@ class OpenClaims:
                 claim.outcome = "granted"
         self._drop_settled()
 
-    def wrote(self, stored: Stored, now: float) -> None:
-        """A write was acknowledged in time: what rode in it is granted."""
+    def wrote(self, stored: Stored | None, now: float) -> None:
+        """A write was acknowledged in time: what rode in it is granted. None: the lease was deleted."""
         self._done -= self._telling
         self.lowered = self._lowering
         self._telling, self._lowering = set(), {}

@@ -74,6 +74,7 @@ async def claim_run(candidacy: Candidacy, term: Term, what: Every, nonce: str, *
     if cut:
         claim = Claim(what.key, cut[0].fire, nonce, repeats=True, after=cut[0])
     else:
-        claim = Claim(what.key, now, nonce, unless_since=now - what.pause, repeats=what.attempts > 1)
+        until = now + what.pause if candidacy.base else None  # the lease of a key is kept for its marks alone
+        claim = Claim(what.key, now, nonce, unless_since=now - what.pause, repeats=what.attempts > 1, until=until)
     granted = await candidacy.fires.claim(term, claim, block=block)
     return Run(claim, term, candidacy) if granted else None

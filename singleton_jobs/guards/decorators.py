@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 
 from ..config import Config, Seconds, seconds
 from ..errors import ConfigError
-from ..leading.participant import part_of
+from ..leading.core import AnyReplica, core_of
+from ..leading.keyed import KeyedLeases
+from ..leading.locker_part import LockerPart
 from ..reruns import MAX_ATTEMPTS, Interrupted, attempts
 from ..skipped import OnBusy, Skipped
 
 if TYPE_CHECKING:
     from ..leading.leadership import Leadership
-    from ..leading.locker import LeaseLocker
-    from ..leading.locker_part import LockerPart
     from .at_most_every import Every
+    from .guards import ExclusiveGuard
 
 __all__ = ["Decorator", "Guarded", "OnSkip", "StrictDecorator", "exclusive", "held_only", "leader_only"]
 
@@ -100,19 +101,20 @@ def leader_only(
 
 
 def exclusive(
-    locker: Callable[[str, Config | None], LeaseLocker],
+    replica: AnyReplica,
     lease: str,
     wait: Seconds | None = 0,
     on_busy: OnBusy = "skip",
     at_most_every: Seconds | None = None,
     *,
+    key: str | Callable[..., object] | None = None,
     countdown: Seconds | None = None,
     job: str | None = None,
     interrupted: Interrupted = "skip",
     max_attempts: int = MAX_ATTEMPTS,
     config: Config | None = None,
 ) -> Any:
-    """`singleton_jobs.exclusive`, by what `Replica.locker` gives."""
+    """`singleton_jobs.exclusive`, through ``replica``."""
     _refuse_bare(lease, "exclusive")
     if on_busy not in get_args(OnBusy):
         raise ConfigError(f"on_busy must be 'skip', 'raise' or 'retry', not {on_busy!r}")
@@ -121,14 +123,23 @@ def exclusive(
     limit = None if wait is None else seconds("wait", wait, zero=True)
     again = None if countdown is None else seconds("countdown", countdown, zero=True)
     most = attempts(interrupted, max_attempts)
-    lock = part_of(locker(lease, config))
+    core = core_of(replica)
+    uses = LockerPart(core, lease, config) if key is None else KeyedLeases(core, lease, config)
 
     def decorate(function: Callable[..., Any]) -> Any:
         from .guards import ExclusiveGuard
         from .wrappers import guard
 
         every = _every(function, job, at_most_every, most)
-        return guard(function, ExclusiveGuard(lock, limit, on_busy, again, every=every))
+
+        def exclusively(part: LockerPart) -> ExclusiveGuard:
+            return ExclusiveGuard(part, limit, on_busy, again, every=every)
+
+        if isinstance(uses, LockerPart):
+            return guard(function, exclusively(uses))
+        from .keys import KeyedGuards, key_of
+
+        return guard(function, KeyedGuards(uses, key_of(function, key), exclusively))
 
     return decorate
 

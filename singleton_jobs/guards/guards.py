@@ -61,7 +61,7 @@ class Guard(ABC):
 
     async def claim(self, term: Term, every: Every, *, block: bool) -> Run | Reason:
         """The run to do under ``term``, of a function that runs at most every so often; or why not."""
-        candidacy = self.part.candidacy or self.part.core.pretended(self.part.name)
+        candidacy = self.part.candidacy or self.part.core.pretended(self.part.lease)
         try:
             return await claim_run(candidacy, term, every, self.part.core.nonce(), block=block) or "too-soon"
         except LeadershipLost:
@@ -74,7 +74,8 @@ class Guard(ABC):
         skipped = Skipped(lease, reason, candidacy.holder if candidacy else None)
         if part.callbacks or part.core.settings.hooks or logger.isEnabledFor(DEBUG):  # else nobody hears of it
             name = getattr(function, "__qualname__", repr(function))
-            part.emit(RunSkipped(lease, candidacy.identity if candidacy else "", name, reason))
+            identity, base = (candidacy.identity, candidacy.base) if candidacy else ("", part.base)
+            part.emit(RunSkipped(lease, identity, name, reason, base=base))
         if self.strict:
             raise self.error(skipped)
         return skipped

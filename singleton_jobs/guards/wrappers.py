@@ -14,8 +14,9 @@ from ..concurrency.threads import lock_maker
 from ..leading.cancellation import Cancellation
 from ..leading.leadership import Leadership
 from ..term import CURRENT_FIRE, CURRENT_TERMS, Term
-from .at_most_every import Every, Run
+from .at_most_every import Run
 from .guards import Guard, LeaderGuard
+from .keys import KeyedGuards
 
 if TYPE_CHECKING:
     _FunctionWrapper = wrapt.FunctionWrapper[..., Any]
@@ -26,7 +27,7 @@ else:
 __all__ = ["guard"]
 
 
-def guard(function: Callable[..., Any], by: Guard) -> Any:
+def guard(function: Callable[..., Any], by: Guard | KeyedGuards) -> Any:
     """``function`` guarded; TypeError if it is nothing that runs once per call."""
     inner = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
     if any(kind.__module__.partition(".")[0] == "celery" for kind in type(inner).__mro__):
@@ -38,12 +39,12 @@ def guard(function: Callable[..., Any], by: Guard) -> Any:
     forms = (inner, type(inner).__call__)  # an object may be callable by its class
     if any(inspect.isgeneratorfunction(form) or inspect.isasyncgenfunction(form) for form in forms):
         raise TypeError(f"a generator cannot be guarded, since it runs after its call: {inner!r}")
-    is_async = any(inspect.iscoroutinefunction(form) for form in forms)
-    if is_async:
-        return GuardedFunction(function, by, _async_wrapper(by))
-    if isinstance(by, LeaderGuard) and by.every is None:
+    make = _async_wrapper if any(inspect.iscoroutinefunction(form) for form in forms) else _wrapper
+    if isinstance(by, KeyedGuards):
+        return GuardedFunction(function, by, _keyed_wrapper(by, make))
+    if make is _wrapper and isinstance(by, LeaderGuard) and by.every is None:
         return GuardedFunction(function, by, _leading_wrapper(by))
-    return GuardedFunction(function, by, _wrapper(by, by.every))
+    return GuardedFunction(function, by, make(by))
 
 
 def _leading_wrapper(by: LeaderGuard) -> Callable[..., Any]:
@@ -79,8 +80,15 @@ def _leading_wrapper(by: LeaderGuard) -> Callable[..., Any]:
     return wrapper
 
 
-def _wrapper(by: Guard, every: Every | None) -> Callable[..., Any]:
-    new_entry = lock_maker()
+def _keyed_wrapper(by: KeyedGuards, make: Callable[[Guard], Callable[..., Any]]) -> Callable[..., Any]:
+    def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
+        return make(by.of(wrapped, args, kwargs))(wrapped, instance, args, kwargs)
+
+    return wrapper
+
+
+def _wrapper(by: Guard) -> Callable[..., Any]:
+    new_entry, every = lock_maker(), by.every
 
     def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
         entry, outer, fire = new_entry(), CURRENT_TERMS.get(), CURRENT_FIRE.get()
@@ -160,7 +168,7 @@ def _async_wrapper(by: Guard) -> Callable[..., Any]:
 class _Parts:
     """What the wrapper of a function and that of a bound method share."""
 
-    _self_guard: Guard
+    _self_guard: Guard | KeyedGuards
     _self_wrapper: Any
     __wrapped__: Any
     __qualname__: str
@@ -187,8 +195,8 @@ class BoundGuardedFunction(_Parts, _BoundFunctionWrapper):
     """A guarded method of one object or class."""
 
     @property
-    def _self_guard(self) -> Guard:  # type: ignore[override]
-        guard: Guard = self._self_parent._self_guard  # noqa: SLF001 (wrapt keeps what is called _self_* on the wrapper)
+    def _self_guard(self) -> Guard | KeyedGuards:  # type: ignore[override]
+        guard: Guard | KeyedGuards = self._self_parent._self_guard  # noqa: SLF001 (wrapt keeps what is called _self_* on the wrapper)
         return guard
 
     def __reduce_ex__(self, protocol: object) -> Any:
@@ -202,7 +210,7 @@ class GuardedFunction(_Parts, _FunctionWrapper):
 
     __bound_function_wrapper__ = BoundGuardedFunction
 
-    def __init__(self, wrapped: Callable[..., Any], by: Guard, wrapper: Callable[..., Any]) -> None:
+    def __init__(self, wrapped: Callable[..., Any], by: Guard | KeyedGuards, wrapper: Callable[..., Any]) -> None:
         super().__init__(wrapped, wrapper)
         self._self_guard = by
 

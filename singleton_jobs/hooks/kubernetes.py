@@ -36,7 +36,9 @@ class Note(NamedTuple):
 
 
 def note(event: Event) -> Note | None:  # noqa: PLR0911 (a table of cases)
-    """What to tell of ``event``; None for most."""
+    """What to tell of ``event``; None for most, and for the leases of keys, which come and go."""
+    if event.base:
+        return None
     match event:
         case TermStarted(previous=str(previous)):
             return Note("TookOver", f"took over from {printable(previous)}")

@@ -1,4 +1,7 @@
-"""The log: one INFO line at the start, gains at INFO, losses and failures at WARNING, skips at DEBUG."""
+"""The log: one INFO line at the start, gains at INFO, losses and failures at WARNING, skips at DEBUG.
+
+Locks of keys come and go as the calls that they are for: what goes as it should is logged at DEBUG.
+"""
 
 import logging
 
@@ -35,19 +38,20 @@ def printable(text: str, limit: int = 200) -> str:
 
 def log_events(event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)
     """The hook."""
+    level = logging.DEBUG if event.base else logging.INFO
     match event:
         case ReplicaStarted(identity=identity, store=store, leases=leases):
             logger.info("%s started on %s with leases: %s", identity, store, ", ".join(leases))
         case TermStarted(lease=lease, identity=identity, fencing_token=token):
-            logger.info("lease %s is held by %s from now on (fencing token %d)", lease, identity, token)
+            logger.log(level, "lease %s is held by %s from now on (fencing token %d)", lease, identity, token)
         case TermEnded(lost=True, lease=lease, identity=identity, reason=reason):
             logger.warning("lease %s was lost by %s: %s", lease, identity, reason)
         case TermEnded(lease=lease, identity=identity, reason=reason):
-            logger.info("lease %s is no longer held by %s: %s", lease, identity, reason)
+            logger.log(level, "lease %s is no longer held by %s: %s", lease, identity, reason)
         case StepDownRequested(lease=lease, identity=identity):
             logger.info("lease %s: %s was asked to step down, and does once its work has ended", lease, identity)
         case HolderChanged(lease=lease, holder=holder):
-            logger.info("lease %s is held by %s", lease, printable(holder) if holder else "nobody")
+            logger.log(level, "lease %s is held by %s", lease, printable(holder) if holder else "nobody")
         case RunSkipped(lease=lease, function=function, reason=reason):
             logger.debug("%s skipped: %s (lease %s)", function, reason, lease)
         case FireSkipped(reason="refused", lease=lease, job=job, time=time):

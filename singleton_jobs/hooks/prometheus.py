@@ -41,7 +41,12 @@ class Metric(NamedTuple):
 
 
 METRICS = (
-    Metric("singleton_jobs_is_leader", Gauge, ("lease",), "1 while this process holds the lease, else 0."),
+    Metric(
+        "singleton_jobs_is_leader",
+        Gauge,
+        ("lease",),
+        "1 while this process holds the lease, else 0; for a lease with keys: of how many.",
+    ),
     Metric(
         "singleton_jobs_terms_ended_total",
         Counter,
@@ -91,7 +96,8 @@ METRICS = (
 class PrometheusHook:
     """Counts what happens; ``registry`` is prometheus_client's default one unless given.
 
-    No label is ever a holder's name. One hook a registry: a second one raises ValueError, as prometheus_client does.
+    No label is ever a holder's name, or a key: the leases of all keys go by one name. One hook a registry: a second one
+    raises ValueError, as prometheus_client does.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -107,35 +113,41 @@ class PrometheusHook:
             self._pid = os.getpid()
             for lease in tuple(self._leases):
                 self._leads(lease, 0)
+        lease = event.base or event.lease
         match event:
-            case RequestEnded(lease=lease, request=request, outcome=outcome, seconds=seconds):
+            case RequestEnded(request=request, outcome=outcome, seconds=seconds):
                 self._of("request_seconds", request).observe(seconds)
                 if outcome != "done":
                     self._of("request_errors_total", request, outcome).inc()
                 elif request in ("acquire", "renew"):
                     self._of("last_renewal_timestamp_seconds", lease).set(self._clock.wall())
             case ReplicaStarted(leases=leases):
-                for lease in leases:
-                    self._leads(lease, 0)
-            case TermStarted(lease=lease):
+                for each in leases:
+                    self._leads(each, 0)
+            case TermStarted(base=""):
                 self._leads(lease, 1)
-            case TermEnded(lease=lease, ended=ended):
-                self._leads(lease, 0)
+            case TermStarted():
+                self._of("is_leader", lease).inc()
+            case TermEnded(ended=ended):
+                if event.base:
+                    self._of("is_leader", lease).dec()
+                else:
+                    self._leads(lease, 0)
                 self._of("terms_ended_total", lease, str(ended)).inc()
-            case HolderChanged(lease=lease):  # that a candidate holds a lease itself is told by TermStarted
+            case HolderChanged(base=""):  # that a candidate holds a lease itself is told by TermStarted
                 self._leads(lease, 0)
-            case FireGranted(lease=lease, job=job, seconds=seconds):
+            case FireGranted(job=job, seconds=seconds):
                 self._fire(lease, job, "run")
                 self._of("claim_seconds", lease).observe(seconds)
-            case FireEnded(lease=lease, job=job, ok=True):
+            case FireEnded(job=job, ok=True):
                 self._of("last_success_timestamp_seconds", lease, self._job(job)).set(self._clock.wall())
-            case FireSkipped(lease=lease, job=job):
+            case FireSkipped(job=job):
                 self._fire(lease, job, "skipped")
-            case FireMissed(lease=lease, job=job):
+            case FireMissed(job=job):
                 self._fire(lease, job, "missed")
-            case FireInterrupted(lease=lease, job=job, then=then):
+            case FireInterrupted(job=job, then=then):
                 self._fire(lease, job, "rerun" if then == "rerun" else "interrupted")
-            case RunSkipped(lease=lease, reason=reason):
+            case RunSkipped(reason=reason):
                 self._of("calls_skipped_total", lease, reason).inc()
 
     def _fire(self, lease: str, job: str, outcome: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from ..concurrency.clock import SYSTEM_CLOCK, Clock
 from ..concurrency.forks import at_fork, home, notice_fork
@@ -16,7 +16,7 @@ from ..errors import ConfigError, SingletonJobsError
 from ..identity import identity_prefix, new_identity, new_nonce, readable, secure_random
 from ..names import lease_name
 from ..term import CURRENT_TERMS
-from .lease_uses import LeaseUses
+from .lease_uses import ALL_KEYS, LeaseUses, User
 from .participant import Participant, part_of
 from .settings import Mode, Settings
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # what is needed from the first use on is imported then
     from random import Random
 
     from ..events import Event
-    from ..renewal.candidacy import Candidacy, Driver
+    from ..renewal.candidacy import Candidacy
+    from ..renewal.driving import Driver
     from .leadership import Leadership
     from .wiring import Wiring
 
@@ -55,7 +56,7 @@ class Core:
         self._rng = rng or secure_random()
         self._phase = self._rng.random()
         self._declared = LeaseUses()
-        self._lockers: WeakSet[Participant] = WeakSet()
+        self._lockers: set[ref[Participant]] = set()  # gone through while others add to it, which a WeakSet minds
         self._ended = False  # by `close`, for good
         self._left = False  # closed by the end of `running`, which is not for ever
         self._running: WeakSet[object] = WeakSet()  # one whose end was interrupted is gone
@@ -74,8 +75,8 @@ class Core:
     def configure(self, settings: Settings) -> bool:
         """Take over ``settings``, if nothing was used yet."""
         if self._wiring is None:
-            for lease in self._declared.leases():
-                lease_name(str(lease), settings.resolve_prefix())
+            for lease in self._leases():
+                lease_name(lease, settings.resolve_prefix())
             self.settings = settings
         return self._wiring is None
 
@@ -94,23 +95,21 @@ class Core:
         """The timing of leases that name none."""
         return self.settings.resolve_config()
 
-    def timing(self, lease: str, config: Config | None) -> Config:
-        """The timing of ``lease``: ``config``, else what another participant has named for it, else the default."""
-        return config or self._declared.config(lease.lower()) or self.default_config()
+    def timing(self, user: User) -> Config:
+        """The timing of what ``user`` uses: its own, else what another user has named for it, else the default."""
+        return user.config or self._declared.config(user.use) or self.default_config()
 
     # What participants use
 
-    def declare(self, part: Participant, config: Config | None) -> None:
+    def declare(self, user: User, config: Config | None) -> None:
         """Refuse a bad name or timing, and a second role or timing for one lease."""
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config must be a Config, not {config!r}")
-        name = self.full_name(part.name)
-        self._declared.use(part.name.lower(), name, part.role, config, part)
+        self._declared.use(user.use, self.full_name(user.name), user.role, config, user)
 
     def add_locker(self, part: Participant) -> None:
         """Note a locker, so that it is closed with the replica."""
-        self.declare(part, part.config)
-        self._lockers.add(part)
+        self._lockers.add(ref(part, self._lockers.discard))
 
     def open(self, part: Participant) -> Candidacy:
         """A candidacy of ``part`` for its lease, not yet started. Raises ConfigError if there is no store."""
@@ -132,15 +131,16 @@ class Core:
         return new_nonce(self._rng)
 
     def pretended(self, lease: str) -> Candidacy:
-        """What guards go by in mode always."""
-        made = self.wiring().storeless(self.full_name(lease), self.default_config())
+        """What guards go by in mode always; ``lease`` as it would be stored."""
+        made = self.wiring().storeless(lease, self.default_config())
         made.pretend()
         return made
 
     def announce(self, candidacy: Candidacy) -> None:
         """Tell hooks of the first candidacy, with all that was declared."""
-        leases = sorted(self.full_name(str(lease)) for lease in self._declared.leases())
-        self.wiring().announce(candidacy.lease, tuple(leases))
+        if not self.wiring().announced:
+            leases = sorted(map(self.full_name, self._leases()))
+            self.wiring().announce(candidacy.lease, tuple(leases))
 
     def emit(self, event: Event, callbacks: Iterable[Callable[[Event], object]]) -> None:
         """Tell the log, hooks and ``callbacks``, away from the calling thread."""
@@ -230,6 +230,9 @@ class Core:
         for part in self._participants():
             part.after_fork()
 
+    def _leases(self) -> set[str]:
+        return {str(lease).removesuffix(ALL_KEYS) for lease in self._declared.leases()}
+
     def _reopen(self) -> None:
         with self._mutex:
             if self.closed:
@@ -238,7 +241,8 @@ class Core:
                 self.closed, self._left = False, False
 
     def _participants(self) -> list[Participant]:
-        return [*map(part_of, self.leaderships.values()), *self._lockers]
+        lockers = (each() for each in tuple(self._lockers))
+        return [*map(part_of, self.leaderships.values()), *filter(None, lockers)]
 
 
 class AnyReplica(Protocol):

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from ..concurrency.threads import new_lock
 from ..config import Config
 from ..errors import ConfigError
 
-__all__ = ["LeaseUses"]
+__all__ = ["ALL_KEYS", "LeaseUses", "User"]
+
+ALL_KEYS = ".*"  # after a base: the leases of all its keys
+
+
+class User(Protocol):
+    """Whoever is to use a lease, or those of all keys of a base."""
+
+    @property
+    def role(self) -> str:
+        """What a second user in another role is told that the lease is used by."""
+
+    @property
+    def name(self) -> str:
+        """The lease's, or the base's, without the replica's prefix."""
+
+    @property
+    def config(self) -> Config | None:
+        """The timing, if it names one."""
+
+    @property
+    def use(self) -> str:
+        """Equal for those that use the same."""
 
 
 class _Use(NamedTuple):

@@ -14,6 +14,7 @@ from ..errors import ConfigError, LeaseExpired
 from ..renewal.entries import Use
 from ..term import Term
 from .core import AnyReplica, Core, core_of, default_core
+from .keyed import NO_KEY, keyed_part
 from .locker_part import LockerPart, caller
 from .settings import Settings
 
@@ -29,6 +30,9 @@ __all__ = ["LeaseLocker"]
 class LeaseLocker:
     """A lock on ``lease``, shared by whoever uses the same store, namespace and lease name.
 
+    With ``key`` (a str, int or UUID) it is one of many locks of that name, one for each key: its lease
+    ``<lease>.<key>`` is there only while it is held. See `singleton_jobs.exclusive`.
+
     Each locker has an identity of its own and is not re-entrant: two lockers of one process exclude each other, and
     so do two threads or tasks that share one locker. ``replica`` is where it belongs; else the default replica, or
     one made for ``store``, ``namespace`` and ``identity``. Nothing is sent before the first lock.
@@ -36,13 +40,14 @@ class LeaseLocker:
     As a context manager it holds the lease as `hold` does, without a limit; ``async with`` as `ahold` does: the loss of
     the lease cancels the block, which then raises LeadershipLost.
 
-    Raises ConfigError for a name or combination that cannot work.
+    Raises ConfigError for a name, key or combination that cannot work.
     """
 
     def __init__(
         self,
         lease: str,
         *,
+        key: Any = NO_KEY,
         namespace: str | None = None,
         identity: str | None = None,
         store: str | Any | None = None,
@@ -56,7 +61,7 @@ class LeaseLocker:
             core = Core(Settings(store, namespace, identity))
         else:
             core = default_core() if replica is None else core_of(replica)
-        self._part = LockerPart(core, lease, config)
+        self._part = LockerPart(core, lease, config) if key is NO_KEY else keyed_part(core, lease, key, config)
 
     def __repr__(self) -> str:
         return f"<LeaseLocker of {self.lease!r}{' (held)' if self.is_held else ''}>"

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LockerPart", "caller"]
 
-ATTEMPT = 2  # requests that one attempt takes: a read and a write
 ATTEMPT_SLACK = 0.5  # seconds; a herd spreads, and requests may queue
 RELEASE = 4  # requests that one release may take: again after a conflict
 RETRIES = 8  # tries of unlock_with_retry in one retry period
@@ -35,9 +34,11 @@ class LockerPart(Participant):
 
     role = "a locker"
     sticky = False
+    attempt = 2  # requests that one takes: a read and a write
 
     def __init__(self, core: Core, name: str, config: Config | None) -> None:
         super().__init__(core, name, config)
+        self._declare()
         self.blocks = Blocks()
         self._identity = ""  # what it is called outside of tasks
         self._use: Use | None = None  # the last
@@ -74,7 +75,7 @@ class LockerPart(Participant):
         mode = self.core.mode
         if mode == "auto":
             return None
-        return "mode" if mode == "never" else self.core.pretended(self.name).work.enter(self) or "mode"
+        return "mode" if mode == "never" else self.core.pretended(self.lease).work.enter(self) or "mode"
 
     async def free(self, entry: Lock, *, block: bool) -> None:
         """Unlock what `acquire` locked, if it came to that."""
@@ -138,7 +139,7 @@ class LockerPart(Participant):
         candidacy = self._opened_now()
         if not self._take(use, candidacy):
             return False
-        until = _one_attempt(candidacy)
+        until = self._one_attempt(candidacy)
         return await self._attempt(use, candidacy, lambda: candidacy.settled, until, task, block=block)
 
     async def unlock(self, only: Use | None, *, block: bool) -> bool | None:
@@ -213,6 +214,13 @@ class LockerPart(Participant):
 
     # Inner parts
 
+    def _declare(self) -> None:
+        self.core.declare(self, self.config)
+
+    def _one_attempt(self, candidacy: Candidacy) -> float:
+        """When an attempt that begins now must have been answered."""
+        return candidacy.clock.now() + self.attempt * candidacy.config.request_timeout + ATTEMPT_SLACK
+
     def after_fork(self) -> None:
         """The child holds nothing; a lock taken before stays known as lost."""
         super().after_fork()
@@ -265,7 +273,7 @@ class LockerPart(Participant):
                 taken = await candidacy.changed.wait(decided, until, block=block) and candidacy.term is not None
                 # However short the limit is, one attempt is made; a settled one waits for nothing here.
                 await candidacy.changed.wait(
-                    lambda: candidacy.settled or candidacy.work.draining, _one_attempt(candidacy), block=block
+                    lambda: candidacy.settled or candidacy.work.draining, self._one_attempt(candidacy), block=block
                 )
                 term = candidacy.work.enter(use)
                 if term is not None:
@@ -284,11 +292,6 @@ class LockerPart(Participant):
                 use.ended = True
                 candidacy.uses.stop(use)
                 self._let_go(candidacy)
-
-
-def _one_attempt(candidacy: Candidacy) -> float:
-    """When an attempt that begins now must have been answered."""
-    return candidacy.clock.now() + ATTEMPT * candidacy.config.request_timeout + ATTEMPT_SLACK
 
 
 def caller(*, block: bool) -> object:

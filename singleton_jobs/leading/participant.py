@@ -23,6 +23,7 @@ class Participant:
 
     role: ClassVar[str]  # what a second user of the lease in another role is told that it is used by
     sticky: ClassVar[bool]  # it competes again by itself whenever it does not hold the lease
+    base = ""  # of the lease of a key: what all leases of keys like it are called, as they are stored
 
     def __init__(self, core: Core, name: str, config: Config | None) -> None:
         self.core = core
@@ -39,9 +40,14 @@ class Participant:
         return self.core.full_name(self.name)
 
     @property
+    def use(self) -> str:
+        """Equal for all participants in the same lease."""
+        return self.name.lower()
+
+    @property
     def timing(self) -> Config:
         """The lease's timing."""
-        return self.core.timing(self.name, self.config)
+        return self.core.timing(self)
 
     @property
     def holder(self) -> str | None:
@@ -68,10 +74,13 @@ class Participant:
         Raises ConfigError if there is no store.
         """
         if self.candidacy is None:
-            candidacy = self.core.open(self)
+            candidacy = self._make()
             self._opened(candidacy)
             self.candidacy = candidacy
         return self.candidacy
+
+    def _make(self) -> Candidacy:
+        return self.core.open(self)
 
     def _opened(self, candidacy: Candidacy) -> None:
         """Note a new candidacy, before anybody else sees it."""

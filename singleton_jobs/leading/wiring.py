@@ -11,10 +11,15 @@ from ..decisions.pace import Chance
 from ..events import Event, Hook, Measurement, ReplicaStarted, RequestEnded
 from ..hooks import dispatcher
 from ..hooks.log import log_events
+from ..keys import keyed_name
 from ..locks import Store
+from ..locks.keyed import keyed_store
 from ..locks.memory import SPACE
-from ..renewal.candidacy import Candidacy, Driver
+from ..locks.record import ResourceLock
+from ..renewal.candidacy import Candidacy
+from ..renewal.driving import Driver
 from ..renewal.renewer import shared_renewer
+from ..renewal.sweep import Sweep
 from .settings import Settings
 
 __all__ = ["Wiring"]
@@ -43,7 +48,8 @@ class Wiring:
         self._rng = rng
         self._phase = phase
         self._store: Store | None = None
-        self._announced = False
+        self._sweeps: dict[str, Sweep] = {}  # by base
+        self.announced = False
 
     def store(self) -> Store:
         """The store, found when it is first asked for. Raises ConfigError if there is none."""
@@ -76,20 +82,48 @@ class Wiring:
         sticky: bool,
     ) -> Candidacy:
         """A candidacy for the lease called ``name`` in the store; ``jobs``: the ledger's keys of this program's own."""
-        made = self._candidacy(self.store(), name, identity, config, callbacks, sticky=sticky)
+        lock = self.store().lock(name, identity)
+        made = self._candidacy(lock, name, identity, config, callbacks, sticky=sticky)
         made.fires.know(jobs)
         return made
 
+    def keyed(
+        self, base: str, key: str, identity: str, config: Config, callbacks: Iterable[Callback], jobs: set[str]
+    ) -> Candidacy:
+        """A candidacy for the lease of ``base`` for one ``key``. Raises ConfigError if the store keeps none."""
+        lock = keyed_store(self.store()).keyed_lock(base, key, identity)
+        name = keyed_name(base, key)
+        made = self._candidacy(lock, name, identity, config, callbacks, sticky=False, base=base)
+        made.fires.know(jobs)
+        return made
+
+    def sweep(self, base: str, config: Config) -> Sweep:
+        """What deletes the leases of keys of ``base`` that nobody needs any more."""
+        sweep = self._sweeps.get(base)
+        if sweep is None:
+            store = keyed_store(self.store())
+            sweep = Sweep(base, store, self.identity, config, self._clock, self.driver, self._rng)
+            sweep = self._sweeps.setdefault(base, sweep)
+        return sweep
+
     def storeless(self, name: str, config: Config, callbacks: Iterable[Callback] = ()) -> Candidacy:
         """A candidacy that asks no store, and leads only if it is told to pretend."""
-        return self._candidacy(SPACE, name, self.identity, config, callbacks, sticky=True)
+        lock = SPACE.lock(name, self.identity)
+        return self._candidacy(lock, name, self.identity, config, callbacks, sticky=True)
 
     def _candidacy(
-        self, store: Store, name: str, identity: str, config: Config, callbacks: Iterable[Callback], *, sticky: bool
+        self,
+        lock: ResourceLock,
+        name: str,
+        identity: str,
+        config: Config,
+        callbacks: Iterable[Callback],
+        *,
+        sticky: bool,
+        base: str = "",
     ) -> Candidacy:
-        candidate = Candidate(identity, config, self._rng, self._phase)
+        candidate = Candidate(identity, config, self._rng, self._phase, ephemeral=bool(base))
         tell = partial(self.tell, callbacks=callbacks)
-        lock = store.lock(name, identity)
         return Candidacy(
             name,
             candidate,
@@ -98,15 +132,15 @@ class Wiring:
             self.driver,
             tell,
             sticky=sticky,
-            lane=id(store),
+            lane=id(self._store),
+            base=base,
             measure=self._measure if self._settings.hooks else None,
         )
 
     def announce(self, lease: str, leases: tuple[str, ...]) -> None:
         """Tell of the replica's first candidacy, and of all that was declared by then."""
-        if not self._announced:
-            self._announced = True
-            self.tell(ReplicaStarted(lease, self.identity, self.described_store(), leases))
+        self.announced = True
+        self.tell(ReplicaStarted(lease, self.identity, self.described_store(), leases))
 
     def _measure(self, measurement: Measurement) -> None:
         for hook in self._settings.hooks:

@@ -7,6 +7,7 @@ A store is a URL (``kubernetes:``, ``kubernetes:?context=dev``, ``sqlite:///path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..names import store_url
+from .keyed import KeyedLock, KeyedStore
 from .record import LockRecord, ResourceLock, Stored, lease_spec_to_lock_record, lock_record_to_lease_spec
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .sqlite import SQLiteLock, SQLiteStore
 
 __all__ = [
+    "KeyedLock",
+    "KeyedStore",
     "KubernetesStore",
     "LeaseLock",
     "LockRecord",
@@ -41,7 +44,11 @@ _HOMES = {
 
 
 class Store(Protocol):
-    """Makes resource locks. Optional: ``key`` (equal for stores of the same leases), ``describe()``, ``aclose()``."""
+    """Makes resource locks.
+
+    Optional: ``key`` (equal for stores of the same leases), ``describe()``, ``aclose()``, and, for leases of keys, what
+    `KeyedStore` has.
+    """
 
     def lock(self, lease: str, identity: str) -> ResourceLock:
         """The resource lock of one lease, written to as ``identity``."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..errors import StoreError
 
 __all__ = [
+    "KEY_ANNOTATION",
     "LEDGER_ANNOTATION",
     "REQUEST_TIMEOUT",
     "STEP_DOWN_ANNOTATION",
@@ -27,6 +28,7 @@ __all__ = [
 REQUEST_TIMEOUT: ContextVar[float | None] = ContextVar("singleton_jobs_request_timeout", default=None)
 
 LEDGER_ANNOTATION = "singleton-jobs/fires"
+KEY_ANNOTATION = "singleton-jobs/key"
 STEP_DOWN_ANNOTATION = "singleton-jobs/step-down"  # the identity that is asked to let another lead
 
 Json = dict[str, Any]
@@ -78,6 +80,11 @@ class Stored:
     def asked_to_step_down(self) -> str | None:
         """The identity that somebody asked to let another lead."""
         return _annotations(self.raw or {}).get(STEP_DOWN_ANNOTATION)
+
+    @property
+    def key(self) -> str | None:
+        """The key that this lease is for, if it is one of many of the same base."""
+        return _annotations(self.raw or {}).get(KEY_ANNOTATION)
 
 
 class ResourceLock(Protocol):

@@ -8,19 +8,19 @@ import asyncio
 import json
 import os
 import sqlite3
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..concurrency.clock import SYSTEM_CLOCK
 from ..concurrency.forks import at_fork
 from ..concurrency.threads import Worker, new_lock
 from ..errors import ConfigError, Conflict, StoreError
-from ..names import lease_name
+from . import keyed
+from .file_locks import require_file_locks
 from .processes import this_process
 from .record import STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease
 from .sqlite_rows import COLUMNS, SCHEMA, read_row
@@ -79,18 +79,26 @@ class SQLiteStore:
         """The resource lock of one lease."""
         return SQLiteLock(lease, identity, store=self)
 
+    def keyed_lock(self, base: str, key: str, identity: str) -> "SQLiteLock":
+        """The resource lock of the lease of ``base`` for one key."""
+        return SQLiteLock(base, identity, key=key, store=self)
+
     def describe(self) -> str:
         """The store's name, for people."""
         return f"SQLite file {self.path}"
 
     async def list_leases(self) -> dict[str, Stored | StoreError]:
         """Every lease by name; an error for one that cannot be read."""
+        return await self._select("")
 
-        def work(connection: sqlite3.Connection) -> dict[str, Stored | StoreError]:
-            rows = connection.execute(f"SELECT name, {COLUMNS} FROM lease")  # noqa: S608 (a constant)
-            return {name: read_row(f"lease {name} in {self.path}", row) for name, *row in rows}
-
-        return await self.run(work)
+    async def list_keyed(self, base: str) -> AsyncIterator[dict[str, Stored | StoreError]]:
+        """All leases of keys of ``base`` by name, in pages; an error for one that cannot be read."""
+        after, before = keyed.between(base)
+        while page := await self._select(
+            "WHERE name > ? AND name < ? ORDER BY name LIMIT ?", after, before, keyed.PAGE
+        ):
+            yield {name: found for name, found in page.items() if keyed.is_of(base, found)}
+            after = max(page)
 
     def watch(self, lease: str, tell: Callable[[Sight | None], None]) -> Watch:
         """Call ``tell`` on the running event loop soon after each change of that lease, first with how it is."""
@@ -105,6 +113,13 @@ class SQLiteStore:
             self._inherited.append(self._connection)
             self._connection, self._pid = None, os.getpid()
         return await self._worker.call(lambda: self._guarded(work))
+
+    async def _select(self, which: str, *arguments: object) -> dict[str, Stored | StoreError]:
+        def work(connection: sqlite3.Connection) -> dict[str, Stored | StoreError]:
+            rows = connection.execute(f"SELECT name, {COLUMNS} FROM lease {which}", arguments)  # noqa: S608 (constants)
+            return {name: read_row(f"lease {name} in {self.path}", row) for name, *row in rows}
+
+        return await self.run(work)
 
     def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
         sent = False
@@ -124,7 +139,7 @@ class SQLiteStore:
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        _require_file_locks(self.path)
+        require_file_locks(self.path)
         connection = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, factory=_Connection
         )
@@ -134,19 +149,23 @@ class SQLiteStore:
 
 
 class SQLiteLock:
-    """One lease in a SQLite file, named by ``path`` or by a store that other locks share."""
+    """One lease in a SQLite file, named by ``path`` or by a store that other locks share.
+
+    With ``key``, it is that of ``lease`` for this key.
+    """
 
     def __init__(
         self,
         lease: str,
         identity: str,
         *,
+        key: str | None = None,
         path: str | os.PathLike[str] | None = None,
         store: SQLiteStore | None = None,
     ) -> None:
         if (path is None) == (store is None):
             raise ConfigError("SQLiteLock needs a path or a store")
-        self.lease = lease_name(lease)
+        self.lease, self._marks = keyed.named(lease, key)
         self._identity = identity
         self._store = store or SQLiteStore(path or "")
 
@@ -170,7 +189,7 @@ class SQLiteLock:
             with _transaction(connection):
                 if connection.execute("SELECT 1 FROM lease WHERE name = ?", (self.lease,)).fetchone():
                     raise Conflict(f"{self.describe()} exists already")
-                return self._put(connection, str(uuid.uuid4()), json.dumps(merge_lease(None, record, ledger)))
+                return self._put(connection, str(uuid.uuid4()), self._merged(None, record, ledger))
 
         return await self._store.run(work)
 
@@ -184,10 +203,25 @@ class SQLiteLock:
                     (self.lease, replaces.uid, replaces.version),
                 ).fetchone()
                 if row is None:
-                    raise Conflict(f"{self.describe()} is not at version {replaces.version} any more")
-                return self._put(connection, replaces.uid, json.dumps(merge_lease(json.loads(row[0]), record, ledger)))
+                    raise self._another(replaces)
+                return self._put(connection, replaces.uid, self._merged(json.loads(row[0]), record, ledger))
 
         return await self._store.run(work)
+
+    async def delete(self, replaces: Stored) -> None:
+        """Delete exactly ``replaces``; Conflict if anything else is stored, or nothing."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.execute("UPDATE version SET newest = newest + 1")
+                deleted = connection.execute(
+                    "DELETE FROM lease WHERE name = ? AND uid = ? AND version = ?",
+                    (self.lease, replaces.uid, replaces.version),
+                )
+                if not deleted.rowcount:
+                    raise self._another(replaces)
+
+        await self._store.run(work)
 
     async def request_step_down(self, replaces: Stored) -> Stored:
         """Ask the holder in ``replaces`` to let another lead; Conflict if anything else is stored."""
@@ -203,7 +237,7 @@ class SQLiteLock:
                 )
                 stored = self._get(connection) if changed.rowcount else None
                 if stored is None:
-                    raise Conflict(f"{self.describe()} is not at version {replaces.version} any more")
+                    raise self._another(replaces)
                 return stored
 
         return await self._store.run(work)
@@ -214,6 +248,12 @@ class SQLiteLock:
 
     async def record_event(self, text: str) -> None:
         """A SQLite file keeps no events."""
+
+    def _another(self, replaces: Stored) -> Conflict:
+        return Conflict(f"{self.describe()} is not at version {replaces.version} any more")
+
+    def _merged(self, raw: dict[str, Any] | None, record: LockRecord, ledger: str | None) -> str:
+        return json.dumps(keyed.marked(merge_lease(raw, record, ledger), self._marks))
 
     def _put(self, connection: sqlite3.Connection, uid: str, body: str) -> Stored:
         connection.execute("UPDATE version SET newest = newest + 1")
@@ -249,38 +289,3 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _require_file_locks(path: Path) -> None:
-    """Refuse a file system on which two openers of one file can lock it at once; SQLite could not tell."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: its locks are mandatory and always there
-        return
-    if not hasattr(fcntl, "F_OFD_SETLK"):
-        return
-    import struct
-
-    request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-    probe = path.with_name(f"{path.name}.lock-probe-{os.getpid()}-{time.monotonic_ns()}")
-    try:
-        with probe.open("wb") as first, probe.open("wb") as second:
-            try:
-                fcntl.fcntl(first, fcntl.F_OFD_SETLK, request)
-            except OSError as error:
-                raise StoreError(
-                    f"{path.parent} cannot lock files ({error}); use another folder", outcome="not done"
-                ) from error
-            try:
-                fcntl.fcntl(second, fcntl.F_OFD_SETLK, request)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                raise StoreError(
-                    f"{path.parent} cannot lock files ({error}); use another folder", outcome="not done"
-                ) from error
-        raise StoreError(
-            f"{path.parent} lets two openers lock one file at once; use another folder", outcome="not done"
-        )
-    finally:
-        probe.unlink(missing_ok=True)

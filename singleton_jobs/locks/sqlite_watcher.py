@@ -47,6 +47,7 @@ class SQLiteWatcher:
         self._looks = 0
         self._changed_at = -1  # the file's time of change before the last query; -1: it has to be asked
         self._processes: dict[str, str] = {}  # of the holders that were seen alive
+        self._keyed: set[str] = set()  # those that were there, and will be deleted once they are not needed
         self._task: asyncio.Task[None] | None = None
 
     def watch(self, lease: str, tell: Tell) -> "_Watch":
@@ -67,6 +68,7 @@ class SQLiteWatcher:
             self._watches.pop(watch.lease, None)
             self._processes.pop(watch.lease, None)
             self._unseen.discard(watch.lease)
+            self._keyed.discard(watch.lease)
         if not self._watches and self._task:
             self._task.cancel()
             self._task = None
@@ -94,17 +96,21 @@ class SQLiteWatcher:
         if not (gone or self._unseen or changed_at != self._changed_at or changed_at < 0):
             return
         unseen, self._unseen = self._unseen, set()
-        found = await self._run(lambda connection: _find(connection, self._newest, [*unseen, *gone]))
+        keyed = tuple(self._keyed)
+        found = await self._run(lambda connection: _find(connection, self._newest, [*unseen, *gone], keyed))
         # The time of a change is exact to some milliseconds only: another may follow within them.
         self._changed_at = changed_at if not 0 <= now - changed_at < RECENT else -1
         self._newest = found.newest
-        for lease in unseen - found.rows.keys():
+        self._keyed.difference_update(found.deleted)
+        for lease in (unseen - found.rows.keys()).union(found.deleted):
             self._tell(lease, Sight(None, found.newest))
         for lease, (stored, process) in found.rows.items():
             self._processes.pop(lease, None)
             if isinstance(stored, StoreError):
                 self._tell(lease, None)
                 continue
+            if lease in self._watches and stored.key is not None:
+                self._keyed.add(lease)
             if lease in self._watches and stored.record.holder_identity and not stored.abandoned:
                 self._processes[lease] = process
             self._tell(lease, Sight(stored, stored.version))
@@ -147,16 +153,20 @@ class _Watch:
 class _Found(NamedTuple):
     newest: int
     rows: dict[str, tuple[Stored | StoreError, str]]
+    deleted: Sequence[str]
 
 
-def _find(connection: sqlite3.Connection, since: int, names: Sequence[str]) -> _Found:
-    """What is newer than ``since``, and the leases called ``names``."""
+def _find(connection: sqlite3.Connection, since: int, names: Sequence[str], there: Sequence[str]) -> _Found:
+    """What is newer than ``since``, the leases called ``names``, and which of those that were ``there`` are not."""
     newest: int = connection.execute("SELECT newest FROM version").fetchone()[0]
     if newest == since and not names:
-        return _Found(newest, {})
+        return _Found(newest, {}, ())
     marks = ", ".join("?" * len(names))
     rows = connection.execute(
         f"SELECT name, {COLUMNS} FROM lease WHERE version > ? OR name IN ({marks})",  # noqa: S608 (only marks)
         (since, *names),
     )
-    return _Found(newest, {name: (read_row(f"lease {name}", row), row[-1]) for name, *row in rows})
+    found = {name: (read_row(f"lease {name}", row), row[-1]) for name, *row in rows}
+    one = "SELECT 1 FROM lease WHERE name = ?"
+    deleted = [name for name in there if name not in found and not connection.execute(one, (name,)).fetchone()]
+    return _Found(newest, found, deleted)

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 from ..concurrency.clock import Clock
 from ..concurrency.synchronization import Signal
 from ..concurrency.threads import new_owned_lock
-from ..decisions.actions import Wait, Write
+from ..decisions.actions import Delete, Wait, Write
 from ..decisions.candidate import Candidate
 from ..decisions.hold import Hold
 from ..errors import StoreError
@@ -18,6 +17,7 @@ from ..locks.watching import Sight
 from ..skipped import reason_of
 from ..term import Term
 from .contact import Contact
+from .driving import Driver
 from .entries import Use
 from .fire_claims import FireClaims
 from .following import Following
@@ -26,19 +26,9 @@ from .lock_uses import LockUses
 from .reporter import Measure, Reporter
 from .requests import kind, send
 
-__all__ = ["Candidacy", "Driver"]
+__all__ = ["Candidacy"]
 
 STEP_DOWN_REST = 2  # retry periods
-
-
-class Driver(Protocol):
-    """Whoever calls `Candidacy.step` when something is to do."""
-
-    def wake(self, candidacy: "Candidacy", /) -> None:
-        """Have `Candidacy.step` called soon; from any thread."""
-
-    def unanswered(self) -> float:
-        """Seconds that a sign of life has been waited for."""
 
 
 class Candidacy:
@@ -65,8 +55,10 @@ class Candidacy:
         sticky: bool,
         lane: object = None,
         measure: Measure | None = None,
+        base: str = "",
     ) -> None:
         self.lease = lease
+        self.base = base  # of a key's lease: metrics and the log go by it
         self.lane = lane  # equal for the candidacies of one store, which share its connections
         self.identity = candidate.identity  # what the next acquisition writes
         self.config = candidate.config
@@ -81,7 +73,7 @@ class Candidacy:
         self.started = False  # it competes, and was not ended since
         self.first_answer_due: float | None = None  # after a start the first answer is waited for until then
         self.pretending = False  # it leads for ever without asking anybody, and the candidate has no say
-        self.reporter = Reporter(lease, self.identity, emit, measure)
+        self.reporter = Reporter(lease, self.identity, emit, measure, base)
         self.work = GuardedWork(self)
         self.fires = FireClaims(self)
         self.uses = LockUses(self)
@@ -242,6 +234,8 @@ class Candidacy:
                 elif isinstance(action, Write) and outcome:
                     self.candidate.wrote(outcome, sent_at, now)
                     wrote = outcome
+                elif isinstance(action, Delete):
+                    self.candidate.deleted(now)
                 else:
                     self.candidate.saw(outcome, now)
                     read = outcome

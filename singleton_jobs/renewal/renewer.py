@@ -18,7 +18,7 @@ from ..concurrency.clock import SYSTEM_CLOCK, Clock
 from ..concurrency.forks import at_fork, notice_fork
 from ..concurrency.threads import new_lock, patched_by, start_thread
 from ..hooks.dispatcher import catch_up, log
-from .candidacy import Candidacy
+from .driving import Driven
 from .turns import Turns
 
 __all__ = ["Renewer", "RenewerThread", "shared_renewer"]
@@ -36,15 +36,15 @@ class Renewer:
         self._loop: AbstractEventLoop | None = None
         self._turns: dict[object, Turns] = defaultdict(lambda: Turns(AT_ONCE))  # by lane, which is a store
         self._stopped: asyncio.Event | None = None
-        self._timers: dict[Candidacy, TimerHandle] = {}  # of candidacies that wait for their next step
-        self._tasks: dict[Candidacy, Task[None]] = {}  # of candidacies that take steps now
-        self._again: set[Candidacy] = set()  # of these, those that were woken in the midst of a step
-        self._holding: dict[Candidacy, None] = {}  # in order, so that what expires together always does so alike
+        self._timers: dict[Driven, TimerHandle] = {}  # of candidacies that wait for their next step
+        self._tasks: dict[Driven, Task[None]] = {}  # of candidacies that take steps now
+        self._again: set[Driven] = set()  # of these, those that were woken in the midst of a step
+        self._holding: dict[Driven, None] = {}  # in order, so that what expires together always does so alike
         self._telling: TimerHandle | None = None  # the timer after which what was measured is told at the latest
         self._sweep: TimerHandle | None = None  # the timer that ends overdue holds
         self._sweep_at = math.inf  # the earliest end of a hold, by which the sweep is due
         self._asked_at: float | None = None  # when the loop was asked for a sign of life that it has not given yet
-        self._early: list[Candidacy] = []  # candidacies woken before there was a loop
+        self._early: list[Driven] = []  # candidacies woken before there was a loop
         self._mutex = new_lock()  # guards the loop's beginning, so that nobody is woken too early and then forgotten
 
     async def run(self) -> None:
@@ -81,7 +81,7 @@ class Renewer:
     def _answer(self) -> None:
         self._asked_at = None
 
-    def wake(self, candidacy: Candidacy) -> None:
+    def wake(self, candidacy: Driven) -> None:
         """Ask ``candidacy`` for its next decision soon; from any thread."""
         with self._mutex:
             if self._loop is None:
@@ -90,7 +90,7 @@ class Renewer:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._serve_soon, candidacy)
 
-    def _serve_soon(self, candidacy: Candidacy, patience: float = 0.0) -> None:
+    def _serve_soon(self, candidacy: Driven, patience: float = 0.0) -> None:
         timer = self._timers.pop(candidacy, None)
         if timer:
             timer.cancel()
@@ -102,7 +102,7 @@ class Renewer:
             else:
                 self._tasks[candidacy] = self._loop.create_task(self._serve(candidacy, self._loop, turns, by))
 
-    async def _serve(self, candidacy: Candidacy, loop: AbstractEventLoop, turns: Turns, by: float) -> None:
+    async def _serve(self, candidacy: Driven, loop: AbstractEventLoop, turns: Turns, by: float) -> None:
         due = -math.inf
         try:
             while True:
@@ -143,13 +143,15 @@ class Renewer:
         self._telling = None
         catch_up()
 
-    def _watch_deadline(self, candidacy: Candidacy, loop: AbstractEventLoop) -> None:
+    def _watch_deadline(self, candidacy: Driven, loop: AbstractEventLoop) -> None:
         """See that a hold ends in time, also while its next step waits for the requests of others."""
         until = candidacy.held_until
         if until > -math.inf:
             self._holding[candidacy] = None
             if self._sweep is None or until < self._sweep_at:
                 self._sweep_by(until, loop)
+        else:
+            self._holding.pop(candidacy, None)
 
     def _sweep_by(self, until: float, loop: AbstractEventLoop) -> None:
         if self._sweep:
@@ -200,7 +202,7 @@ class RenewerThread(Renewer):
         super().__init__(clock)
         self._started = False
 
-    def wake(self, candidacy: Candidacy) -> None:
+    def wake(self, candidacy: Driven) -> None:
         super().wake(candidacy)
         if not self._started:
             start_thread(self._run_thread, "singleton-jobs-renewer")

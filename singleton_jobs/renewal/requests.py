@@ -2,23 +2,27 @@
 
 import asyncio
 import logging
-from typing import Literal
+from typing import Literal, cast
 
-from ..decisions.actions import Read, Write
+from ..decisions.actions import Delete, Read, Write
 from ..errors import AccessDenied, StoreError
 from ..hooks.dispatcher import log
+from ..locks.keyed import KeyedLock
 from ..locks.record import REQUEST_TIMEOUT, ResourceLock, Stored
 
 __all__ = ["kind", "send"]
 
 
-async def send(action: Read | Write, lock: ResourceLock, patience: float) -> Stored | StoreError | None:
-    """Do it within ``patience`` seconds: what the store answered (None: there is no such lease), or what went wrong."""
+async def send(action: Read | Write | Delete, lock: ResourceLock, patience: float) -> Stored | StoreError | None:
+    """Do it within ``patience`` seconds: what is stored then (None: there is no such lease), or what went wrong."""
     REQUEST_TIMEOUT.set(patience)  # a store's own threads and sockets cannot be cancelled, so it limits itself too
     try:
         async with asyncio.timeout(patience):
             if isinstance(action, Read):
                 return await lock.get()
+            if isinstance(action, Delete):
+                await cast(KeyedLock, lock).delete(action.replaces)
+                return None
             if action.replaces is None:
                 return await lock.create(action.record, ledger=action.ledger)
             return await lock.update(action.record, action.replaces, ledger=action.ledger)

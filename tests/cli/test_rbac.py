@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,9 +14,11 @@ import yaml
 
 from cli.commands import call
 from cli.program import wait_until
-from controlplane.admin import Admin
+from controlplane.admin import Admin, lease_path
 from controlplane.fixtures import MakePod
-from controlplane.pod import Pod
+from controlplane.pod import Pod, lease_role
+from singleton_jobs import AccessDenied
+from singleton_jobs.locks import KubernetesStore, LockRecord
 
 Json = dict[str, Any]
 
@@ -71,12 +76,42 @@ def test_events_are_allowed_when_asked_for():
         (["x", "--admission-policy"], "needs --namespace"),
         (["x", "--store", "sqlite:///x"], "knows no Roles"),
         ([], "Missing argument"),
+        (["--keyed", "No_Good!"], "cannot be used"),
+        (["--keyed", "x" * 200], "too long for one with keys"),
     ],
 )
 def test_bad_input_is_refused(arguments: list[str], says: str):
     printed = call("rbac", *arguments)
     assert (printed.status, printed.output) == (2, "")
     assert says in printed.errors
+
+
+KEYED_RULE = {
+    "apiGroups": ["coordination.k8s.io"],
+    "resources": ["leases"],
+    "verbs": ["get", "create", "update", "delete", "list"],
+}
+
+
+def test_leases_of_keys_need_a_rule_without_names():
+    assert documents("--keyed", "sync")[1]["rules"] == [KEYED_RULE]
+    assert documents("nightly", "--keyed", "sync", "--keyed", "Mail")[1]["rules"] == [
+        documents("nightly")[1]["rules"][0],
+        KEYED_RULE,
+    ]
+    assert "One lease per key of sync, mail," in call("rbac", "--keyed", "sync", "--keyed", "Mail").output
+    assert documents("--keyed", "sync", "--watch-all")[1]["rules"][1]["verbs"] == ["list", "watch"]
+
+
+def test_without_keys_the_policy_is_one_and_as_it_was():
+    named = documents("nightly", "-n", "jobs", "--admission-policy")
+    assert [d["kind"] for d in named[3:]] == ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+    keyed = documents("nightly", "-n", "jobs", "--admission-policy", "--keyed", "sync")
+    assert [d["metadata"]["name"] for d in keyed[3:]] == ["singleton-jobs-jobs-singleton-jobs"] * 2 + [
+        "singleton-jobs-jobs-singleton-jobs-names"
+    ] * 2
+    assert keyed[3]["spec"]["variables"] == named[3]["spec"]["variables"]
+    assert keyed[3]["spec"]["validations"] == named[3]["spec"]["validations"]
 
 
 # The policy, with two pods' own tokens
@@ -157,3 +192,97 @@ def test_replicas_live_under_the_policy_and_a_false_name_is_explained(pods: list
     false = call("doctor", "nightly", COLUMNS="300", **second.env | {"SINGLETON_JOBS_IDENTITY": "pod-a"})
     assert false.status == 1
     assert "Set POD_NAME to the pod's own name" in false.output
+
+
+# The policies for leases of keys
+
+
+@pytest.fixture
+def keyed_pods(make_pod: MakePod, admin: Admin, namespace: str) -> list[Pod]:
+    """Two pods under the printed Role and policies for keys of `sync`, and one of another application."""
+    printed = documents("nightly", "--keyed", "sync", "-n", namespace, "--app", "app", "--admission-policy")
+    for document in printed:
+        admin.apply(document, namespace)
+    made = [make_pod(name, roles=[]) for name in ("pod-a", "pod-b")]
+    made.append(make_pod("pod-c", roles=[lease_role(verbs=KEYED_RULE["verbs"])], service_account="another"))
+
+    def in_force() -> bool:
+        tried = [change(made[0], "PUT", "sync.x", "nobody", dry=True), change(made[0], "PUT", "x", "pod-a_1", dry=True)]
+        return all(status == 403 and "ValidatingAdmissionPolicy" in message for status, message in tried)
+
+    wait_until(in_force, 60, lambda: "the policies do not come into force")
+    return made
+
+
+def change(pod: Pod, method: str, lease: str, holder: str = "", *, dry: bool = False) -> tuple[int, str]:
+    """Create, swap or delete a lease as that pod: status and message."""
+    path = lease_path(pod.namespace, lease) + ("?dryRun=All" if dry else "")
+    client, body = pod.client(), None
+    if method == "PUT":
+        body = client.get_lease(pod.namespace, lease) or {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": lease},
+        }
+        body = {**body, "spec": (body.get("spec") or {}) | {"holderIdentity": holder}}
+    status, answer = client.request(method, path, body)
+    return status, str(answer.get("message", ""))
+
+
+@pytest.mark.e2e
+def test_the_account_keeps_no_lease_of_another_name(keyed_pods: list[Pod], admin: Admin, namespace: str):
+    first, _, stranger = keyed_pods
+    assert change(first, "PUT", "sync.acme", "pod-a_1")[0] == 201
+    assert change(first, "PUT", "nightly", "pod-a_1")[0] == 201
+    for other in ("sync", "syncs.acme", "mail.acme", "nightly.acme", "nightly2"):
+        status, message = change(first, "PUT", other, "pod-a_1")
+        assert (status, "keeps no lease of that name: it does those of keys of sync" in message) == (403, True), other
+    posted = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"generateName": "mail.x"}}
+    assert first.client().request("POST", lease_path(namespace, "").rstrip("/"), posted)[0] == 403
+    assert change(stranger, "PUT", "mail.acme", "whoever")[0] == 201
+    assert change(first, "PUT", "mail.acme", "pod-a_1")[0] == 403
+    assert change(first, "DELETE", "mail.acme")[0] == 403
+    assert change(first, "DELETE", "nightly")[0] == 403
+    assert admin.get_lease(namespace, "nightly")
+    assert change(stranger, "DELETE", "mail.acme")[0] == 200
+
+
+@pytest.mark.e2e
+def test_a_hold_of_a_key_is_its_own_pods_but_for_who_sweeps(keyed_pods: list[Pod]):
+    first, second, stranger = keyed_pods
+    assert change(first, "PUT", "sync.acme", "pod-b_1")[0] == 403
+    assert change(first, "PUT", "sync.acme", "pod-a_1")[0] == 201
+    status, message = change(second, "PUT", "sync.acme", "")
+    assert (status, "given back by its own pod only" in message) == (403, True)
+    assert change(stranger, "PUT", "sync.acme", "")[0] == 403
+    assert change(second, "PUT", "sync.acme", "pod-b_1")[0] == 200  # whether it had run out, admission cannot know
+    assert change(first, "DELETE", "sync.acme")[0] == 200  # nor for this
+    assert change(second, "DELETE", "sync.acme")[0] == 404
+    posted = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"holderIdentity": "pod-b_1"}}
+    posted["metadata"] = {"generateName": "sync.x"}
+    assert first.client().request("POST", lease_path(first.namespace, "").rstrip("/"), posted)[0] == 403
+
+
+@pytest.mark.e2e
+def test_a_store_of_keys_lives_under_them(keyed_pods: list[Pod], monkeypatch: pytest.MonkeyPatch):
+    pod = keyed_pods[0]
+    monkeypatch.setenv("KUBECONFIG", str(pod.kubeconfig))
+    record = LockRecord("pod-a_1", 15, datetime.now(UTC), datetime.now(UTC), 1)
+
+    async def use() -> tuple[list[str | None], str]:
+        store = KubernetesStore(namespace=pod.namespace)
+        try:
+            lock = store.keyed_lock("sync", "Acme & Sons", "pod-a_1")
+            stored = await lock.update(replace(record, lease_transitions=2), await lock.create(record))
+            keys = [found.key async for page in store.list_keyed("sync") for found in page.values()]  # type: ignore[union-attr]
+            await lock.delete(stored)
+            with pytest.raises(AccessDenied) as caught:
+                await store.keyed_lock("mail", "acme", "pod-a_1").create(record)
+        finally:
+            await store.aclose()
+        return keys, str(caught.value)
+
+    keys, refusal = asyncio.run(use())
+    assert keys == ["Acme & Sons"]
+    assert "singleton-jobs rbac LEASE... --keyed LEASE" in refusal
+    assert "POD_NAME" not in refusal

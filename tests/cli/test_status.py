@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -20,11 +21,12 @@ import pytest
 from cli.commands import COMMAND, call
 from controlplane.admin import Admin
 from controlplane.fixtures import MakePod
+from controlplane.pod import lease_role
 from controlplane.proxy import Proxy
 from singleton_jobs import Replica
 from singleton_jobs.cli.status import lease_status
 from singleton_jobs.errors import StoreError
-from singleton_jobs.locks import LockRecord, Stored
+from singleton_jobs.locks import KubernetesStore, LockRecord, SQLiteStore, Stored
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HOSTILE = "\x1b[31mred\x1b[0m\r\nLEASE forged [bold]markup[/bold] \u202egnp.exe\u2066 \x00 " + "x" * 300_000
@@ -104,6 +106,72 @@ def test_a_replica_in_a_file(file: str):
     assert nightly["jobs"][0]["job"] == "app:report"
     assert datetime.fromisoformat(nightly["leading_since"]).tzinfo is not None
     assert (absent["lease"], absent["state"]) == ("absent", "missing")
+
+
+async def keep(store: Any, *keys: str, base: str = "sync") -> None:
+    now = datetime.now(UTC)
+    for key in keys:
+        await store.keyed_lock(base, key, "worker-1_x").create(LockRecord("worker-1_x", 15, now, now, 1))
+
+
+def test_the_leases_of_keys_are_shown_with_them(file: str, tmp_path: Path):
+    store = SQLiteStore(tmp_path / "leases.sqlite3")
+    asyncio.run(keep(store, "acme", "Ünïq & Co", HOSTILE[:40].replace("\x00", "")))
+    asyncio.run(keep(store, "other", base="mail"))
+    printed = call("status", "sync", "--store", file)
+    asked = call("status", "sync", "--store", file, "--json").json
+    everything = call("status", "--store", file).output
+    assert printed.status == 0
+    assert re.search(r"^LEASE +KEY +POD ", printed.output, re.MULTILINE), printed.output
+    assert re.search(r"^sync\.acme +acme +worker-1 .*alive", printed.output, re.MULTILINE)
+    assert re.search(r"^sync\.n-q-co--[0-9a-f]{16} +\\xdcn\\xefq & Co +worker-1 ", printed.output, re.MULTILINE)
+    assert "\x1b[31m" not in printed.output
+    assert "mail" not in printed.output
+    assert "missing" not in printed.output
+    assert "Ünïq & Co" in [lease["key"] for lease in asked["leases"]]
+    assert all(name in everything for name in ("mail.other", "sync.acme", "KEY"))
+
+
+def test_a_lease_that_has_keys_as_well_comes_first(file: str, tmp_path: Path):
+    with Replica(file, identity="worker-1") as replica:
+        assert replica.leadership("sync").wait(5)
+        assert "KEY" not in call("status", "sync", "--store", file).output
+        asyncio.run(keep(SQLiteStore(tmp_path / "leases.sqlite3"), "b", "a"))
+        asked = call("status", "absent", "sync", "--store", file, "--json").json
+    assert [(lease["lease"], lease["key"], lease["state"]) for lease in asked["leases"]] == [
+        ("absent", None, "missing"),
+        ("sync", None, "alive"),
+        ("sync.a", "a", "alive"),
+        ("sync.b", "b", "alive"),
+    ]
+
+
+@pytest.mark.e2e
+def test_who_may_not_list_is_told_so_where_nothing_else_is_to_be_shown(make_pod: MakePod, admin: Admin, namespace: str):
+    assert admin.put_lease(namespace, "nightly", {"spec": {"holderIdentity": "pod-a_1"}})[0] == 201
+    pod = make_pod("pod-a", roles=[lease_role("nightly", "sync")])
+    alone, missing = call("status", "nightly", **pod.env), call("status", "sync", **pod.env)
+    assert (alone.status, "cannot be listed" in alone.output) == (0, False), alone
+    assert (missing.status, "cannot be listed: 403" in missing.output) == (0, True), missing
+    assert "kind: Role" not in missing.output
+
+
+@pytest.mark.e2e
+def test_the_leases_of_keys_in_a_namespace(make_pod: MakePod, monkeypatch: pytest.MonkeyPatch):
+    pod = make_pod("pod-a")
+    monkeypatch.setenv("KUBECONFIG", str(pod.kubeconfig))
+
+    async def fill() -> None:
+        store = KubernetesStore(namespace=pod.namespace)
+        await keep(store, "acme", "Acme")
+        await store.aclose()
+
+    asyncio.run(fill())
+    asked = call("status", "sync", "--json", **pod.env).json
+    assert sorted((lease["key"], lease["holder"]) for lease in asked["leases"]) == [
+        ("Acme", "worker-1_x"),
+        ("acme", "worker-1_x"),
+    ]
 
 
 def test_nothing_to_show_is_no_error(file: str):
@@ -189,7 +257,11 @@ def test_watch_looks_again_until_interrupted(file: str):
 @pytest.mark.e2e
 def test_hostile_text_does_nothing_to_the_terminal(make_pod: MakePod, admin: Admin, namespace: str):
     ledger = json.dumps({"v": 1, "jobs": {f"app:{HOSTILE[:60]}": ["2026-11-27T11:00:00Z", "n", "c"]}})
-    annotations = {"singleton-jobs/fires": ledger, "singleton-jobs/step-down": HOSTILE[:200]}
+    annotations = {
+        "singleton-jobs/fires": ledger,
+        "singleton-jobs/step-down": HOSTILE[:200],
+        "singleton-jobs/key": HOSTILE[:2000],
+    }
     spec = {"holderIdentity": HOSTILE, "leaseDurationSeconds": 15, "renewTime": "2026-11-27T11:00:00.000000Z"}
     assert admin.put_lease(namespace, "evil", {"spec": spec, "metadata": {"annotations": annotations}})[0] == 201
     pod = make_pod("pod-a")
@@ -226,8 +298,6 @@ def test_a_thousand_leases_take_one_list(make_pod: MakePod, admin: Admin, namesp
 
 @pytest.mark.e2e
 def test_without_the_right_to_list_named_leases_can_be_asked_for(make_pod: MakePod):
-    from controlplane.pod import lease_role
-
     pod = make_pod("pod-a", roles=[lease_role("nightly")])
     with_all, named = call("status", **pod.env), call("status", "nightly", **pod.env)
     assert with_all.status == 1

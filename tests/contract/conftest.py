@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.shelves import LeaseShelf, MemoryShelf, Shelf, SQLiteShelf
+from controlplane.pod import lease_role
 from controlplane.proxy import Proxy
 from controlplane.server import Served
 
@@ -52,6 +53,7 @@ def proxy(control_plane: Served, tmp_path: Path) -> Iterator[Proxy]:
 @pytest.fixture
 def lease_shelf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LeaseShelf:
     proxy = request.getfixturevalue("proxy")
-    pod = request.getfixturevalue("make_pod")(server=proxy)
+    roles = [lease_role(), lease_role(name="keyed", verbs=["delete"])]
+    pod = request.getfixturevalue("make_pod")(server=proxy, roles=roles)
     monkeypatch.setenv("KUBECONFIG", str(pod.kubeconfig))
     return LeaseShelf(request.getfixturevalue("admin"), pod.namespace, proxy)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from controlplane.admin import Admin, lease_path
 from controlplane.proxy import Proxy
-from singleton_jobs.locks import KubernetesStore, MemorySpace, SQLiteStore
+from singleton_jobs.locks import KeyedLock, KeyedStore, KubernetesStore, MemorySpace, SQLiteStore
 from singleton_jobs.locks.record import ResourceLock
 
 Json = dict[str, Any]
@@ -17,6 +17,10 @@ Json = dict[str, Any]
 
 class Shelf(Protocol):
     def lock(self, lease: str = "nightly", identity: str = "me_1") -> ResourceLock: ...
+
+    def keyed_lock(self, key: str, identity: str = "me_1", base: str = "sync") -> KeyedLock: ...
+
+    def store(self) -> KeyedStore: ...
 
     def raw(self, lease: str = "nightly") -> Json:
         """What is stored, in the form of a Lease."""
@@ -30,6 +34,9 @@ class Shelf(Protocol):
     def spoil(self, lease: str = "nightly") -> None:
         """From now on it cannot be read."""
 
+    def misspell(self, lease: str) -> None:
+        """From now on this one of several cannot be read."""
+
     def delete(self, lease: str = "nightly") -> None: ...
 
     async def aclose(self) -> None: ...
@@ -42,6 +49,12 @@ class MemoryShelf:
     def lock(self, lease: str = "nightly", identity: str = "me_1") -> ResourceLock:
         return self.space.lock(lease, identity)
 
+    def keyed_lock(self, key: str, identity: str = "me_1", base: str = "sync") -> KeyedLock:
+        return self.space.keyed_lock(base, key, identity)
+
+    def store(self) -> KeyedStore:
+        return self.space
+
     def raw(self, lease: str = "nightly") -> Json:
         return json.loads(self.space.leases[lease][2])
 
@@ -53,6 +66,9 @@ class MemoryShelf:
 
     def spoil(self, lease: str = "nightly") -> None:
         self._put(lease, "no JSON")
+
+    def misspell(self, lease: str) -> None:
+        self.spoil(lease)
 
     def delete(self, lease: str = "nightly") -> None:
         del self.space.leases[lease]
@@ -73,8 +89,14 @@ class SQLiteShelf:
         self.stores: list[SQLiteStore] = []
 
     def lock(self, lease: str = "nightly", identity: str = "me_1") -> ResourceLock:
+        return self.store().lock(lease, identity)
+
+    def keyed_lock(self, key: str, identity: str = "me_1", base: str = "sync") -> KeyedLock:
+        return self.store().keyed_lock(base, key, identity)
+
+    def store(self) -> SQLiteStore:
         self.stores.append(SQLiteStore(self.path))
-        return self.stores[-1].lock(lease, identity)
+        return self.stores[-1]
 
     def raw(self, lease: str = "nightly") -> Json:
         return json.loads(self._run("SELECT body FROM lease WHERE name = ?", lease)[0][0])
@@ -87,6 +109,9 @@ class SQLiteShelf:
 
     def spoil(self, lease: str = "nightly") -> None:
         self._put(lease, "no JSON")
+
+    def misspell(self, lease: str) -> None:
+        self.spoil(lease)
 
     def delete(self, lease: str = "nightly") -> None:
         self._run("DELETE FROM lease WHERE name = ?", lease)
@@ -121,10 +146,16 @@ class LeaseShelf:
         self.admin = admin
         self.namespace = namespace
         self.proxy = proxy
-        self.store = KubernetesStore(namespace=namespace, strict_tls=False)
+        self.kubernetes = KubernetesStore(namespace=namespace, strict_tls=False)
 
     def lock(self, lease: str = "nightly", identity: str = "me_1") -> ResourceLock:
-        return self.store.lock(lease, identity)
+        return self.kubernetes.lock(lease, identity)
+
+    def keyed_lock(self, key: str, identity: str = "me_1", base: str = "sync") -> KeyedLock:
+        return self.kubernetes.keyed_lock(base, key, identity)
+
+    def store(self) -> KubernetesStore:
+        return self.kubernetes
 
     def raw(self, lease: str = "nightly") -> Json:
         found = self.admin.get_lease(self.namespace, lease)
@@ -141,11 +172,18 @@ class LeaseShelf:
         self.proxy.on("GET", "/leases").respond(200, body=b"no JSON")  # alone, in a list, and in the events of a watch
         self.proxy.cut()
 
+    def misspell(self, lease: str) -> None:
+        _, found = self.admin.request("GET", lease_path(self.namespace, "").rstrip("/"))
+        for item in found["items"]:
+            if item["metadata"]["name"] == lease:
+                item["spec"]["renewTime"] = "once"
+        self.proxy.on("GET", "/leases?").respond(200, body=found)
+
     def delete(self, lease: str = "nightly") -> None:
         self.admin.delete_lease(self.namespace, lease)
 
     async def aclose(self) -> None:
-        await self.store.aclose()
+        await self.kubernetes.aclose()
         self.proxy.cut()
         transports = asyncio.get_running_loop()._transports
         async with asyncio.timeout(2):

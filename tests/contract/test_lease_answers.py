@@ -77,7 +77,7 @@ async def test_a_write_on_a_connection_that_was_dropped_is_not_sent_again(shelf)
 
 async def test_a_request_is_limited_in_all(shelf):
     shelf.proxy.on("GET").drip(0.1)
-    lock = type(shelf.lock())("nightly", "me_1", store=shelf.store, request_timeout=0.3)
+    lock = type(shelf.lock())("nightly", "me_1", store=shelf.kubernetes, request_timeout=0.3)
     assert (await failure(lock.get())).outcome == "unknown"
 
 
@@ -134,6 +134,46 @@ async def test_denied_access_names_the_role_to_apply(shelf, make_pod, monkeypatc
     assert isinstance(error, AccessDenied)
     for line in ("kind: Role", "  - nightly", f"namespace: {pod.namespace}"):
         assert line in str(error)
+
+
+async def test_denied_access_to_keys_names_the_role_to_apply(shelf, make_pod, monkeypatch):
+    pod = make_pod(roles=[], server=shelf.proxy, service_account="nobody")
+    monkeypatch.setenv("KUBECONFIG", str(pod.kubeconfig))
+    store = KubernetesStore(strict_tls=False)
+    lock, pages = store.keyed_lock("sync", "acme", "me_1"), store.list_keyed("sync")
+    try:
+        errors = [
+            await failure(lock.create(RECORD)),
+            await failure(lock.delete(await shelf.keyed_lock("acme").create(RECORD))),
+            await failure(anext(pages)),
+        ]
+    finally:
+        await store.aclose()
+    for error in errors:
+        assert isinstance(error, AccessDenied)
+        for line in ("kind: Role", "of sync,", "verbs: [get, create, update, delete, list]", f"space: {pod.namespace}"):
+            assert line in str(error)
+        assert "resourceNames" not in str(error)
+
+
+async def test_a_deletion_says_exactly_what_it_deletes(shelf):
+    lock = shelf.keyed_lock("acme")
+    first = await lock.create(RECORD)
+    await lock.delete(first)
+    request = shelf.proxy.requests[-1]
+    exactly = f'"preconditions":{{"uid":"{first.uid}","resourceVersion":"{first.version}"}}'
+    assert (request.method, exactly.encode() in request.body) == ("DELETE", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(400, "not done"), (429, "not done"), (500, "unknown"), (504, "unknown")]
+)
+async def test_the_status_tells_whether_a_deletion_may_have_landed(shelf, status, outcome):
+    lock = shelf.keyed_lock("acme")
+    first = await lock.create(RECORD)
+    shelf.proxy.on("DELETE").respond(status)
+    error = await failure(lock.delete(first))
+    assert (type(error), error.outcome) == (StoreError, outcome)
 
 
 async def test_credentials_refused_once_are_read_again(shelf):

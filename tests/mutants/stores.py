@@ -6,6 +6,7 @@ SQLITE = "singleton_jobs/locks/sqlite.py"
 MEMORY = "singleton_jobs/locks/memory.py"
 SWAPPING = "contract/test_swapping.py"
 FILE = "contract/test_sqlite_file.py"
+KEYED = "contract/test_keyed.py"
 
 MUTANTS = [
     Mutant(
@@ -61,5 +62,42 @@ MUTANTS = [
         "PRAGMA synchronous = FULL",
         "PRAGMA synchronous = OFF",
         (FILE,),
+    ),
+    Mutant(
+        30,
+        "sqlite-deletes-any-version",
+        "who deletes from a SQLite file deletes what a taker has written",
+        SQLITE,
+        '"DELETE FROM lease WHERE name = ? AND uid = ? AND version = ?",',
+        '"DELETE FROM lease WHERE name = ? AND uid = ? AND version >= ?",',
+        (KEYED,),
+    ),
+    Mutant(
+        30,
+        "sqlite-deletion-is-no-version",
+        "those who watch a SQLite file are told of a deletion as of something old",
+        SQLITE,
+        """                connection.execute("UPDATE version SET newest = newest + 1")
+                deleted =""",
+        "                deleted =",
+        (KEYED,),
+    ),
+    Mutant(
+        30,
+        "memory-deletes-any-version",
+        "who deletes from memory deletes what a taker has written",
+        MEMORY,
+        "            self._replaced(replaces)\n            self._space.drop(self.lease)",
+        "            self._space.drop(self.lease)",
+        (KEYED,),
+    ),
+    Mutant(
+        30,
+        "two-keys-of-one-name",
+        "a key that looks like the hash of another has its lease",
+        "singleton_jobs/keys.py",
+        "if is_subdomain(name) and not _HASHED.fullmatch(text):",
+        "if is_subdomain(name):",
+        ("unit/test_keys.py",),
     ),
 ]

@@ -54,7 +54,7 @@ def illegal(candidate: Candidate, now: float) -> str | None:
     """What is wrong with the state of ``candidate``; None if it is one of the table's."""
     state = state_of(candidate, now)
     flags = {**vars(candidate), **vars(candidate._observer)}
-    found = {flag: "no" if flags[flag] in (None, False) else "yes" for flag in TABLE[state]}
+    found = {flag: "no" if flags[flag] is None or flags[flag] is False else "yes" for flag in TABLE[state]}
     if any(wanted not in ("", found[flag]) for flag, wanted in TABLE[state].items()):
         return f"{state!r} with {found}"
     if state == "leading" and (candidate.barred or candidate.answer != "held"):

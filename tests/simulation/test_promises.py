@@ -14,9 +14,11 @@ spans = st.sampled_from([0.001, 0.05, 0.5, 1.0, 2.0, 2.5, 5.0, 7.5, 9.99, 10.0, 
 
 
 class Promises(RuleBasedStateMachine):
+    ephemeral = False
+
     @initialize(given=st.tuples(rates, rates, rates), seconds=st.sampled_from([0.0, 3.0, 30.0]))
     def begin(self, given, seconds):
-        self.world = World(given)
+        self.world = World(given, ephemeral=self.ephemeral)
         self.all_is_well(seconds)
 
     @rule(span=spans)
@@ -146,7 +148,13 @@ class Promises(RuleBasedStateMachine):
         assert world.time - begun <= BOUND / slowest
 
 
-Promises.TestCase.settings = settings(
+class EphemeralPromises(Promises):
+    """The same of a lease that is deleted by whoever gives it back."""
+
+    ephemeral = True
+
+
+Promises.TestCase.settings = EphemeralPromises.TestCase.settings = settings(
     max_examples=300,
     stateful_step_count=40,
     deadline=None,
@@ -155,6 +163,7 @@ Promises.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestPromises = Promises.TestCase
+TestEphemeralPromises = EphemeralPromises.TestCase
 
 
 def test_an_answer_that_took_long_leaves_no_hold_beyond_the_followers_patience():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from singleton_jobs.decisions.actions import Read, Wait, Write
+from singleton_jobs.decisions.actions import Delete, Read, Wait, Write
 from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.decisions.hold import Hold
 from singleton_jobs.config import Config
@@ -33,7 +33,7 @@ class Store:
     def current(self) -> Stored | None:
         return self.history[-1]
 
-    def put(self, write: Write) -> Stored | Conflict:
+    def put(self, write: Write | Delete) -> Stored | Conflict | None:
         found, wanted = self.current, write.replaces
         if wanted is None:
             if found is not None:
@@ -42,6 +42,8 @@ class Store:
             return self._store(Stored(write.record, write.ledger, f"uid-{self._objects}", 0))
         if found is None or (found.uid, found.version) != (wanted.uid, wanted.version):
             return Conflict("another version")
+        if isinstance(write, Delete):
+            return self.delete()
         return self._store(replace(found, record=write.record, ledger=write.ledger or found.ledger))
 
     def edit(self) -> None:
@@ -62,7 +64,7 @@ class Store:
 class Flight:
     """One request on its way: sent, perhaps landed, not yet answered."""
 
-    action: Read | Write
+    action: Read | Write | Delete
     sent_at: float
     landed: bool = False
     result: Stored | Conflict | None = None
@@ -87,7 +89,9 @@ class Actor:
         self.give_up_flight()
         self.generation += 1
         identity = f"actor-{self.number}_{self.generation}"
-        self.candidate = Candidate(identity, CONFIG, random.Random(f"{self.number}/{self.generation}"))
+        self.candidate = Candidate(
+            identity, CONFIG, random.Random(f"{self.number}/{self.generation}"), ephemeral=self.world.ephemeral
+        )
         self.candidate.start(self.now)
         self.claims = []
 
@@ -157,6 +161,8 @@ class Actor:
         elif isinstance(flight.action, Write):
             assert flight.result is not None
             self.candidate.wrote(flight.result, flight.sent_at, self.now)
+        elif isinstance(flight.action, Delete):
+            self.candidate.deleted(self.now)
         else:
             self.candidate.saw(flight.result, self.now)
         self.world.note()
@@ -175,7 +181,7 @@ class Actor:
 
     def give_up_flight(self) -> None:
         flight, self.flight = self.flight, None
-        if flight and isinstance(flight.action, Write) and not flight.landed:
+        if flight and not isinstance(flight.action, Read) and not flight.landed:
             self.world.late.append(flight.action)
 
     def work(self) -> None:
@@ -188,13 +194,16 @@ class Actor:
 class World:
     """True time, and what must hold at every instant of it."""
 
-    def __init__(self, rates: tuple[float, ...] = (1.0, 1.0, 1.0), *, clocks_fail: bool = False) -> None:
+    def __init__(
+        self, rates: tuple[float, ...] = (1.0, 1.0, 1.0), *, clocks_fail: bool = False, ephemeral: bool = False
+    ) -> None:
         self.time = 0.0
+        self.ephemeral = ephemeral  # the lease goes with its hold
         self.clocks_fail = clocks_fail  # then two may hold at once; a fire is granted once all the same
         self.granted: dict[tuple[str, datetime, int], Claim] = {}
         self.interrupted: list[tuple[str, str, Mark]] = []  # who told of which job's fire
         self.store = Store()
-        self.late: list[Write] = []
+        self.late: list[Write | Delete] = []
         self.terms: list[Hold] = []
         self.actors = [Actor(self, number, rate) for number, rate in enumerate(rates)]
 

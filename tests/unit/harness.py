@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from singleton_jobs.decisions.actions import Action, Read, Wait, Write
+from singleton_jobs.decisions.actions import Action, Delete, Read, Wait, Write
 from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.config import Config
 from singleton_jobs.errors import StoreError
@@ -116,3 +116,10 @@ def renews(made: Candidate, now: float, version: int) -> Write:
 
 def unknown(text: str = "no answer", **more: object) -> StoreError:
     return StoreError(text, outcome="unknown", **more)
+
+
+def deletes(made: Candidate, now: float) -> Delete:
+    """The deletion it decides on."""
+    action = made.decide(now, wall(now))
+    assert isinstance(action, Delete), action
+    return action

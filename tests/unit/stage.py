@@ -36,9 +36,28 @@ class Space(MemorySpace):
         super().__init__()
         self.fault: str | None = None
         self.requests = 0
+        self.lists = 0
 
     def lock(self, lease: str, identity: str) -> "SpaceLock":
         return SpaceLock(lease, identity, space=self)
+
+    def keyed_lock(self, base: str, key: str, identity: str) -> "SpaceLock":
+        return SpaceLock(base, identity, key=key, space=self)
+
+    async def list_keyed(self, base: str):
+        self.lists += 1
+        await self.reach()
+        async for page in super().list_keyed(base):
+            yield page
+
+    async def reach(self) -> None:
+        self.requests += 1
+        if self.fault == "silent":
+            await asyncio.get_running_loop().create_future()
+        if self.fault == "denied":
+            raise AccessDenied("403: apply this Role")
+        if self.fault == "down":
+            raise StoreError("the store is down", outcome="not done")
 
     def put(self, lease: str, holder: str, duration: float = 6) -> None:
         """Somebody else's record, of this moment."""
@@ -66,25 +85,20 @@ class SpaceLock(MemoryLock):
     _space: Space
 
     async def get(self) -> Stored | None:
-        await self._reach()
+        await self._space.reach()
         return await super().get()
 
     async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
-        await self._reach()
+        await self._space.reach()
         return await super().create(record, ledger=ledger)
 
     async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
-        await self._reach()
+        await self._space.reach()
         return await super().update(record, replaces, ledger=ledger)
 
-    async def _reach(self) -> None:
-        self._space.requests += 1
-        if self._space.fault == "silent":
-            await asyncio.get_running_loop().create_future()
-        if self._space.fault == "denied":
-            raise AccessDenied("403: apply this Role")
-        if self._space.fault == "down":
-            raise StoreError("the store is down", outcome="not done")
+    async def delete(self, replaces: Stored) -> None:
+        await self._space.reach()
+        await super().delete(replaces)
 
 
 class ClaimedSpace(Space):

@@ -2,31 +2,33 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from ...config import Seconds, seconds
 from ...errors import AccessDenied, Conflict, StoreError
 from ...identity import secure_random
-from ...names import lease_name, namespace_name
+from ...names import namespace_name
+from .. import keyed
 from ..record import REQUEST_TIMEOUT, STEP_DOWN_ANNOTATION, LockRecord, Stored, annotated, merge_lease
 from ..watching import Sight, Watch
 from .account import Account
 from .api import Answer, ApiServer, encode
+from .core_events import core_event
 from .credentials import find_credentials
 from .form import Routine
-from .objects import MANAGED_BY, MANAGER, leases_path, read_list, read_stored
-from .roles import role
+from .listing import list_all, list_keyed
+from .objects import MANAGED_BY, MANAGER, leases_path, read_stored
+from .roles import ANOTHER_NAME, role, to_apply
 from .tls import strictness
 from .watcher import OWN_WATCHES, Watching
 
 __all__ = ["KubernetesStore", "LeaseLock"]
 
 DEFAULT_TIMEOUT = 5.0  # seconds for one request
-LIST_TIMEOUT = 30.0  # seconds; a namespace may have thousands of Leases
 
 
 class KubernetesStore:
@@ -56,6 +58,10 @@ class KubernetesStore:
         """The resource lock of one lease."""
         return LeaseLock(lease, identity, store=self)
 
+    def keyed_lock(self, base: str, key: str, identity: str) -> "LeaseLock":
+        """The resource lock of the lease of ``base`` for one key."""
+        return LeaseLock(base, identity, key=key, store=self)
+
     def describe(self) -> str:
         """The store's name, for people."""
         via = f" through the proxy {self.proxy.url}" if self.proxy else ""
@@ -66,15 +72,15 @@ class KubernetesStore:
 
         Raises AccessDenied without the verb ``list`` on all Leases, StoreError if there is no answer.
         """
-        answer = await self.server.request("GET", leases_path(self.namespace), timeout=LIST_TIMEOUT)
-        if answer.status in (401, 403):
-            raise AccessDenied(
-                f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}; name the leases, or "
-                "allow the verb list on all of them"
-            )
-        if answer.status != 200:
-            raise StoreError(f"the leases of namespace {self.namespace} cannot be listed: {answer.reason()}")
-        return read_list(self.namespace, answer)
+        return await list_all(self.server, self.namespace)
+
+    def list_keyed(self, base: str) -> AsyncIterator[dict[str, Stored | StoreError]]:
+        """All leases of keys of ``base`` by name, in pages; an error for one that cannot be read.
+
+        A lease may be told more than once, the last time as it is. Raises AccessDenied without the verb ``list`` on
+        all Leases, StoreError if there is no answer.
+        """
+        return list_keyed(self.server, self.namespace, base)
 
     async def ping(self) -> datetime | None:
         """Ask the server for its version: its own time of the answer. Raises AccessDenied, or StoreError."""
@@ -106,8 +112,8 @@ class LeaseLock:
     """One Lease, read and swapped with raw JSON.
 
     Every write names resourceVersion and uid; creation is a PUT without a version, so that a Role can limit it by
-    name. ``request_timeout``: the limit of one request, in seconds. `aclose` closes the connections of a lock used
-    on its own; ``async with`` does it too.
+    name. With ``key``, it is the Lease of ``lease`` for this key. ``request_timeout``: the limit of one request, in
+    seconds. `aclose` closes the connections of a lock used on its own; ``async with`` does it too.
     """
 
     def __init__(
@@ -115,11 +121,15 @@ class LeaseLock:
         lease: str,
         identity: str,
         *,
+        key: str | None = None,
         namespace: str | None = None,
         store: KubernetesStore | None = None,
         request_timeout: Seconds = DEFAULT_TIMEOUT,
     ) -> None:
-        self.lease = lease_name(lease)
+        self.lease, marks = keyed.named(lease, key)
+        # By this label one watch sees all leases that are ours; those of keys come and go, and may be thousands.
+        self._marks = marks or {"labels": {MANAGED_BY: MANAGER}}
+        self._base = None if key is None else lease
         self._identity = identity
         self._timeout = seconds("request_timeout", request_timeout)
         self._store = store or KubernetesStore(namespace=namespace)
@@ -156,17 +166,17 @@ class LeaseLock:
 
     def watch(self, tell: Callable[[Sight | None], None]) -> Watch:
         """Tell of changes as they happen: see `singleton_jobs.locks.watching.Watchable`."""
-        return self._store.watching.begin(self.lease, tell)
+        return self._store.watching.begin(self.lease, tell, alone=self._base is not None)
 
     async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
         """Store a first version; Conflict if the Lease exists."""
-        return await self._put(_ours(merge_lease(self._new(), record, ledger)))
+        return await self._put(self._merged(self._new(), record, ledger))
 
     async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
         """Replace exactly ``replaces``; Conflict if anything else is stored."""
 
         def make() -> str:
-            return encode(_ours(merge_lease(self._over(replaces), record, ledger)))
+            return encode(self._merged(self._over(replaces), record, ledger))
 
         routine, renewed = self._routine, record.renew_time
         if routine and renewed and routine.serves(record, replaces, ledger):
@@ -180,6 +190,11 @@ class LeaseLock:
         self._routine = Routine.after(stored, answer.text)
         return stored
 
+    async def delete(self, replaces: Stored) -> None:
+        """Delete exactly ``replaces``; Conflict if anything else is stored, or nothing. Needs the verb ``delete``."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": _exactly(replaces)}
+        await self._change("DELETE", options)
+
     async def request_step_down(self, replaces: Stored) -> Stored:
         """Ask the holder in ``replaces`` to let another lead; Conflict if anything else is stored.
 
@@ -190,7 +205,7 @@ class LeaseLock:
     async def rehearse(self, record: LockRecord, replaces: Stored | None) -> None:
         """Have the server judge a write of ``record``, admission policies and all, without storing it."""
         lease = self._new() if replaces is None else self._over(replaces)
-        await self._swap(_ours(merge_lease(lease, record, None)), "&dryRun=All")
+        await self._swap(self._merged(lease, record, None), "&dryRun=All")
 
     async def record_event(self, text: str) -> None:
         """`tell`, best effort: an event is for people, and losing one changes nothing."""
@@ -204,21 +219,8 @@ class LeaseLock:
 
         Needs the verb ``create`` on ``events``. Raises AccessDenied without it, StoreError for any other refusal.
         """
-        now = datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
-        involved = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-        event = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{self.lease[:200]}.", "namespace": self.namespace},
-            "involvedObject": involved | {"name": self.lease, "namespace": self.namespace, "uid": uid or ""},
-            "reason": reason,
-            "message": f"{self._identity} {text}"[:1024],
-            "type": "Warning" if warning else "Normal",
-            "source": {"component": "singleton-jobs"},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
+        message = f"{self._identity} {text}"
+        event = core_event(self.lease, self.namespace, uid, message, reason, warning=warning)
         path = f"/api/v1/namespaces/{quote(self.namespace)}/events"
         answer = await self._store.server.request("POST", path, event, timeout=self._timeout)
         if answer.status >= 400:
@@ -232,14 +234,20 @@ class LeaseLock:
     def _over(self, replaces: Stored) -> dict[str, Any]:
         """What ``replaces`` holds, labels and annotations of others included, to be swapped with exactly it."""
         new, old = self._new(), replaces.raw or {}
-        exactly = {"uid": replaces.uid, "resourceVersion": str(replaces.version)}
-        return {**new, **old, "metadata": {**(old.get("metadata") or {}), **new["metadata"], **exactly}}
+        return {**new, **old, "metadata": {**(old.get("metadata") or {}), **new["metadata"], **_exactly(replaces)}}
+
+    def _merged(self, lease: dict[str, Any], record: LockRecord, ledger: str | None) -> dict[str, Any]:
+        """With our marks, unless it says that it is somebody else's."""
+        return keyed.marked(merge_lease(lease, record, ledger), self._marks)
 
     async def _put(self, lease: dict[str, Any]) -> Stored:
         return self._stored(await self._swap(lease))
 
     async def _swap(self, lease: dict[str, Any] | str, query: str = "") -> Answer:
-        answer = await self._request("PUT", lease, query)
+        return await self._change("PUT", lease, query)
+
+    async def _change(self, method: str, body: dict[str, Any] | str, query: str = "") -> Answer:
+        answer = await self._request(method, body, query)
         # A PUT without a version creates; where the Lease exists, the server misses the version to replace.
         exists = answer.status == 422 and answer.mentions("metadata.resourceVersion")
         gone = answer.status == 404 and not _is_namespace(answer)
@@ -268,12 +276,14 @@ class LeaseLock:
         if answer.status == 403 and (answer.body.get("details") or {}).get("causes") and "terminat" in what.lower():
             return StoreError(what, outcome="not done")
         if answer.status == 403 and "ValidatingAdmissionPolicy" in what:
-            return AccessDenied(f"{what}\nSet POD_NAME to the pod's own name, and no other identity")
+            cure = "Set POD_NAME to the pod's own name, and no other identity"
+            if ANOTHER_NAME in what:
+                cure = "Print the policy anew, with all names: singleton-jobs rbac LEASE... --keyed LEASE"
+            return AccessDenied(f"{what}\n{cure}")
         if answer.status == 403:
-            return AccessDenied(
-                f"{what}\nApply this Role, bound to the pod's service account:\n"
-                f"{role([self.lease], self.namespace)}".rstrip()
-            )
+            keyed_only = [] if self._base is None else [self._base]
+            grant = role([] if keyed_only else [self.lease], self.namespace, keyed=keyed_only)
+            return AccessDenied(f"{what}{to_apply(grant)}")
         if answer.status == 401:
             return AccessDenied(f"{what}: the API server does not accept these credentials")
         # A server that refuses a request has not done it; after 408 and 5xx nobody knows.
@@ -281,10 +291,8 @@ class LeaseLock:
         return StoreError(what, outcome="not done" if certain else "unknown", retry_after=answer.retry_after)
 
 
-def _ours(lease: dict[str, Any]) -> dict[str, Any]:
-    """With the label by which one watch sees all leases that are ours, unless it says that they are somebody else's."""
-    labels = {MANAGED_BY: MANAGER, **(lease["metadata"].get("labels") or {})}
-    return {**lease, "metadata": {**lease["metadata"], "labels": labels}}
+def _exactly(replaces: Stored) -> dict[str, str]:
+    return {"uid": replaces.uid, "resourceVersion": str(replaces.version)}
 
 
 def _is_namespace(answer: Answer) -> bool:

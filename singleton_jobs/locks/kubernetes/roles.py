@@ -5,7 +5,9 @@ The text is what people apply, comments and all.
 
 from collections.abc import Sequence
 
-__all__ = ["admission_policy", "manifests", "role"]
+__all__ = ["ANOTHER_NAME", "admission_policy", "manifests", "role", "to_apply"]
+
+ANOTHER_NAME = "this account keeps no lease of that name"  # as the policy refuses it
 
 
 WATCH_ALL = """
@@ -21,36 +23,41 @@ EVENTS = """
 
 
 def role(
-    leases: Sequence[str],
+    leases: Sequence[str] = (),
     namespace: str | None = None,
     app: str = "singleton-jobs",
     *,
     events: bool = False,
     watch_all: bool = False,
+    keyed: Sequence[str] = (),
 ) -> str:
-    """The Role that lets a pod hold ``leases`` and nothing else.
+    """The Role that lets a pod hold ``leases``, and those of any key of ``keyed``.
 
     With ``watch_all``, also see all leases of the namespace; with ``events``, tell of hand-overs as Kubernetes Events.
     """
-    names = "".join(f"\n  - {lease}" for lease in leases)
+    rules = f"{_held(leases) if leases else ''}{_kept_by_key(keyed) if keyed else ''}"
     return f"""\
 # All that a replica may do: hold these leases.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 {_metadata(app, namespace)}
-rules:
-- apiGroups: [coordination.k8s.io]
-  resources: [leases]
-  resourceNames:{names}
-  # `create` can be limited by name because a Lease is created with PUT, not POST. There is no `delete`: a lease
-  # stays when it is released, with the fencing token and the claimed fires in it. `list` and `watch` let a pod read
-  # these leases alone.
-  verbs: [get, create, update, list, watch]{WATCH_ALL if watch_all else ""}{EVENTS if events else ""}
+rules:{rules}{WATCH_ALL if watch_all else ""}{EVENTS if events else ""}
 """
 
 
+def to_apply(role: str) -> str:
+    """How an error goes on that ``role`` would have prevented."""
+    return f"\nApply this Role, bound to the pod's service account:\n{role}".rstrip()
+
+
 def manifests(
-    leases: Sequence[str], namespace: str | None, app: str, *, events: bool = False, watch_all: bool = False
+    leases: Sequence[str],
+    namespace: str | None,
+    app: str,
+    *,
+    events: bool = False,
+    watch_all: bool = False,
+    keyed: Sequence[str] = (),
 ) -> str:
     """ServiceAccount, Role and RoleBinding, all called ``app``."""
     subject = f"\n  namespace: {namespace}" if namespace else ""
@@ -60,7 +67,7 @@ apiVersion: v1
 kind: ServiceAccount
 {_metadata(app, namespace)}
 ---
-{role(leases, namespace, app, events=events, watch_all=watch_all)}---
+{role(leases, namespace, app, events=events, watch_all=watch_all, keyed=keyed)}---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 {_metadata(app, namespace)}
@@ -74,10 +81,19 @@ subjects:
 """
 
 
-def admission_policy(leases: Sequence[str], namespace: str, app: str) -> str:
-    """A ValidatingAdmissionPolicy and its binding: a hold is written, and emptied, only by its own pod."""
+def admission_policy(leases: Sequence[str], namespace: str, app: str, keyed: Sequence[str] = ()) -> str:
+    """A ValidatingAdmissionPolicy and its binding: a hold is written, and emptied, only by its own pod.
+
+    With ``keyed``, another one limits the account to ``leases`` and those of keys.
+    """
     name = f"singleton-jobs-{namespace}-{app}"
     names = "".join(f"\n      - {lease}" for lease in leases)
+    matched = f"\n      resourceNames:{names}"
+    if keyed:
+        matched = f"""
+  matchConditions:
+  - name: kept-by-replicas
+    expression: "object.metadata.name in {[*leases]} || {_begins("object.metadata.name", keyed)}\""""
     return f"""\
 # A hold is written, and emptied, only by the pod that its holder names. Admission sees no clock: whether a hold that
 # is taken over has run out is for the replicas to know.
@@ -92,8 +108,7 @@ spec:
     - apiGroups: [coordination.k8s.io]
       apiVersions: [v1]
       operations: [CREATE, UPDATE]
-      resources: [leases]
-      resourceNames:{names}
+      resources: [leases]{matched}
   variables:
   - name: before
     expression: "oldObject == null ? '' : oldObject.?spec.?holderIdentity.orValue('')"
@@ -119,18 +134,83 @@ spec:
     reason: Forbidden
     message: "a hold is given back by its own pod only"
 ---
+{_bound(name, namespace)}{_names_policy(leases, namespace, app, keyed) if keyed else ""}"""
+
+
+def _names_policy(leases: Sequence[str], namespace: str, app: str, keyed: Sequence[str]) -> str:
+    name = f"singleton-jobs-{namespace}-{app}-names"
+    return f"""\
+---
+# The Role of this account is for leases of all names: these are the ones. Each of its pods may delete a lease of a key
+# that another pod holds, since whoever comes by sweeps those of dead holders, and admission sees no clock.
 apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
+kind: ValidatingAdmissionPolicy
 metadata:
   name: {name}
 spec:
-  policyName: {name}
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+    - apiGroups: [coordination.k8s.io]
+      apiVersions: [v1]
+      operations: [CREATE, UPDATE, DELETE]
+      resources: [leases]
+  matchConditions:
+  - name: this-account
+    expression: "request.userInfo.username == 'system:serviceaccount:{namespace}:{app}'"
+  variables:
+  - name: lease
+    expression: "oldObject == null ? object.metadata.name : oldObject.metadata.name"
+  validations:
+  - expression: >-
+      {_begins("variables.lease", keyed)}
+      || (request.operation != 'DELETE' && variables.lease in {[*leases]})
+    reason: Forbidden
+    message: "{ANOTHER_NAME}: it does those of keys of {", ".join(keyed)}, and may not delete others"
+---
+{_bound(name, namespace)}"""
+
+
+def _begins(name: str, bases: Sequence[str]) -> str:
+    return " || ".join(f"{name}.startsWith('{base}.')" for base in bases)
+
+
+def _bound(policy: str, namespace: str) -> str:
+    return f"""\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {policy}
+spec:
+  policyName: {policy}
   validationActions: [Deny]
   matchResources:
     namespaceSelector:
       matchLabels:
         kubernetes.io/metadata.name: {namespace}
 """
+
+
+def _held(leases: Sequence[str]) -> str:
+    names = "".join(f"\n  - {lease}" for lease in leases)
+    return f"""
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames:{names}
+  # `create` can be limited by name because a Lease is created with PUT, not POST. There is no `delete`: a lease
+  # stays when it is released, with the fencing token and the claimed fires in it. `list` and `watch` let a pod read
+  # these leases alone.
+  verbs: [get, create, update, list, watch]"""
+
+
+def _kept_by_key(bases: Sequence[str]) -> str:
+    return f"""
+# One lease per key of {", ".join(bases)}, there while it is held. Their names are not known in advance, and a Role
+# knows no prefixes, so this is for all leases of the namespace: an admission policy can limit it to these.
+# `list` finds what crashed holders have left, `delete` keeps anything from being left behind.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update, delete, list]"""
 
 
 def _metadata(name: str, namespace: str | None) -> str:

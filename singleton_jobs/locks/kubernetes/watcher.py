@@ -25,6 +25,7 @@ ALL = ""  # what is no lease's name
 NAMESPACE = "one watch of the namespace"
 OWN = "a watch of its own"
 MANY = f"only {OWN_WATCHES} leases have a watch of their own"
+KEYED = "*"  # what is no lease's name either: all that have to be watched alone
 DENIED = "as the Role does not allow to watch them: its rule should say verbs: [get, create, update, list, watch]"
 
 Tell = Callable[[Sight | None], None]
@@ -41,12 +42,12 @@ class Watching:
         self._rng = rng
         self._watchers: WeakKeyDictionary[AbstractEventLoop, _Watcher] = WeakKeyDictionary()
 
-    def begin(self, lease: str, tell: Tell) -> "LeaseWatch":
-        """Watch ``lease`` on the running event loop."""
+    def begin(self, lease: str, tell: Tell, *, alone: bool = False) -> "LeaseWatch":
+        """Watch ``lease`` on the running event loop; ``alone``: the watch of the namespace does not show it."""
         loop = asyncio.get_running_loop()
         if loop not in self._watchers:
             self._watchers[loop] = _Watcher(self._server, self._namespace, self._rng)
-        return LeaseWatch(self._watchers[loop], lease, tell)
+        return LeaseWatch(self._watchers[loop], lease, tell, alone=alone)
 
     async def aclose(self) -> None:
         """End the running event loop's."""
@@ -58,11 +59,11 @@ class Watching:
 class LeaseWatch:
     """One watch that somebody asked for."""
 
-    def __init__(self, watcher: "_Watcher", lease: str, tell: Tell) -> None:
+    def __init__(self, watcher: "_Watcher", lease: str, tell: Tell, *, alone: bool) -> None:
         self._watcher = watcher
         self._lease = lease
         self._tell: Tell | None = tell
-        watcher.add(lease, self._told)
+        watcher.add(lease, self._told, alone=alone)
 
     @property
     def how(self) -> str:
@@ -103,24 +104,32 @@ class _Watcher:
         self._feeds: dict[str, Feed] = {}
         self._tasks: dict[Feed, Task[None]] = {}  # those that were cancelled and have not ended yet, too
         self._by_name = False  # since the namespace's own watch was denied
+        self._alone: set[str] = set()  # that are watched by name anyway
         self._denied: set[str] = set()
         self._retry: TimerHandle | None = None
         self._idle: TimerHandle | None = None
 
-    def add(self, lease: str, tell: Tell) -> None:
+    def add(self, lease: str, tell: Tell, *, alone: bool) -> None:
         self._board.add(lease, tell)
+        if alone:
+            self._alone.add(lease)
+        if self._is_denied(lease):
+            self._board.blank([lease], DENIED)
         asyncio.get_running_loop().call_soon(self._board.repeat, lease, tell)
         self._tend()
 
     def remove(self, lease: str, tell: Tell) -> None:
         self._board.remove(lease, tell)
-        if self._by_name or self._board.leases():
+        leases, alone = self._board.leases(), lease in self._alone
+        if lease not in leases:
+            self._alone.discard(lease)
+        if self._by_name or leases or alone:
             self._tend()
         elif self._idle is None:  # a lock that is waited for now and again should not cost a list each time
             self._idle = asyncio.get_running_loop().call_later(LINGER, self._end_idle)
 
     def doubt(self, lease: str) -> None:
-        feed = self._feeds.get(lease if self._by_name else ALL)
+        feed = self._feeds.get(lease if self._is_named(lease) else ALL)
         if feed:
             feed.doubt()
 
@@ -133,8 +142,8 @@ class _Watcher:
     def how(self, lease: str) -> str:
         why = self._board.why_not(lease)
         if why is None:
-            return OWN if self._by_name else NAMESPACE
-        many = self._by_name and lease not in self._feeds and lease not in self._denied
+            return OWN if self._is_named(lease) else NAMESPACE
+        many = self._is_named(lease) and lease not in self._feeds and not self._is_denied(lease)
         return f"polling: {MANY if many else why}"
 
     async def aclose(self) -> None:
@@ -153,11 +162,15 @@ class _Watcher:
     def _tend(self) -> None:
         """Have the feeds that should be there, and no others."""
         leases = self._board.leases()
-        wanted = [ALL] if leases else []
-        if self._by_name:
-            kept = [lease for lease in leases if lease in self._feeds or lease in self._denied]
-            kept += [lease for lease in leases if lease not in kept][: max(0, OWN_WATCHES - len(kept))]
-            wanted = [lease for lease in kept if lease not in self._denied]
+        named = [lease for lease in leases if self._is_named(lease)]
+        by_namespace = len(named) < len(leases)
+        if KEYED in self._denied:
+            named = [lease for lease in named if lease not in self._alone]
+        kept = [lease for lease in named if lease in self._feeds or self._is_denied(lease)]
+        kept += [lease for lease in named if lease not in kept][: max(0, OWN_WATCHES - len(kept))]
+        wanted = [lease for lease in kept if not self._is_denied(lease)]
+        if by_namespace:
+            wanted.append(ALL)
         for name in [name for name in self._feeds if name not in wanted]:
             self._tasks[self._feeds.pop(name)].cancel()
         for name in [name for name in wanted if name not in self._feeds]:
@@ -165,11 +178,22 @@ class _Watcher:
             task = self._tasks[feed] = asyncio.get_running_loop().create_task(self._run(name, feed))
             task.add_done_callback(partial(self._ended, feed))
 
+    def _shared(self) -> list[str]:
+        """What the watch of the namespace is to tell of."""
+        return [lease for lease in self._board.leases() if lease not in self._alone]
+
+    def _is_named(self, lease: str) -> bool:
+        """Whether it has to have a watch of its own."""
+        return self._by_name or lease in self._alone
+
+    def _is_denied(self, lease: str) -> bool:
+        return (KEYED if lease in self._alone else lease) in self._denied
+
     def _ended(self, feed: Feed, _: Task[None]) -> None:
         del self._tasks[feed]
 
     def _feed(self, name: str) -> Feed:
-        selector, leases = f"labelSelector={quote(f'{MANAGED_BY}={MANAGER}', safe='')}", self._board.leases
+        selector, leases = f"labelSelector={quote(f'{MANAGED_BY}={MANAGER}', safe='')}", self._shared
         if name != ALL:
             selector, leases = f"fieldSelector={quote(f'metadata.name={name}', safe='')}", partial(list, (name,))
         settled = partial(self._settled, name)
@@ -192,8 +216,8 @@ class _Watcher:
         if name == ALL:
             self._by_name = True
         else:
-            self._denied.add(name)
-            self._board.blank([name], DENIED)
+            self._denied.add(KEYED if name in self._alone else name)
+            self._board.blank(filter(self._is_denied, self._board.leases()), DENIED)
             _say(f"some leases in namespace {self._namespace} are polled, {DENIED}")
             self._retry = self._retry or asyncio.get_running_loop().call_later(RETRY, self._try_again)
         self._tend()
@@ -201,7 +225,8 @@ class _Watcher:
     def _try_again(self) -> None:
         self._retry = None
         self._denied.clear()
-        self._by_name = bool(self._feeds)  # where some are allowed by name, only these are asked for again
+        # Where some are allowed by name, only these are asked for again.
+        self._by_name = self._by_name and bool(self._feeds)
         self._tend()
 
     def _settled(self, name: str) -> None:

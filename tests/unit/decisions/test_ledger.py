@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from singleton_jobs.decisions.ledger import (
+    FORGOTTEN_AFTER,
     Claim,
     Mark,
     UnreadableLedger,
     advance,
     aftermath,
     judge,
+    kept_until,
     lower,
     read_ledger,
     size,
@@ -246,3 +248,44 @@ def test_marks_are_lowered_once_they_lie_more_than_a_minute_ahead():
 def test_size_is_counted_in_bytes_as_the_api_server_does():
     assert size("ä€") == 5
     assert size("\ud800") == 3
+
+
+def test_a_mark_says_until_when_it_counts():
+    mine = claim("a", NOON, "n1", until=NOON + timedelta(minutes=57))
+    text = advance({}, [mine], (), (), NOON)
+    assert json.loads(text)["jobs"]["a"][-1] == "2026-11-22T12:57:00.000000Z"
+    mark = read_ledger(text)["a"]
+    assert (mark.until, mark.runs, mark.attempts) == (NOON + timedelta(minutes=57), None, ())
+    assert read_ledger(advance({"a": mark}, (), [("a", "n1")], (), NOON))["a"].until == mark.until
+
+
+def test_a_mark_that_is_lowered_counts_as_long_from_then_on():
+    mark = Mark(NOON + timedelta(hours=5), "n1", until=NOON + timedelta(hours=6))
+    assert lower({"a": mark}, NOON)["a"].until == NOON + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("marks", "until"),
+    [
+        ({}, None),
+        ({"a": Mark(NOON, "n1", until=NOON + timedelta(hours=1))}, NOON + timedelta(hours=1)),
+        (
+            {"a": Mark(NOON, "n1", until=NOON), "b": Mark(NOON, "n2", until=NOON + timedelta(hours=1))},
+            NOON + timedelta(hours=1),
+        ),
+        ({"a": Mark(NOON, "n1")}, NOON + FORGOTTEN_AFTER),
+    ],
+)
+def test_a_lease_is_kept_as_long_as_its_last_mark_counts(marks, until):
+    assert kept_until(advance(marks, (), (), marks, NOON)) == until
+
+
+@pytest.mark.parametrize(
+    "text", ["rubbish", '{"v":2,"jobs":{}}', '{"v":1,"jobs":{"a":["9999-12-31T00:00:00.000000Z","n","c"]}}']
+)
+def test_what_cannot_be_read_keeps_it_for_ever(text):
+    assert kept_until(text).year == 9999
+
+
+def test_without_a_ledger_nothing_keeps_it():
+    assert kept_until(None) is None

@@ -36,6 +36,12 @@ def test_what_happens_all_the_time_is_not_told():
     assert note(HolderChanged(*ME, "pod-b_1")) is None
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_leases_of_keys_come_and_go_untold(lost):
+    assert note(TermStarted("sync.acme", "pod-a_1", 41, base="sync")) is None
+    assert note(TermEnded("sync.acme", "pod-a_1", 41, lost, "why", base="sync")) is None
+
+
 def test_hostile_text_is_harmless():
     told = note(TermStarted(*ME, 41, "\x1b[31m\u202e\n" + "x" * 300_000))
     assert told.text.isascii()

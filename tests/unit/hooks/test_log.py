@@ -36,6 +36,10 @@ AT_TWO = "at 2026-11-27T02:00:00+00:00:"
         (TermEnded(*ME, 41, False, "it was released"), logging.INFO, ["nightly", "it was released"]),
         (HolderChanged(*ME, "other_1"), logging.INFO, ["other_1"]),
         (HolderChanged(*ME, None), logging.INFO, ["nobody"]),
+        (TermStarted("sync.acme", "me_1", 41, base="sync"), logging.DEBUG, ["sync.acme", "41"]),
+        (TermEnded("sync.acme", "me_1", 41, False, "released", base="sync"), logging.DEBUG, ["sync.acme"]),
+        (TermEnded("sync.acme", "me_1", 41, True, "gone", base="sync"), logging.WARNING, ["sync.acme", "lost"]),
+        (HolderChanged("sync.acme", "me_1", None, base="sync"), logging.DEBUG, ["nobody"]),
         (RunSkipped(*ME, "report", "not-leader"), logging.DEBUG, ["report", "not-leader"]),
         (FireSkipped(*ME, "aps:a", TWO, "refused"), logging.DEBUG, ["aps:a", AT_TWO, "claimed before"]),
         (

@@ -69,6 +69,19 @@ def test_leading(hook, value):
     assert value("terms_ended_total", lease="nightly", ended="expired") == 1
 
 
+def test_the_leases_of_keys_go_by_one_name(hook, value, registry):
+    for key in "abc":
+        hook(TermStarted(f"sync.{key}", "pod-a_1", 41, base="sync"))
+        hook(RequestEnded(f"sync.{key}", "pod-a_1", "acquire", "done", 0.1, base="sync"))
+    hook(TermEnded("sync.a", "pod-a_1", 41, False, "it was released", "released", base="sync"))
+    hook(HolderChanged("sync.b", "pod-a_1", "other_1", base="sync"))
+    hook(RunSkipped("sync.b", "pod-a_1", "sync", "busy", base="sync"))
+    assert value("is_leader", lease="sync") == 2
+    assert value("terms_ended_total", lease="sync", ended="released") == 1
+    assert value("calls_skipped_total", lease="sync", reason="busy") == 1
+    assert b"sync." not in generate_latest(registry)
+
+
 def test_a_follower_says_that_it_does_not_lead(hook, value):
     hook(HolderChanged("other", "pod-a_1", "pod-b_1"))
     assert value("is_leader", lease="other") == 0

@@ -2,43 +2,11 @@
 
 import pytest
 
-from celery import Celery
-from celery.app.trace import build_tracer
 from celery.exceptions import Retry
-from kombu.transport import memory
 from singleton_jobs import ConfigError, LeaseBusy, Skipped, exclusive, leader_only
 from singleton_jobs.guards.task_queue import running_task
+from unit.celery.tasks.worker import ME, messages, work
 from unit.stage import LIMIT, QUICK, in_thread
-
-ME = "5e2d8b1a-task"
-
-
-@pytest.fixture
-def app():
-    app = Celery("tasks", broker="memory://", backend="cache+memory://", set_as_current=False)
-    yield app
-    memory.Transport.global_state.clear()
-    memory.Channel.queues.clear()
-
-
-def work(task, *args, id=ME, redelivered=False, retries=0):
-    """Run ``task`` as a worker does that got its message; what its tracer says."""
-    request = {
-        "id": id,
-        "args": args,
-        "kwargs": {},
-        "retries": retries,
-        "called_directly": False,
-        "delivery_info": {"redelivered": redelivered, "exchange": "", "routing_key": "celery"},
-    }
-    outcome = build_tracer(task.name, task, app=task.app)(id, args, {}, request)
-    return outcome.info or outcome
-
-
-def messages(app):
-    with app.connection_for_read() as connection:
-        queue = connection.SimpleQueue("celery")
-        return [queue.get(block=False) for _ in range(queue.qsize())]
 
 
 @pytest.fixture

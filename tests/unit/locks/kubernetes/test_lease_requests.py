@@ -329,3 +329,76 @@ def test_an_answer_that_is_no_utf_8_is_not_taken_for_another():
     error, _ = failing([(200, text)], get)
     assert error.outcome == "unknown"
     assert "unreadable" in str(error)
+
+
+def keyed(lock):
+    return lock._store.keyed_lock("sync", "Acme", "me_1")
+
+
+async def listed(lock):
+    return [page async for page in lock._store.list_keyed("sync")]
+
+
+def page(*names, token=""):
+    items = [LEASE | {"metadata": LEASE["metadata"] | {"name": name}} for name in names]
+    return 200, {"metadata": {"continue": token}, "items": items}
+
+
+def test_the_lease_of_a_key_is_made_with_its_key_and_without_our_label():
+    _, desk = at_the_desk([(201, LEASE)], lambda lock: keyed(lock).create(RECORD))
+    head, body = desk.requests[-1]
+    assert "/leases/sync.acme--" in head
+    assert body["metadata"]["labels"] == {"singleton-jobs/keyed": "sync"}
+    assert body["metadata"]["annotations"] == {"singleton-jobs/key": "Acme"}
+
+
+def test_a_swap_of_what_has_lost_its_key_gives_it_back():
+    async def work(lock):
+        lock = keyed(lock)
+        await lock.update(RECORD, await lock.get())
+
+    _, desk = at_the_desk([(200, LEASE)], work)
+    assert desk.requests[-1][1]["metadata"]["labels"] == {"singleton-jobs/keyed": "sync"}
+    assert desk.requests[-1][1]["metadata"]["annotations"] == {"theirs": "kept", "singleton-jobs/key": "Acme"}
+
+
+async def delete(lock):
+    await lock.delete(await lock.get())
+
+
+def test_a_deletion_names_uid_and_version():
+    _, desk = at_the_desk([(200, LEASE), (200, {"kind": "Status"})], delete)
+    head, body = desk.requests[-1]
+    assert head.startswith("DELETE /apis/coordination.k8s.io/v1/namespaces/default/leases/nightly?timeout=5.000s ")
+    assert body["preconditions"] == {"uid": "uid-1", "resourceVersion": "7"}
+
+
+@pytest.mark.parametrize("status", [409, 404])
+def test_another_version_and_one_that_has_gone_are_conflicts_for_who_deletes(status):
+    error, _ = failing([(200, LEASE), (status, {})], delete)
+    assert isinstance(error, Conflict)
+
+
+def test_a_list_of_keys_is_asked_for_in_pages_by_their_label():
+    pages, desk = at_the_desk([page("sync.a", "sync.b", token="next/=="), page("sync.c")], listed)
+    assert [list(page) for page in pages] == [["sync.a", "sync.b"], ["sync.c"]]
+    first, second = (head.partition(" HTTP")[0] for head, _ in desk.requests)
+    assert first.endswith("/leases?timeout=30.000s&limit=500&labelSelector=singleton-jobs%2Fkeyed%3Dsync")
+    assert second == f"{first}&continue=next%2F%3D%3D"
+
+
+def test_a_list_that_the_server_has_forgotten_begins_anew_once():
+    gone = (410, {"message": "the provided continue parameter is too old"})
+    answers = [page("sync.a", token="one"), gone, page("sync.a", token="two"), page("sync.c")]
+    pages, desk = at_the_desk(answers, listed)
+    assert [list(page) for page in pages] == [["sync.a"], ["sync.a"], ["sync.c"]]
+    assert [("continue=" in head) for head, _ in desk.requests] == [False, True, False, True]
+    error, desk = failing([page("sync.a", token="one"), gone, page("sync.a", token="two"), gone], listed)
+    assert "too old" in str(error)
+    assert len(desk.requests) == 4
+
+
+def test_a_list_that_is_denied_names_the_role():
+    error, _ = failing([(403, {"message": "forbidden"})], listed)
+    assert isinstance(error, AccessDenied)
+    assert "verbs: [get, create, update, delete, list]" in str(error)

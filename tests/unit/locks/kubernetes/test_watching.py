@@ -80,7 +80,7 @@ class Server:
         self.version += 1
         lease = self.leases.pop(name)
         lease["metadata"]["resourceVersion"] = str(self.version)
-        self.tell({"type": "DELETED", "object": lease}, name, OUR_LABEL)
+        self.tell({"type": "DELETED", "object": lease}, name, lease["metadata"]["labels"])
 
     def tell(self, event, name, labels=OUR_LABEL):
         for stream in self.streams:
@@ -703,5 +703,87 @@ def test_a_server_that_denies_for_a_moment_what_it_had_allowed_is_asked_again(se
         await passes(5)
         assert told.holders == ["a", None, "a"]
         assert watch.how == "one watch of the namespace"
+
+    play(scenario)
+
+
+def test_what_the_watch_of_the_namespace_never_shows_has_one_of_its_own(server, play):
+    async def scenario(watching):
+        told, alone = Told(), Told()
+        server.put("nightly")
+        watching.begin("nightly", told)
+        watch = watching.begin("sync.acme", alone, alone=True)
+        await passes()
+        assert (alone.holders, watch.how) == ([""], "a watch of its own")
+        assert [stream.asked.get("fieldSelector") for stream in server.streams].count(None) == 1
+        server.put("sync.acme", labels={}, kind="ADDED")
+        server.delete("sync.acme")
+        assert (alone.holders, told.holders) == (["", "a", ""], ["a"])
+        assert [sight.version for sight in alone] == [11, 12, 13]
+        for stream in server.streams:
+            if "labelSelector" in stream.asked:
+                stream.end.set_exception(StoreError("cut"))
+        await passes(1)
+        assert (alone.holders, told.holders) == (["", "a", ""], ["a", None, "a"])
+        watch.end()
+        await passes()
+        assert len(server.streams) == 1
+
+    play(scenario)
+
+
+def test_no_more_of_these_than_there_may_be_and_none_lingers(server, play):
+    async def scenario(watching):
+        watches = [watching.begin(f"sync.{number}", Told(), alone=True) for number in range(12)]
+        await passes()
+        assert len(server.streams) == watcher.OWN_WATCHES
+        assert watches[-1].how == "polling: only 8 leases have a watch of their own"
+        for watch in watches:
+            watch.end()
+        await passes()
+        assert server.streams == []
+        assert watching._watchers[asyncio.get_running_loop()]._alone == set()
+
+    play(scenario)
+
+
+def test_what_is_denied_to_one_of_these_is_not_asked_for_any_other_for_a_while(server, play):
+    server.allowed["own"] = False
+
+    async def scenario(watching):
+        told = Told()
+        server.put("nightly")
+        watching.begin("nightly", told)
+        watching.begin("sync.0", Told(), alone=True)
+        await passes(1)
+        asked = len(server.asked)
+        watches = [watching.begin(f"sync.{number}", Told(), alone=True) for number in range(100)]
+        await passes(1)
+        assert len(server.asked) == asked
+        assert {watch.how for watch in watches} == {f"polling: {watcher.DENIED}"}
+        assert told.holders == ["a"]
+        assert len(watching._watchers[asyncio.get_running_loop()]._denied) == 1
+        server.allowed["own"] = True
+        await passes(watcher.RETRY)
+        assert [watch.how for watch in watches].count("a watch of its own") == watcher.OWN_WATCHES
+        assert told.holders == ["a"]
+        assert watching._watchers[asyncio.get_running_loop()]._by_name is False
+
+    play(scenario)
+
+
+def test_these_take_no_watch_from_others_where_they_are_denied(server, play):
+    server.allowed = {"namespace": False, "own": False}
+
+    async def scenario(watching):
+        for number in range(20):
+            watching.begin(f"sync.{number}", Told(), alone=True)
+        await passes(1)
+        server.allowed["own"] = True
+        told = Told()
+        server.put("nightly")
+        watch = watching.begin("nightly", told)
+        await passes(1)
+        assert (told.holders, watch.how) == (["a"], "a watch of its own")
 
     play(scenario)

@@ -1,0 +1,93 @@
+"""Leases of keys: what all those of one base share, and a lock's part in the one of a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..keys import key_text, keyed_name
+from .lease_uses import ALL_KEYS
+from .locker_part import LockerPart
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..renewal.candidacy import Candidacy
+    from .core import Core
+
+__all__ = ["NO_KEY", "KeyedLeases", "KeyedPart", "keyed_part"]
+
+
+class _NoKey:
+    """Not None: who has no key by mistake must not get the lock of a lease without keys."""
+
+    def __repr__(self) -> str:
+        return "<none>"
+
+
+NO_KEY = _NoKey()
+
+
+class KeyedLeases:
+    """The leases of all keys of the base ``name``, as one replica uses them. Nothing here grows with their number.
+
+    Raises ConfigError for a name or timing that cannot work.
+    """
+
+    role = LockerPart.role
+
+    def __init__(self, core: Core, name: str, config: Config | None) -> None:
+        self.core = core
+        self.name = name
+        self.config = config
+        core.declare(self, config)
+
+    @property
+    def use(self) -> str:
+        """Equal for all users of keys of this base."""
+        return f"{self.name.lower()}{ALL_KEYS}"
+
+    @property
+    def base(self) -> str:
+        """What the names of the leases begin with, as they are stored."""
+        return self.core.full_name(self.name)
+
+
+class KeyedPart(LockerPart):
+    """For one ``key``: it lasts no longer than somebody uses it."""
+
+    attempt = 3  # a creation without a look; if there is something, a read and a write
+
+    def __init__(self, leases: KeyedLeases, key: str) -> None:
+        self._leases = leases
+        self._key = key
+        super().__init__(leases.core, leases.name, leases.config)
+
+    @property
+    def use(self) -> str:
+        return self._leases.use
+
+    @property
+    def base(self) -> str:  # type: ignore[override]
+        return self._leases.base
+
+    @property
+    def lease(self) -> str:
+        return keyed_name(self._leases.base, self._key)
+
+    def _declare(self) -> None:
+        """The leases of all keys are declared."""
+
+    def _make(self) -> Candidacy:
+        wiring, identity = self.core.wiring(), self.core.locker_identity(None)
+        self._sweep = wiring.sweep(self.base, self.timing)
+        return wiring.keyed(self.base, self._key, identity, self.timing, self.callbacks, self.jobs)
+
+    def _opened_now(self) -> Candidacy:
+        candidacy = super()._opened_now()
+        self._sweep.used()
+        return candidacy
+
+
+def keyed_part(core: Core, name: str, key: object, config: Config | None) -> KeyedPart:
+    """A part for one lock. Raises ConfigError for what can be no key."""
+    text = key_text(name, key)
+    return KeyedPart(KeyedLeases(core, name, config), text)

@@ -14,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from ..decisions.ledger import UnreadableLedger, read_ledger
+from ..decisions.ledger import Mark, UnreadableLedger, read_ledger
 from ..errors import AccessDenied, StoreError
 from ..hooks.log import printable
 from ..locks import Stored
@@ -37,11 +37,15 @@ UNLIMITED = 10_000  # columns where no terminal is: the reader is a program
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the ledger: its last claimed fire, and whether that run is known to have ended."""
+    """One job of the ledger: its last claimed fire, and whether that run is known to have ended.
+
+    ``attempt``: of what has not ended, and may run again, how many times that was claimed: the most of any.
+    """
 
     job: str
     last_fire: datetime
     done: bool
+    attempt: int | None = None
 
 
 @dataclass(frozen=True)
@@ -212,13 +216,19 @@ def _job_table(rows: Iterable[LeaseStatus], now: datetime, width: int) -> Text:
         (
             printable(job.job, SHOWN),
             ago(job.last_fire, now, wide=width >= WIDE),
-            "done" if job.done else "claimed",
+            _run(job),
             printable(row.lease, LONGEST),
         )
         for row in rows
         for job in row.jobs
     ]
     return columns(("JOB", "LAST FIRE", "RUN", "LEASE"), cells, width, shrink=("JOB", "LEASE"))
+
+
+def _run(job: Job) -> str:
+    if job.done:
+        return "done"
+    return f"attempt {job.attempt}" if job.attempt and job.attempt > 1 else "claimed"
 
 
 def _renewed(row: LeaseStatus) -> str:
@@ -239,4 +249,9 @@ def _jobs(ledger: str | None) -> tuple[tuple[Job, ...], str | None]:
         marks = read_ledger(ledger)
     except UnreadableLedger as error:
         return (), f"its ledger cannot be read: {error}"
-    return tuple(Job(job, mark.fire, mark.state == "d") for job, mark in sorted(marks.items())), None
+    return tuple(_job(job, mark) for job, mark in sorted(marks.items())), None
+
+
+def _job(job: str, mark: Mark) -> Job:
+    attempt = max((each.number for each in mark.attempts), default=None)
+    return Job(job, mark.fire, mark.state == "d" and attempt is None, attempt)

@@ -220,10 +220,16 @@ def lower(marks: Mapping[str, Mark], now: datetime) -> dict[str, Mark]:
 def kept_until(text: str | None) -> datetime | None:
     """Until when the marks in ``text`` count, by which the lease of a key is kept; None if there are none.
 
-    What cannot be read is kept for ever.
+    A mark with attempts counts as long as any, and what cannot be read for ever.
     """
     try:
-        return max((mark.until or mark.fire + FORGOTTEN_AFTER for mark in read_ledger(text).values()), default=None)
+        return max(
+            (
+                mark.until if mark.until and not mark.attempts else mark.fire + FORGOTTEN_AFTER
+                for mark in read_ledger(text).values()
+            ),
+            default=None,
+        )
     except (UnreadableLedger, OverflowError):
         return datetime.max.replace(tzinfo=UTC)
 

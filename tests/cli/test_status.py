@@ -92,6 +92,24 @@ def file(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/leases.sqlite3"
 
 
+def test_a_fire_that_runs_again_is_shown_with_its_attempt(file: str):
+    fire = datetime.now(UTC)
+    for attempt in (1, 2):
+        with Replica(file) as replica:  # ends before it is done
+            assert replica.leadership("nightly").wait(5)
+            assert replica.leadership("nightly").claim("report", fire, interrupted="rerun")
+        said = "claimed" if attempt == 1 else "attempt 2"
+        assert re.search(rf"^app:report .*{said} +nightly *$", call("status", "--store", file).output, re.MULTILINE)
+    (nightly,) = call("status", "nightly", "--store", file, "--json").json["leases"]
+    assert [(job["done"], job["attempt"]) for job in nightly["jobs"]] == [(False, 2)]
+    with Replica(file) as replica:
+        assert replica.leadership("nightly").wait(5)
+        assert replica.leadership("nightly").claim("report", fire, interrupted="rerun")
+        replica.leadership("nightly").done("report", fire)
+    (nightly,) = call("status", "nightly", "--store", file, "--json").json["leases"]
+    assert [(job["done"], job["attempt"]) for job in nightly["jobs"]] == [(True, None)]
+
+
 def test_a_replica_in_a_file(file: str):
     with Replica(file, identity="worker-1") as replica:
         assert replica.leadership("nightly").wait(5)

@@ -15,6 +15,7 @@ from singleton_jobs.decisions.ledger import (
     advance,
     aftermath,
     judge,
+    kept_until,
     read_ledger,
 )
 from unit.claimants import does, leader_of
@@ -135,6 +136,14 @@ def test_what_an_ended_term_leaves_is_open_while_its_attempt_is_there():
 
 def test_attempts_are_forgotten_with_their_mark():
     assert after(marks=kept(Attempt(NOON, "n")), now=NOON + FORGOTTEN_AFTER + MINUTE) == {}
+
+
+def test_an_attempt_keeps_the_lease_of_its_key_until_it_has_ended():
+    until = NOON + MINUTE
+    marks = {JOB: Mark(NOON, "n", "d", None, (Attempt(NOON, "n"),), until)}
+    text = advance(marks, (), (), {JOB}, NOON)
+    assert kept_until(text) == NOON + FORGOTTEN_AFTER
+    assert kept_until(advance(marks, (), {(JOB, "n")}, {JOB}, NOON)) == until
 
 
 # At the desk

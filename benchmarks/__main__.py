@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT), str(ROOT / "tests")]  # last, so that what is installed is what is measured
 
-from benchmarks import beats, calls, claims, handover, imports, kills, memory, renewals, schedulers, takeover  # noqa: E402
+from benchmarks import beats, calls, claims, handover, imports, kills, memory, renewals, reruns, schedulers, takeover  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
 from benchmarks.table import Row, show  # noqa: E402
 
@@ -42,6 +42,7 @@ GROUPS: tuple[dict[str, Callable[[Stage], Row | list[Row]]], ...] = (
     {"latency": schedulers.latency},
     {"follower": schedulers.follower},
     {"kills-memory": kills.memory, "kills-postgresql": kills.postgresql},
+    {"reruns": reruns.reruns},
     {"beat-kill": beats.kill},
     {"beat-term": beats.term},
     {"beat-stop": beats.stop},

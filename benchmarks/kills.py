@@ -16,9 +16,12 @@ from benchmarks.stage import Program, Stage, Starter, until
 from benchmarks.table import Row
 
 CONFIG = {"lease_duration": 3}
+JOB = [1, 0, "skip"]  # due each second
 REPLICAS = 3
 EVERY = 10.0  # seconds from one kill to the next
 QUIET = 0.5  # seconds from a fire to the kill: its run has ended, and the next is not due
+
+OURS = ("run", "ended", "FireInterrupted", "TermStarted")  # what is looked at
 
 Line = dict[str, Any]
 
@@ -38,7 +41,8 @@ def _row(stage: Stage, name: str, store: str, *database: str) -> Row:
     journal = stage.directory / f"{name}.journal"
     config = json.dumps(CONFIG, separators=(",", ":"))
     lasting = stage.kill_for or (60 if stage.quick else 180)
-    with stage.programs("cron", journal, config, *database) as start:
+    job = json.dumps(JOB, separators=(",", ":"))
+    with stage.programs("cron", journal, config, job, *database) as start:
         kills, end = _kill_leaders(start, journal, max(1, round(lasting / EVERY)))
     lines = [line for line in _lines(journal) if line["at"] <= end]
     runs = [line for line in lines if line["event"] == "run"]
@@ -52,7 +56,7 @@ def _row(stage: Stage, name: str, store: str, *database: str) -> Row:
         max(line["at"] - line["fire"] for line in runs if after < line["at"] <= before)
         for after, before in pairwise([*kills, end])
     ]
-    others = Counter(line["what"] for line in lines if line["event"] not in ("run", "FireInterrupted", "TermStarted"))
+    others = Counter(line["what"] for line in lines if line["event"] not in OURS)
     return Row(
         name=name,
         what=f"fires of a 1 s cron (coalesce=False), {REPLICAS} replicas, {store}, leases of {CONFIG['lease_duration']} s, leader killed "

@@ -1,6 +1,7 @@
-"""One of several replicas with a job each second: `python benchmarks/programs/cron.py JOURNAL CONFIG [DATABASE]`.
+"""One of several replicas with a job: `python benchmarks/programs/cron.py JOURNAL CONFIG JOB [DATABASE]`.
 
-What it does is told to the file JOURNAL, a line of JSON each; a job's line is its only work.
+JOB: each how many seconds it is due, how many it takes, and what becomes of a fire that was cut short. What it does is
+told to the file JOURNAL, a line of JSON each; these lines are its only work.
 """
 
 from __future__ import annotations
@@ -34,16 +35,19 @@ def tell(event: str, **fields: object) -> None:
     os.write(journal, (json.dumps(line) + "\n").encode())
 
 
-def tick() -> None:
+def tick(seconds: float) -> None:
     fire = current_fire()
     assert fire is not None
-    tell("run", fire=fire.time.timestamp(), token=fire.term.fencing_token)
+    facts = {"fire": fire.time.timestamp(), "token": fire.term.fencing_token, "attempt": fire.attempt}
+    tell("run", **facts)
+    time.sleep(seconds)
+    tell("ended", **facts)
 
 
 def note(event: Event) -> None:
     name = type(event).__name__
     if isinstance(event, FireInterrupted):
-        tell(name, fire=event.time.timestamp())
+        tell(name, fire=event.time.timestamp(), attempt=event.attempt, then=event.then)
     elif isinstance(event, FireSkipped):
         tell(name, what=f"{name} {event.reason}")
     elif isinstance(event, TermStarted | TermEnded):
@@ -57,12 +61,16 @@ def tell_event(name: str, event: events.JobEvent) -> None:
 def main() -> None:
     credentials.SERVICE_ACCOUNT = SERVICE_ACCOUNT
     scheduler = BackgroundScheduler(timezone=UTC)
-    if len(sys.argv) > 3:
-        scheduler.add_jobstore("sqlalchemy", url=sys.argv[3])
+    every, seconds, interrupted = json.loads(sys.argv[3])
+    if len(sys.argv) > 4:
+        scheduler.add_jobstore("sqlalchemy", url=sys.argv[4])
     config = Config(**json.loads(sys.argv[2]))
-    leadership = guard(scheduler, LEASE, config=config, replica=Replica("kubernetes:", hooks=[note]))
+    replica = Replica("kubernetes:", hooks=[note])
+    leadership = guard(scheduler, LEASE, config=config, replica=replica, interrupted=interrupted)
     # Unless told otherwise, APScheduler makes one run of all that a take-over has to make up for.
-    scheduler.add_job(tick, "cron", second="*", id="tick", coalesce=False, replace_existing=True)
+    scheduler.add_job(
+        tick, "cron", second=f"*/{every}", args=[seconds], id="tick", coalesce=False, replace_existing=True
+    )
     for name in ("EVENT_JOB_ERROR", "EVENT_JOB_MAX_INSTANCES", "EVENT_JOB_MISSED"):
         scheduler.add_listener(partial(tell_event, name), getattr(events, name))
     scheduler.start()

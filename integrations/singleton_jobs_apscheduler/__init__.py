@@ -18,5 +18,6 @@ except ImportError as error:
 
 from .guarding import SingletonExecutor, guard
 from .jobstore import SingletonJobStore
+from .repeating import interrupted
 
-__all__ = ["SingletonExecutor", "SingletonJobStore", "guard"]
+__all__ = ["SingletonExecutor", "SingletonJobStore", "guard", "interrupted"]

@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 import pickle
-from datetime import UTC, datetime
+from abc import abstractmethod
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.job import Job
 from apscheduler.triggers.base import BaseTrigger
 
+from singleton_jobs.decisions.ledger import Attempt, Claim
+
 from .fires import Fires
 from .schedule import Schedule
 
-__all__ = ["DueTrigger", "clone", "is_same"]
+__all__ = ["DueTrigger", "RerunTrigger", "StandIn", "clone", "is_same"]
+
+LATER = timedelta(days=1)
 
 
-class DueTrigger(BaseTrigger):
-    """The trigger of a job that was handed out as due; never stored.
+class StandIn(BaseTrigger):
+    """The trigger of a job that was handed out; never stored.
 
-    ``job`` is the job as it is stored, ``key`` its name in the ledger. ``resume_after``: where its schedule goes on
-    after a run that is off schedule. ``run_now``: the job was told to run at once; ``asked``: or at that time, by
-    somebody.
+    ``job`` is the job as it is stored, ``key`` its name in the ledger.
     """
 
-    __slots__ = ("_asked", "_nominal", "_resume_after", "_run_now", "_schedule", "fires", "job", "key")
+    __slots__ = ("fires", "job", "key")
+
+    def __init__(self, fires: Fires, job: Job, key: str) -> None:
+        self.fires = fires
+        self.job = job
+        self.key = key
+
+    def __str__(self) -> str:
+        return str(self.job.trigger)
+
+    @property
+    def after(self) -> Attempt | None:
+        """The attempt that the run follows."""
+        return None
+
+    @abstractmethod
+    def claim(self, run_time: datetime) -> Claim | None:
+        """The claim for the run at ``run_time``; None for one that is off schedule."""
+
+
+class DueTrigger(StandIn):
+    """The trigger of a job that was handed out as due.
+
+    ``resume_after``: where its schedule goes on after a run that is off schedule. ``run_now``: the job was told to run
+    at once; ``asked``: or at that time, by somebody.
+    """
+
+    __slots__ = ("_asked", "_nominal", "_resume_after", "_run_now", "_schedule")
 
     def __init__(
         self,
@@ -35,17 +65,17 @@ class DueTrigger(BaseTrigger):
         run_now: bool,
         asked: bool,
     ) -> None:
-        self.fires = fires
-        self.job = job
-        self.key = key
+        super().__init__(fires, job, key)
         self._schedule = schedule
         self._resume_after = resume_after
         self._run_now = run_now
         self._asked = asked
         self._nominal: dict[datetime, datetime] = {}  # by the times of their runs
 
-    def __str__(self) -> str:
-        return str(self.job.trigger)
+    def claim(self, run_time: datetime) -> Claim | None:
+        """The claim for the fire that runs at ``run_time``; None for a run that is off schedule."""
+        fire = self.nominal(run_time)
+        return None if fire is None else self.fires.claim(self.job, self.key, fire)
 
     def nominal(self, run_time: datetime) -> datetime | None:
         """The nominal time of the fire that runs at ``run_time``; None for a run that is off schedule."""
@@ -67,6 +97,31 @@ class DueTrigger(BaseTrigger):
         run_time = self._schedule.with_jitter(fire)
         self._nominal[run_time] = fire
         return run_time.astimezone(now.tzinfo)
+
+
+class RerunTrigger(StandIn):
+    """The trigger of a job that was handed out to run a fire again, after an attempt that was ``cut`` short."""
+
+    __slots__ = ("claimed", "cut")
+
+    def __init__(self, fires: Fires, job: Job, key: str, cut: Attempt) -> None:
+        super().__init__(fires, job, key)
+        self.cut = cut
+        self.claimed = False
+
+    @property
+    def after(self) -> Attempt:
+        """The attempt that the run follows."""
+        return self.cut
+
+    def claim(self, run_time: datetime) -> Claim:
+        """The claim for the next attempt."""
+        self.claimed = True
+        return self.fires.claim_again(self.key, self.cut)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """Later, for the scheduler not to take the job for finished; it is never stored."""
+        return now + LATER
 
 
 def clone(job: Job, **changes: object) -> Job:

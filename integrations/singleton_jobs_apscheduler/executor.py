@@ -21,7 +21,7 @@ from apscheduler.util import iscoroutinefunction_partial
 from singleton_jobs import ConfigError
 from singleton_jobs.concurrency.threads import patched_by
 
-from .due_trigger import DueTrigger, clone
+from .due_trigger import StandIn, clone
 from .internals import alias_of, default_executor, dispatch, loop_call, plugin, shut_down_on_loop, submit, take_place
 from .runs import Run, Runs, guarded, run_in_process
 from .submission import Submission, SubmittedId
@@ -95,7 +95,7 @@ class ClaimingExecutor(BaseExecutor):
 
     def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
         due = job.trigger
-        if not isinstance(due, DueTrigger):
+        if not isinstance(due, StandIn):
             submit(self._inner, job, run_times)
             return
         if iscoroutinefunction_partial(job.func) and loop_call(self._inner) is None:
@@ -132,9 +132,10 @@ class ClaimingExecutor(BaseExecutor):
             self._logger.exception('Error submitting job "%s" to executor %r', job, self._inner)
             self._give_up(submission)
             return
-        if not submission.told:
-            submission.told = True
-            event = JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, alias_of(job), [run.run_time for run in runs])
+        untold = [run.run_time for run in runs if run.run_time not in submission.told]
+        if untold:
+            submission.told.update(untold)
+            event = JobSubmissionEvent(EVENT_JOB_SUBMITTED, job.id, alias_of(job), untold)
             with suppress(RuntimeError):  # the event loop was closed
                 self._scheduler.tell(event)
 

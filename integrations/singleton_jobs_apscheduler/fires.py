@@ -11,7 +11,7 @@ from typing import Protocol
 from apscheduler.job import Job
 
 from singleton_jobs import Leadership, Term
-from singleton_jobs.decisions.ledger import INSTANT, Claim, Mark
+from singleton_jobs.decisions.ledger import INSTANT, Attempt, Claim, Mark
 from singleton_jobs.leading.participant import part_of
 from singleton_jobs.renewal.candidacy import Candidacy
 from singleton_jobs.renewal.leftovers import Leftovers
@@ -22,15 +22,21 @@ LONGEST = 0.01  # seconds after which claims wait for no job any more, as is see
 
 
 class Submitted(Protocol):
-    """Runs of a job that the scheduler has submitted; ``delay`` is how long their claims have taken so far."""
+    """Runs of a job that the scheduler has submitted."""
+
+    is_cut: bool  # some of them were cut short, and are to run again
 
     @property
     def job(self) -> Job:
         """The job as it was submitted."""
 
     @property
-    def delay(self) -> timedelta:
-        """How long the claims have taken; while they are undecided, longer than anything."""
+    def after(self) -> Attempt | None:
+        """The attempt that the run follows."""
+
+    @property
+    def lateness(self) -> timedelta:
+        """How late the runs were handed over; while their claims are undecided, later than anything."""
 
 
 @dataclass(slots=True)
@@ -54,7 +60,8 @@ class Note:
 class Fires:
     """Claims, what is under way and what is remembered of each job, for a job store under ``leadership``.
 
-    ``wake`` is called when a job that was awaited has got on. ``candidacy``: known from the store's start on.
+    ``wake`` is called when a job that was awaited has got on; ``attempts`` tells how many attempts a fire of a job has.
+    ``candidacy``: known from the store's start on.
     ``finished`` are jobs whose last fire was submitted: the scheduler takes them for removed. They stay stored until
     that fire has run, or whoever leads next would not know of it. ``to_ask``: how many due jobs of the scheduler's pass
     have not asked for their claims yet; it may be that some of them never do.
@@ -62,7 +69,8 @@ class Fires:
 
     candidacy: Candidacy
 
-    def __init__(self, leadership: Leadership, wake: Callable[[], None]) -> None:
+    def __init__(self, leadership: Leadership, wake: Callable[[], None], attempts: Callable[[Job], int]) -> None:
+        self.attempts = attempts
         self.notes: defaultdict[str, Note] = defaultdict(Note)
         self.finished: dict[str, Job] = {}
         self.to_ask = 0
@@ -78,7 +86,11 @@ class Fires:
     def claim(self, job: Job, key: str, fire: datetime) -> Claim:
         """The claim for a fire of ``job``: the one that an ended term has left, if there is one."""
         self.notes[job.id].submitted = fire
-        return self._leftovers.take(key, fire) or Claim(key, fire, part_of(self._leadership).core.nonce())
+        return self._leftovers.take(key, fire) or Claim(key, fire, self._nonce(), repeats=self.attempts(job) > 1)
+
+    def claim_again(self, key: str, after: Attempt) -> Claim:
+        """The claim for the attempt that follows ``after``."""
+        return Claim(key, after.fire, self._nonce(), repeats=True, after=after)
 
     def ask(self, term: Term, claims: Iterable[Claim]) -> None:
         """Have ``claims`` sent in one write with all that is due: with the last, or now, if that has taken long."""
@@ -107,7 +119,7 @@ class Fires:
                 rest.remove(submission)
             if not rest:
                 self._submissions.pop(job_id, None)
-        if job_id in self._awaited or job_id in self.finished:
+        if job_id in self._awaited or job_id in self.finished or submission.is_cut:
             self._wake()
 
     # What the job store asks
@@ -129,17 +141,31 @@ class Fires:
         """Whether something of the job was submitted and is not over."""
         return bool(self._submissions.get(job_id))
 
+    def is_followed(self, job_id: str, attempt: Attempt) -> bool:
+        """Whether the run that follows ``attempt`` was submitted and is not over."""
+        return any(submission.after == attempt for submission in tuple(self._submissions.get(job_id, ())))
+
+    def room(self, job: Job, *, wanted: bool) -> int:
+        """How many runs of ``job`` may be submitted now; if more are ``wanted``, others of it are awaited."""
+        if wanted:
+            self._awaited.add(job.id)
+        most: int = job.max_instances
+        return max(0, most - len(self._submissions.get(job.id, ())))
+
     def wait(self, job: Job, now: datetime) -> datetime | None:
         """Until when ``job``, which is due, has to wait; None: not at all.
 
-        APScheduler skips a fire for good if too many runs of its job are not over. The time that a run has waited for
-        its claim shall not count: as long as that again, the next fire waits for it to end.
+        APScheduler skips a fire for good if too many runs of its job are not over. That a run has begun late, since it
+        waited for its claim, or nobody led, shall not count: as late as it has begun, the next fire waits for its end.
         """
         running = tuple(self._submissions.get(job.id, ()))
         if len(running) >= job.max_instances:
-            until: datetime = job.next_run_time + max(submission.delay for submission in running)
+            until: datetime = job.next_run_time + max(submission.lateness for submission in running)
             if until > now:
                 self._awaited.add(job.id)
                 return until
         self._awaited.discard(job.id)
         return None
+
+    def _nonce(self) -> str:
+        return part_of(self._leadership).core.nonce()

@@ -13,6 +13,7 @@ from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.default import default_replica
 from singleton_jobs.leading.participant import part_of
 from singleton_jobs.replica import replica_on
+from singleton_jobs.reruns import MAX_ATTEMPTS, Interrupted, attempts
 
 from .executor import ClaimingExecutor
 from .internals import pending_jobs, stores_of
@@ -30,12 +31,17 @@ def guard(
     config: Config | None = None,
     replica: Replica | None = None,
     poll: Seconds = 1.0,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
 ) -> Leadership:
     """Have every job of ``scheduler`` fire on the replica that holds ``lease``, each fire once.
 
     To be called before ``scheduler.start()``, before or after jobs, job stores and executors are added; it covers all
-    of them. Candidacy starts with the scheduler and ends with its shutdown. ``poll``, ``config`` and ``replica`` as
-    for `SingletonJobStore`. Gives the `Leadership`, to look at or to subscribe to.
+    of them. Candidacy starts with the scheduler and ends with its shutdown. The options as for `SingletonJobStore`.
+    Gives the `Leadership`, to look at or to subscribe to.
+
+    ``interrupted="rerun"``: a fire whose run was cut short is run again by whoever leads next, at once, up to
+    ``max_attempts`` in all. A job that may not start again, or alone may, is decorated by `interrupted`.
 
     Raises ConfigError if the scheduler runs already or is guarded, is a QtScheduler or stands for another scheduler,
     for a bad lease name, and, here or in ``add_job``, for a job without an id of its own: replicas know a job by it.
@@ -45,9 +51,11 @@ def guard(
         hint = "; of an extension, pass its .scheduler" if hasattr(scheduler, "scheduler") else ""
         raise TypeError(f"guard() takes a scheduler of APScheduler 3, not {scheduler!r}{hint}")
     seconds("poll", poll)
+    attempts(interrupted, max_attempts)
     _refuse_stand_in(scheduler)
     leadership = (replica or default_replica()).leadership(lease, config)
-    _cover(scheduler, leadership, poll)
+    options = {"poll": poll, "interrupted": interrupted, "max_attempts": max_attempts}
+    _cover(scheduler, leadership, options)
     return leadership
 
 
@@ -80,7 +88,7 @@ class SingletonExecutor(ClaimingExecutor):
         super().start(scheduler, alias)
 
 
-def _cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0) -> None:
+def _cover(scheduler: BaseScheduler, leadership: Leadership, options: dict[str, Any] | None = None) -> None:
     """Guard all job stores and executors of ``scheduler``, present and later."""
     if scheduler.state != STATE_STOPPED:
         raise ConfigError("the scheduler runs already: call guard(scheduler, lease=…) before scheduler.start()")
@@ -90,7 +98,9 @@ def _cover(scheduler: BaseScheduler, leadership: Leadership, poll: Seconds = 1.0
     def guarded(store: BaseJobStore) -> SingletonJobStore:
         if not isinstance(store, SingletonJobStore):
             part = part_of(leadership)
-            return SingletonJobStore(store, part.name, config=part.config, replica=replica_on(part.core), poll=poll)
+            return SingletonJobStore(
+                store, part.name, config=part.config, replica=replica_on(part.core), **options or {}
+            )
         if store.leadership is not leadership:
             raise ConfigError(
                 f"one scheduler, one lease: it is guarded by {leadership.lease!r}, "

@@ -16,14 +16,18 @@ from singleton_jobs import Config, ConfigError, Leadership, Replica, Term
 from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.decisions.ledger import Mark
 from singleton_jobs.default import default_replica
+from singleton_jobs.leading.membership import members
 from singleton_jobs.leading.participant import part_of
+from singleton_jobs.reruns import MAX_ATTEMPTS, Interrupted, attempts
 
-from .due_trigger import DueTrigger, clone, is_same
+from .due_trigger import DueTrigger, RerunTrigger, clone, is_same
 from .fires import Fires, Note
 from .grace import Grace
 from .inner_store import InnerStore
-from .internals import defaults_of, executors_of, modify, plugin
+from .internals import defaults_of, executors_of, modify, plugin, stores_of
 from .membership import SchedulerMembership
+from .repeating import attempts_of
+from .reruns import Reruns
 from .schedule import Schedule, begin
 from .scheduler import GuardedStore, adopt, refuse_bad_id
 from .starts import Starts
@@ -38,9 +42,11 @@ class SingletonJobStore(GuardedStore):
     """Guards the jobs of ``inner``, a job store or the alias of one with its ``options``; plugin alias: ``singleton``.
 
     All replicas name the same ``lease``; only its holder runs jobs, each fire once. ``poll``: how many seconds at
-    most until the holder sees what another replica has changed in a store that all share. ``config``, ``replica``:
-    as for `singleton_jobs.leadership`. The scheduler's executors are guarded with it; jobs of its other stores run
-    on every replica. Raises ConfigError for a bad lease name, and for jobs without an id of their own.
+    most until the holder sees what another replica has changed in a store that all share. ``interrupted``: what
+    becomes of a fire that was cut short, of a job that does not say so itself; with ``"rerun"`` it has
+    ``max_attempts`` in all. ``config``, ``replica``: as for `singleton_jobs.leadership`. The scheduler's executors are
+    guarded with it; jobs of its other stores run on every replica. Raises ConfigError for a bad lease name, and for
+    jobs without an id of their own.
     """
 
     def __init__(
@@ -51,12 +57,18 @@ class SingletonJobStore(GuardedStore):
         config: Config | None = None,
         replica: Replica | None = None,
         poll: Seconds | str = 1.0,
+        interrupted: Interrupted = "skip",
+        max_attempts: int | str = MAX_ATTEMPTS,
         **options: Any,
     ) -> None:
         super().__init__()
         if isinstance(poll, str):  # a configuration file is all text
             with suppress(ValueError):
                 poll = float(poll)
+        if isinstance(max_attempts, str):
+            with suppress(ValueError):
+                max_attempts = int(max_attempts)
+        most = attempts(interrupted, cast("int", max_attempts))
         if not lease:
             raise ConfigError('a singleton job store needs the name of its lease: lease="jobs"')
         if isinstance(inner, str):
@@ -72,7 +84,8 @@ class SingletonJobStore(GuardedStore):
         self._fresh: set[str] = set()  # ids of jobs that were added here since then
         self._starts = Starts()
         self._handed_out: dict[str, Job] = {}  # due jobs of the present pass, as they were read
-        self._fires = Fires(self.leadership, self._wake)
+        self._fires = Fires(self.leadership, self._wake, lambda job: attempts_of(job.func, most))
+        self._reruns = Reruns(self._fires, self._inner, self._is_elsewhere, timedelta(seconds=self._grace.needed))
         self._membership: SchedulerMembership | None = None
         self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
 
@@ -115,24 +128,27 @@ class SingletonJobStore(GuardedStore):
         if any(executor.is_over for executor in executors_of(self._scheduler).values()):
             part_of(self.leadership).begin_close()
             return []
-        if term is not self._begun:
+        begins = term is not self._begun
+        if begins:
             self._inner.forget()
             self._fires.finished.clear()
         self._inner.catch_up()
-        self._remove_finished()
-        if term is not self._begun or self._fresh:
-            self._begin(None if term is not self._begun else self._fresh, now)
+        executors = executors_of(self._scheduler)
+        again = self._reruns.due(self._key(""), executors, now, begins=begins)
+        if begins or self._fresh:
+            self._begin(None if begins else self._fresh, now)
             self._begun = term
             self._fresh = set()
-        due = self._inner.due_jobs(now, executors_of(self._scheduler))
-        waits = {job.id: self._fires.wait(job, now) for job in due if job.id not in self._fires.finished}
-        self._look_at = min((until for until in waits.values() if until), default=None)
+        self._remove_finished()
+        due = [job for job in self._inner.due_jobs(now, executors) if job.id not in self._fires.finished]
+        waits = {job.id: self._fires.wait(job, now) for job in due if job.id not in self._reruns.held}
+        looks = (self._reruns.look_at, *waits.values())
+        self._look_at = min((time for time in looks if time), default=None)
         self._handed_out = {job.id: job for job in due if job.id in waits and waits[job.id] is None}
-        if not self._handed_out:
-            return []
-        self._fires.to_ask = len(self._handed_out)
-        marks = self._fires.candidacy.fires.marks()
-        return [self._hand_out(job, marks, now) for job in self._handed_out.values()]
+        self._fires.to_ask = len(again) + len(self._handed_out)
+        marks = self._fires.candidacy.fires.marks() if self._handed_out else {}
+        due = again + [self._hand_out(job, marks, now) for job in self._handed_out.values()]
+        return [clone(job, _jobstore_alias=self._alias) for job in due]
 
     def get_next_run_time(self) -> datetime | None:
         """When to look again: never on a follower, which is woken when it leads."""
@@ -144,12 +160,18 @@ class SingletonJobStore(GuardedStore):
             upcoming = self._inner.store.get_next_run_time()
             if upcoming is not None and upcoming <= now:  # some due jobs have to wait, but others do not wait for them
                 plans = (job.next_run_time for job in self.get_all_jobs())
-                upcoming = min((plan for plan in plans if plan and plan > now), default=None)
-                upcoming = min(upcoming or later, self._look_at or later, later)
+                upcoming = min((plan for plan in plans if plan and plan > now), default=later)
+                upcoming = min(upcoming, later)
+            if self._look_at:
+                upcoming = min(upcoming or self._look_at, self._look_at)
         except Exception as error:  # noqa: BLE001 (a store raises whatever its database's driver does)
             self._logger.warning("Error getting the next run time from job store %r: %s", self._alias, error)
             return now + timedelta(seconds=self._scheduler.jobstore_retry_interval)
         return min(upcoming or later, later) if self._inner.shared else upcoming
+
+    def has(self, job_id: str) -> bool:
+        """Whether such a job is stored, also one that the scheduler takes for removed, or that cannot be restored."""
+        return self._inner.store.lookup_job(job_id) is not None
 
     def lookup_job(self, job_id: str) -> Job | None:
         """The job as it is stored."""
@@ -196,6 +218,10 @@ class SingletonJobStore(GuardedStore):
 
     def update_job(self, job: Job) -> None:
         """Store a changed job; in a pass of the scheduler, an error of the store is made good later."""
+        if isinstance(job.trigger, RerunTrigger):
+            if not job.trigger.claimed:  # it could not be submitted, and the scheduler has said why
+                self._fires.candidacy.fires.give_up(job.trigger.key, job.trigger.cut)
+            return
         if isinstance(job.trigger, DueTrigger):
             self._move(job.trigger.job, job.next_run_time)
             return
@@ -210,7 +236,7 @@ class SingletonJobStore(GuardedStore):
     def remove_job(self, job_id: str) -> None:
         """Remove a job; in a pass of the scheduler, because its schedule has come to its end."""
         job = self._handed_out.get(job_id) if self._scheduler.passing == threading.get_ident() else None
-        if job and self._fires.is_under_way(job_id):
+        if job and self._is_unfinished(job_id):
             self._fires.finished[job_id] = job
             return
         if job:
@@ -241,10 +267,20 @@ class SingletonJobStore(GuardedStore):
     def _remove_finished(self) -> None:
         """Remove finished jobs whose last run is over; one whose term has ended is the next leader's to judge."""
         for job_id, job in tuple(self._fires.finished.items()):
-            if not self._fires.is_under_way(job_id):
+            if not self._is_unfinished(job_id):
                 del self._fires.finished[job_id]
                 self._move(job, None)
                 self._forget(job_id)
+
+    def _is_unfinished(self, job_id: str) -> bool:
+        """Whether something of the job was submitted and is not over, or was cut short and may run again."""
+        return self._fires.is_under_way(job_id) or self._key(job_id) in self._fires.candidacy.fires.cut()
+
+    def _is_elsewhere(self, job_id: str) -> bool:
+        """Whether the job with that key is another scheduler's of this process, under the same lease."""
+        schedulers = {each.scheduler for each in members(self.leadership) if isinstance(each, SchedulerMembership)}
+        stores = [stores_of(each).get(self._alias) for each in schedulers - {self._scheduler}]
+        return any(store.has(job_id) for store in stores if isinstance(store, GuardedStore))
 
     def _key(self, job_id: str) -> str:
         return f"aps:{self._alias}:{job_id}"
@@ -305,7 +341,8 @@ class SingletonJobStore(GuardedStore):
 
     def _go_on(self, job: Job, next_run_time: datetime | None, now: datetime) -> None:
         if next_run_time is None:
-            self._fires.candidacy.fires.skipped(self._key(job.id), job.next_run_time, "refused")
+            if not self._is_unfinished(job.id):
+                self._fires.candidacy.fires.skipped(self._key(job.id), job.next_run_time, "refused")
             self._handed_out[job.id] = job
             self._scheduler.remove_job(job.id, self._alias)
         else:
@@ -329,4 +366,4 @@ class SingletonJobStore(GuardedStore):
                 resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))
         asked = note.planned != job.next_run_time
         due = DueTrigger(self._fires, job, key, schedule, resume_after, run_now=run_now, asked=asked)
-        return clone(job, trigger=due, _jobstore_alias=self._alias)
+        return clone(job, trigger=due)

@@ -37,6 +37,10 @@ class GuardedStore(BaseJobStore):
         """``job`` is about to be added, in place of another if ``replace``."""
 
     @abstractmethod
+    def has(self, job_id: str) -> bool:
+        """Whether such a job is stored."""
+
+    @abstractmethod
     def passed(self) -> None:
         """All due jobs were submitted."""
 

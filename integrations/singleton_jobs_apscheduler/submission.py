@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
@@ -12,9 +12,10 @@ from apscheduler.job import Job
 
 from singleton_jobs import Fire, LeadershipLost, Term
 from singleton_jobs.concurrency.synchronization import run_blocking
-from singleton_jobs.decisions.ledger import Claim
+from singleton_jobs.decisions.ledger import Attempt, Claim
+from singleton_jobs.reruns import was_cut
 
-from .due_trigger import DueTrigger
+from .due_trigger import StandIn
 from .runs import NOT_RUN, Run
 
 FOR_EVER = timedelta(days=3650)
@@ -35,93 +36,91 @@ class Submission:
 
     def __init__(
         self,
-        due: DueTrigger,
+        due: StandIn,
         job: Job,
         run_times: list[datetime],
         hand_over: Callable[[Submission, list[Run]], None],
     ) -> None:
         self.due = due
         self.job = job
-        self.told = False  # whether listeners know of it
+        self.told: set[datetime] = set()  # the runs that listeners know of
+        self.is_cut = False
         self._run_times = run_times
         self._fires = due.fires
         self._candidacy = due.fires.candidacy
         self._hand_over = hand_over
+        self._late = max(timedelta(0), datetime.now(UTC) - run_times[0])
         self._asked_at = self._candidacy.clock.now()
         self._decided_at: float | None = None
         self._planned: list[_Planned] = []
+        self._granted: list[_Planned] = []  # and not handed over
+        self._handed: list[_Planned] = []  # over, and not ended
         self._term: Term | None = None
 
     def start(self) -> None:
         """Ask for the claims, in nominal order."""
-        self._planned = [self._plan(run_time) for run_time in self._run_times]
+        self._planned = [_Planned(run_time, self.due.claim(run_time)) for run_time in self._run_times]
         self._fires.submitted(self)
         self._term = self._candidacy.work.enter(self)
         if self._term:
             self._ask(self._term)
 
     @property
-    def delay(self) -> timedelta:
-        """How long the claims have taken; while they are undecided, however long that may be."""
-        return FOR_EVER if self._decided_at is None else timedelta(seconds=self._decided_at - self._asked_at)
+    def after(self) -> Attempt | None:
+        """The attempt that the run follows."""
+        return self.due.after
+
+    @property
+    def lateness(self) -> timedelta:
+        """How late the runs were handed over; while the claims are undecided, however late that may be."""
+        return (
+            FOR_EVER if self._decided_at is None else self._late + timedelta(seconds=self._decided_at - self._asked_at)
+        )
 
     def decide(self) -> None:
         """Wait for the claims, and hand over what was granted."""
-        runs = self._granted(self._term) if self._term else []
-        if self._term is None:
+        term = self._term
+        if term:
+            self._granted = [planned for planned in self._planned if self._is_granted(planned, term)]
+        else:
             for planned in self._planned:
                 self._keep(planned)
         self._decided_at = self._candidacy.clock.now()
         self._fires.progressed(self, over=False)
-        if not runs:
-            self._leave()
-        self._hand_over(self, runs)
+        self._hand_over(self, self._next())
 
     def ended(self, events: list[JobExecutionEvent]) -> tuple[list[JobExecutionEvent], list[Run]]:
-        """The events to tell the scheduler's listeners, and the runs that must be handed over again."""
-        not_run = {event.scheduled_run_time for event in events if event.retval is NOT_RUN}
-        told = [event for event in events if event.retval is not NOT_RUN]
-        for event in told:
+        """The events to tell the scheduler's listeners, and the runs to hand over next."""
+        told = {event.scheduled_run_time: event for event in events if event.retval is not NOT_RUN}
+        not_run = {event.scheduled_run_time for event in events} - told.keys()
+        for event in told.values():
             event.job_id = str(event.job_id)
         term = self._term
-        left = [planned for planned in self._planned if planned.run_time in not_run]
+        left = [planned for planned in self._handed if planned.run_time in not_run]
+        for planned in self._handed:
+            if planned.claim and planned not in left:
+                self._note(planned.claim, told.get(planned.run_time))
+        self._handed = left
         if left and term and term.is_valid:  # a pool's process had an outdated copy of the term, and did not start
-            return told, [self._run(planned, term) for planned in left]
+            return list(told.values()), [self._run(planned, term) for planned in left]
         for planned in left:
             self._keep(planned)
-        codes = {event.scheduled_run_time: event.code for event in told}
-        for planned in self._planned:
-            claim, code = planned.claim, codes.get(planned.run_time)
-            if claim and claim.outcome == "granted" and planned not in left:
-                if code == EVENT_JOB_MISSED:
-                    self._candidacy.fires.done(claim.job, claim.nonce)
-                    self._candidacy.fires.missed(claim.job, claim.fire)
-                else:
-                    self._candidacy.fires.ended(claim.job, claim.fire, claim.nonce, ok=code != EVENT_JOB_ERROR)
-        self._leave()
-        return told, []
+        return list(told.values()), self._next()
 
     def interrupted(self) -> None:
-        """Claimed runs were cut short, or could not be started; nobody runs them again."""
-        for _, claim in self._planned:
-            if claim and claim.outcome == "granted":
-                self._candidacy.fires.interrupted(claim)
+        """Claimed runs were cut short, or could not be started."""
+        for planned in self._handed + self._granted:
+            if planned.claim:
+                self._cut(planned.claim)
         self._leave()
 
     def over(self) -> None:
         """APScheduler does not count its instance any more."""
         self._fires.progressed(self, over=True)
 
-    def _plan(self, run_time: datetime) -> _Planned:
-        fire = self.due.nominal(run_time)
-        return _Planned(run_time, None if fire is None else self._fires.claim(self.due.job, self.due.key, fire))
-
     def _ask(self, term: Term) -> None:
         with suppress(LeadershipLost):  # the term is over: `decide` finds that nothing was granted
             self._fires.ask(term, [claim for _, claim in self._planned if claim])
-
-    def _granted(self, term: Term) -> list[Run]:
-        return [self._run(planned, term) for planned in self._planned if self._is_granted(planned, term)]
 
     def _is_granted(self, planned: _Planned, term: Term) -> bool:
         claim = planned.claim
@@ -133,19 +132,51 @@ class Submission:
             self._keep(planned)
             return False
         if not granted:
-            self._candidacy.fires.skipped(claim.job, claim.fire, "refused")
+            fires = self._candidacy.fires
+            fires.skipped(claim.job, claim.fire, "refused")
+            if claim.after and claim.after in fires.cut().get(claim.job, ()):  # the ledger is full
+                fires.give_up(claim.job, claim.after)
         return granted
+
+    def _next(self) -> list[Run]:
+        """The granted runs to hand over now: those that may run again one by one, so that each end is told in time."""
+        term = self._term
+        repeats = any(claim and claim.repeats for _, claim in self._granted)
+        number = 1 if repeats else len(self._granted)
+        self._handed, self._granted = self._granted[:number], self._granted[number:]
+        if term is None or not self._handed:
+            self._leave()
+            return []
+        return [self._run(planned, term) for planned in self._handed]
 
     def _run(self, planned: _Planned, term: Term) -> Run:
         claim = planned.claim
-        return Run(planned.run_time, term, Fire(claim.job, claim.fire, term) if claim else None)
+        fire = Fire(claim.job, claim.fire, term, claim.attempt.number) if claim else None
+        return Run(planned.run_time, term, fire)
+
+    def _note(self, claim: Claim, event: JobExecutionEvent | None) -> None:
+        """How the run of ``claim`` has ended, by what is told of it."""
+        fires = self._candidacy.fires
+        if event and event.code == EVENT_JOB_MISSED:
+            fires.done(claim.job, claim.nonce)
+            fires.missed(claim.job, claim.fire)
+        elif event and claim.repeats and self._term and was_cut(event.exception, self._term):
+            self._cut(claim)
+        else:
+            fires.ended(claim.job, claim.fire, claim.nonce, ok=event is None or event.code != EVENT_JOB_ERROR)
+
+    def _cut(self, claim: Claim) -> None:
+        self.is_cut = claim.repeats
+        self._candidacy.fires.interrupted(claim)
 
     def _keep(self, planned: _Planned) -> None:
-        """The term has ended: if the claim landed, the fire may still run under the next term of this process."""
+        """The term has ended: if the claim landed, the fire may still run under another, and first of all here."""
         claim = planned.claim
-        if claim:
-            self._fires.keep(claim)
         reason = "in-doubt" if claim and claim.carried and claim.outcome is None else "not-leader"
+        if claim and claim.repeats:
+            self._cut(claim)
+        elif claim:
+            self._fires.keep(claim)
         self._candidacy.fires.skipped(self.due.key, claim.fire if claim else planned.run_time, reason)
 
     def _leave(self) -> None:

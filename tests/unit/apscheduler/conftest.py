@@ -44,10 +44,11 @@ def shut():
 def make(replica, shut):
     """`make(**the scheduler's options)`: a scheduler, not started, guarded by the lease nightly."""
 
-    def make(on=None, lease="nightly", kind=Guarded, poll=1.0, **options):
+    def make(on=None, lease="nightly", kind=Guarded, poll=1.0, interrupted="skip", max_attempts=3, **options):
         scheduler = kind(timezone="UTC", **options)
         shut.append(scheduler)
-        scheduler.leadership = guard(scheduler, lease, replica=on or replica, poll=poll)
+        again = {"interrupted": interrupted, "max_attempts": max_attempts}
+        scheduler.leadership = guard(scheduler, lease, replica=on or replica, poll=poll, **again)
         return scheduler
 
     return make

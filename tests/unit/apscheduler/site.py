@@ -39,12 +39,15 @@ class LedgerSpace(Space):
         annotations = json.loads(self.leases[lease][2])["metadata"].get("annotations", {})
         return read_ledger(annotations.get(LEDGER_ANNOTATION))
 
-    def mark(self, fire, key=KEY, nonce="x", state="d", lease="nightly", runs=None):
+    def mark(self, fire, key=KEY, nonce="x", state="d", lease="nightly", runs=None, attempts=()):
         """Somebody else has claimed ``fire``; the lease is left as it is, or free."""
         if lease not in self.leases:
             self.put(lease, "")
-        marks = {**self.ledger(lease), key: Mark(fire, nonce, state, runs)}
-        jobs = {job: [mark.fire.isoformat(), *mark[1:]] for job, mark in marks.items()}
+        marks = {**self.ledger(lease), key: Mark(fire, nonce, state, runs, attempts)}
+        jobs = {
+            job: [mark.fire.isoformat(), *mark[1:4], [[each.fire.isoformat(), *each[1:]] for each in mark.attempts]]
+            for job, mark in marks.items()
+        }
         with self.mutex:
             uid, _, body, at = self.leases[lease]
             whole = json.loads(body)

@@ -2,6 +2,7 @@
 
 import os
 from singleton_jobs import current_fire, current_term
+from singleton_jobs_apscheduler import interrupted
 
 RAN = []  # what `work` was called with, and under which fire
 
@@ -33,3 +34,8 @@ class Worker:
 
     def tell(self):
         return self.name, current_fire().job
+
+
+@interrupted("rerun")
+def work_again(*args):
+    return work(*args)

@@ -1,10 +1,11 @@
 """A program with a scheduler, guarded, which obeys commands that are appended to a file.
 
 Options: control (that file), lease, config, scheduler (background | blocking | asyncio), through (guard | jobstore |
-executor), store (a database's URL; none: memory), connect (arguments of the database driver), executor (threadpool |
- processpool), jobs (list of: id, trigger (an alias, or a class of own_triggers), at (its arguments), made (further
- ones, in seconds from its making), function, kwargs, grace, and more for add_job), late (add the jobs only after the
- guard), paused (start it so). Environment: SKEW (seconds).
+executor), interrupted and max_attempts (for what is guarded), drain (seconds that SIGTERM leaves to running jobs), store
+(a database's URL; none: memory), connect (arguments of the database driver), executor (threadpool | processpool), jobs
+(list of: id, trigger (an alias, or a class of own_triggers), at (its arguments), made (further ones, in seconds from its
+making), function, kwargs, grace, and more for add_job), late (add the jobs only after the guard), paused (start it so).
+Environment: SKEW (seconds).
 """
 
 import skew  # isort: skip  # noqa: F401
@@ -17,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 from apscheduler import events
@@ -26,6 +28,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 import own_triggers
 from program import boot_time, configure, log, option, options
 
+from singleton_jobs import running
 from singleton_jobs.renewal.fire_claims import FireClaims
 from singleton_jobs_apscheduler import SingletonExecutor, SingletonJobStore, guard
 
@@ -56,9 +59,10 @@ def build():
     plugin = "sqlalchemy" if url else "memory"
     pool = option("executor", None)
     guarded = {"lease": options.lease}
+    again = {name: option(name, None) for name in ("interrupted", "max_attempts") if option(name, None)}
     scheduler = KINDS[kind]()
     if through == "jobstore":
-        scheduler.add_jobstore(SingletonJobStore(plugin, **guarded, **database))
+        scheduler.add_jobstore(SingletonJobStore(plugin, **guarded, **again, **database))
     else:
         scheduler.add_jobstore(plugin, **database)
     if through == "executor":
@@ -69,7 +73,7 @@ def build():
     if not option("late", False):
         add_all(scheduler)
     if through == "guard":
-        guard(scheduler, **guarded)
+        guard(scheduler, **guarded, **again)
     if option("late", False):
         add_all(scheduler)
     return scheduler
@@ -194,15 +198,18 @@ def serve():
     scheduler = build()
     ended = threading.Event()
     over = ended.set
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    drain = option("drain", None)
+    if drain is None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        if kind == "blocking":
-            scheduler.add_listener(lambda _: begin(scheduler), events.EVENT_SCHEDULER_STARTED)
-            scheduler.start(paused=option("paused", False))
-        else:
-            scheduler.start(paused=option("paused", False))
-            begin(scheduler)
-            ended.wait()
+        with nullcontext() if drain is None else running(sigterm="exit", drain=drain):
+            if kind == "blocking":
+                scheduler.add_listener(lambda _: begin(scheduler), events.EVENT_SCHEDULER_STARTED)
+                scheduler.start(paused=option("paused", False))
+            else:
+                scheduler.start(paused=option("paused", False))
+                begin(scheduler)
+                ended.wait()
     finally:
         if scheduler.running:
             scheduler.shutdown()

@@ -1,6 +1,8 @@
 """The jobs: each run is in the journal, with the fire it is for."""
 
 import asyncio
+import os
+import signal
 import time
 
 from program import boot_time, log
@@ -18,6 +20,7 @@ class Run:
             "tag": tag,
             "key": fire and fire.job,
             "nominal": fire and fire.time.timestamp(),
+            "attempt": fire and fire.attempt,
             "token": self.term and self.term.fencing_token,
         }
         self.told = False
@@ -45,4 +48,26 @@ async def run_async(job, seconds=0, tag=None):
     while boot_time() < this.begin + seconds:
         await asyncio.sleep(0.02)
         this.look()
+    this.end()
+
+
+def check(job, seconds):
+    """Ask before each step whether the lease is still held."""
+    this = Run(job, None)
+    while boot_time() < this.begin + seconds:
+        time.sleep(0.02)
+        this.term.check()
+    this.end()
+
+
+def fail(job):
+    Run(job, None)
+    raise ValueError("no good")
+
+
+def die(job, times):
+    """Take the process down with it, so many times for each fire."""
+    this = Run(job, None)
+    if current_fire().attempt <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
     this.end()

@@ -193,6 +193,22 @@ def test_an_interrupted_fire_is_no_lost_one_if_there_was_a_crash() -> None:
     assert not judge_crons([]).ok
 
 
+def test_a_fire_that_runs_again_comes_to_its_end_each_attempt_once() -> None:
+    def again(event: str, fire: int, attempt: int = 1) -> Line:
+        return at(fire, event, "cron-0", job="again", fire=float(fire), attempt=attempt)
+
+    ticks = [run(second) for second in range(1, 30)]
+    begun = [again("attempt", fire) for fire in range(2, 30, 2)]
+    ended = [again("done", fire) for fire in range(2, 30, 2) if fire != 6]
+    assert judge_crons([*ticks, *begun, *ended]).unfinished == (6,)
+    second = again("attempt", 6, 2)
+    whole = judge_crons([*ticks, *begun, *ended, second, again("done", 6, 2)])
+    assert (whole.ok, whole.reruns) == (True, 1)
+    assert judge_crons([*ticks, *begun, *ended, again("gave up", 6)]).ok
+    assert judge_crons([*ticks, *begun, *ended, second, second, again("done", 6, 2)]).attempts_doubled == ((6, 2),)
+    assert judge_crons([*ticks, *begun[:7], *begun[8:], *ended[:6], *ended[7:], second]).unfinished == (6, 16)
+
+
 def test_beats_may_lose_what_was_in_flight_when_they_crashed() -> None:
     assert BeatsVerdict(sent=9, lost={"e": 1}, crashes=1).ok
     assert not BeatsVerdict(sent=9, lost={"e": 2}, crashes=1).ok

@@ -15,7 +15,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT), str(ROOT / "tests")]  # last, so that what is installed is what is measured
 
-from benchmarks import beats, calls, claims, handover, imports, kills, memory, renewals, reruns, schedulers, takeover  # noqa: E402
+from benchmarks import (  # noqa: E402
+    beats,
+    calls,
+    claims,
+    handover,
+    imports,
+    keyed,
+    kills,
+    memory,
+    renewals,
+    reruns,
+    schedulers,
+    takeover,
+)
 from benchmarks.stage import Stage  # noqa: E402
 from benchmarks.table import Row, show  # noqa: E402
 
@@ -39,6 +52,9 @@ GROUPS: tuple[dict[str, Callable[[Stage], Row | list[Row]]], ...] = (
     {"thousand-followed": handover.thousand_followed},
     {"claims": claims.claims},
     {"batch": claims.batch},
+    {"keyed": keyed.one},
+    {"keyed-eight": keyed.eight},
+    {"keyed-contended": keyed.contended},
     {"latency": schedulers.latency},
     {"follower": schedulers.follower},
     {"kills-memory": kills.memory, "kills-postgresql": kills.postgresql},

@@ -132,6 +132,15 @@ class Stage:
             for program in running:
                 program.kill()
 
+    def server_cpu(self) -> float:
+        """CPU seconds that the API server and its etcd have used so far."""
+        assert self._started
+        spent = 0
+        for process in (self._started.apiserver, self._started.etcd):
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            spent += int(fields[11]) + int(fields[12])
+        return spent / os.sysconf("SC_CLK_TCK")
+
     def counts(self) -> dict[str, int]:
         """Requests on leases so far, by verb, whatever came of them."""
         verbs: dict[str, int] = {}

@@ -9,12 +9,22 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, Protocol
 
 SERVICE_ACCOUNT = Path(os.environ.get("SERVICE_ACCOUNT", ""))  # its usual path is not a benchmark's to write to
 
 Facts = dict[str, Any]
 Command = Callable[..., object]
+Timed = tuple[int, float, float]  # how often, in how many seconds, and the median of what one took
+
+
+class Locker(Protocol):
+    """A lock."""
+
+    def lock(self) -> bool: ...
+
+    def unlock(self) -> object: ...
 
 
 def boot_time() -> float:
@@ -32,6 +42,20 @@ def facts() -> Facts:
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "tasks": len(os.listdir("/proc/self/task")),
     }
+
+
+def timed(seconds: float, make: Callable[[], Locker]) -> Timed:
+    """Take and give back one lock after the other; the median is that of taking."""
+    took: list[float] = []
+    began = now = time.perf_counter()
+    while now - began < seconds:
+        before = time.perf_counter()
+        locker = make()
+        assert locker.lock()
+        took.append(time.perf_counter() - before)
+        locker.unlock()
+        now = time.perf_counter()
+    return len(took), now - began, median(took)
 
 
 def serve(**commands: Command) -> None:

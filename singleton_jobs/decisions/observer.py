@@ -115,10 +115,13 @@ def duration_of(stored: Stored, config: Config) -> float:
 
 def is_dead(stored: Stored, config: Config) -> bool:
     """Whether the store itself knows that the holder is gone, or its clock says that nobody has touched it for long."""
-    if config.stale_after is None or stored.served_at is None or stored.written_at is None:
-        return stored.abandoned
-    untouched = (stored.served_at - stored.written_at).total_seconds()
-    return stored.abandoned or untouched > duration_of(stored, config) + config.stale_after
+    return stored.abandoned or _is_stale(stored, config.stale_after, duration_of(stored, config))
+
+
+def _is_stale(stored: Stored, stale_after: float | None, duration: float) -> bool:
+    if stale_after is None or stored.served_at is None or stored.written_at is None:
+        return False
+    return (stored.served_at - stored.written_at).total_seconds() > duration + stale_after
 
 
 def content(stored: Stored) -> tuple[object, ...]:

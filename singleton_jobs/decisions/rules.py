@@ -56,12 +56,14 @@ RULES = {
         "here, its leadership does not compete."
     ),
     10: (
-        "Every write is a compare-and-swap on uid and version. Creation is a PUT without a version, which a Role can "
-        "limit by name; the 422 that a lost race for it is answered with is a conflict, and no other 422 is."
+        "Every write and every deletion is a compare-and-swap on uid and version. Creation is a PUT without a version, "
+        "which a Role can limit by name; the 422 that a lost race for it is answered with is a conflict, and no other "
+        "422 is. The lease of a key, which no Role can name, is created by a POST."
     ),
     11: (
         "A lease that vanished is lost. Whoever last saw a live record there, or just lost a race for it, waits out "
-        "its duration before creating it anew, with the ledger last seen."
+        "its duration before creating it anew, with the ledger last seen. That of a key was given back by whoever "
+        "deleted it: it is free at once. It is created without a look, and only a conflict has it read."
     ),
     12: (
         "An empty holder is free at first sight, and a record that runs out is taken then, not at the next poll. "
@@ -94,10 +96,11 @@ RULES = {
     ),
     # Ending
     18: (
-        "A drain refuses new work but not what running work calls, and goes on renewing until that has ended. Then "
-        "the term ends and the record that was seen last is freed; after a conflict it is read, and freed if it is "
-        "ours. At the drain limit the term is lost instead and the record runs out. An end that was interrupted is "
-        "finished by the renewal thread."
+        "A drain refuses new work but not what running work calls, and goes on renewing until that has ended. Then the "
+        "term ends and the record that was seen last is freed; after a conflict it is read, and freed if it is ours. "
+        "The lease of a key is deleted instead, once no mark in it counts; those of dead holders by whoever uses a key "
+        "of the same base, as soon as they could be taken. At the drain limit the term is lost instead and the record "
+        "runs out. An end that was interrupted is finished by the renewal thread."
     ),
     19: (
         "Who steps down does not compete for two retry periods, and regards its own record as a stranger's. Only the "
@@ -153,7 +156,8 @@ RULES = {
     ),
     29: (
         "`at_most_every` counts from start to start in the store's time, by a claim before the run, so that failures "
-        "count; 95 % of the interval suffice."
+        "count; 95 % of the interval suffice. The mark keeps the lease of a key so long, and no longer, an attempt that "
+        "is to run again until it has ended, and a ledger that cannot be read for ever."
     ),
     # Stores
     30: (

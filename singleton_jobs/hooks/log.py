@@ -25,7 +25,7 @@ from ..events import (
     TermStarted,
 )
 
-__all__ = ["log_events", "logger", "printable"]
+__all__ = ["is_logged", "log_events", "logger", "printable"]
 
 logger = logging.getLogger("singleton_jobs")
 
@@ -34,6 +34,12 @@ def printable(text: str, limit: int = 200) -> str:
     """``text`` without line breaks and control characters: anyone may write any holder into a lease."""
     escaped = text[: limit + 1].encode("unicode_escape").decode()
     return escaped if len(escaped) <= limit else f"{escaped[: limit - 3]}..."
+
+
+def is_logged(event: Event) -> bool:
+    """Whether anything may be said of it: of what goes as it should with keys, which is much, only at DEBUG."""
+    routine = isinstance(event, (TermStarted, HolderChanged)) or (isinstance(event, TermEnded) and not event.lost)
+    return not (event.base and routine) or logger.isEnabledFor(logging.DEBUG)
 
 
 def log_events(event: Event) -> None:  # noqa: C901, PLR0912 (a table of cases)

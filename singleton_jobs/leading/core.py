@@ -19,6 +19,7 @@ from ..term import CURRENT_TERMS
 from .lease_uses import ALL_KEYS, LeaseUses, User
 from .participant import Participant, part_of
 from .settings import Mode, Settings
+from .taken import Taken
 
 if TYPE_CHECKING:  # what is needed from the first use on is imported then
     from random import Random
@@ -50,7 +51,7 @@ class Core:
         self.settings = settings
         self.clock = clock
         self.leaderships: dict[str, Leadership] = {}  # by the lease's name in lower case
-        self.taken: set[Participant] = set()  # lockers: a lock that was taken outlives whoever forgot it
+        self.taken = Taken()
         self.closed = False
         self._given_driver = driver
         self._rng = rng or secure_random()

@@ -77,9 +77,9 @@ class KeyedPart(LockerPart):
         """The leases of all keys are declared."""
 
     def _make(self) -> Candidacy:
-        wiring, identity = self.core.wiring(), self.core.locker_identity(None)
-        self._sweep = wiring.sweep(self.base, self.timing)
-        return wiring.keyed(self.base, self._key, identity, self.timing, self.callbacks, self.jobs)
+        wiring, base, timing = self.core.wiring(), self.base, self.timing
+        self._sweep = wiring.sweep(base, timing)
+        return wiring.keyed(base, self._key, self.core.locker_identity(None), timing, self.callbacks, self.jobs)
 
     def _opened_now(self) -> Candidacy:
         candidacy = super()._opened_now()

@@ -53,6 +53,12 @@ class LockerPart(Participant):
         return use.term if use is not None and use.locked() else None
 
     @property
+    def in_use(self) -> bool:
+        """Whether somebody is about to lock it, has locked it, or gives it back."""
+        use, candidacy = self._use, self.candidacy
+        return (use is not None and use.locked()) or (candidacy is not None and candidacy.candidate.releasing)
+
+    @property
     def is_held(self) -> bool:
         """Whether the lock is taken and lasts."""
         term = self.term
@@ -162,6 +168,8 @@ class LockerPart(Participant):
             use.ended = True  # that is the release: whatever becomes of this thread, the next step sees it
             if term and on:
                 self._unlocked_lost = term.lost
+        if not candidacy.work.draining:  # else that would release it already
+            candidacy.work.exit(use)
         if on:
             candidacy.uses.end()
         elif not candidate.releasing:

@@ -21,6 +21,7 @@ __all__ = ["Mode", "Settings"]
 
 Mode = Literal["auto", "always", "never"]
 
+DEFAULT = Config()
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
@@ -96,7 +97,7 @@ class Settings(_Given):
         """The default timing: what was given, else ``SINGLETON_JOBS_LEASE_DURATION`` in seconds."""
         duration = os.environ.get("SINGLETON_JOBS_LEASE_DURATION")
         if self.config is not None or not duration:
-            return self.config or Config()
+            return self.config or DEFAULT
         try:
             return Config(lease_duration=float(duration))
         except ValueError as error:

@@ -10,10 +10,10 @@ from ..decisions.candidate import Candidate
 from ..decisions.pace import Chance
 from ..events import Event, Hook, Measurement, ReplicaStarted, RequestEnded
 from ..hooks import dispatcher
-from ..hooks.log import log_events
+from ..hooks.log import is_logged, log_events
 from ..keys import keyed_name
 from ..locks import Store
-from ..locks.keyed import keyed_store
+from ..locks.keyed import KeyedStore, keyed_store
 from ..locks.memory import SPACE
 from ..locks.record import ResourceLock
 from ..renewal.candidacy import Candidacy
@@ -48,6 +48,7 @@ class Wiring:
         self._rng = rng
         self._phase = phase
         self._store: Store | None = None
+        self._keeps_keys: KeyedStore | None = None  # the store, once it was found to
         self._sweeps: dict[str, Sweep] = {}  # by base
         self.announced = False
 
@@ -91,7 +92,7 @@ class Wiring:
         self, base: str, key: str, identity: str, config: Config, callbacks: Iterable[Callback], jobs: set[str]
     ) -> Candidacy:
         """A candidacy for the lease of ``base`` for one ``key``. Raises ConfigError if the store keeps none."""
-        lock = keyed_store(self.store()).keyed_lock(base, key, identity)
+        lock = self._keyed_store().keyed_lock(base, key, identity)
         name = keyed_name(base, key)
         made = self._candidacy(lock, name, identity, config, callbacks, sticky=False, base=base)
         made.fires.know(jobs)
@@ -101,10 +102,14 @@ class Wiring:
         """What deletes the leases of keys of ``base`` that nobody needs any more."""
         sweep = self._sweeps.get(base)
         if sweep is None:
-            store = keyed_store(self.store())
-            sweep = Sweep(base, store, self.identity, config, self._clock, self.driver, self._rng)
-            sweep = self._sweeps.setdefault(base, sweep)
+            made = Sweep(base, self._keyed_store(), self.identity, config, self._clock, self.driver, self._rng)
+            sweep = self._sweeps.setdefault(base, made)
         return sweep
+
+    def _keyed_store(self) -> KeyedStore:
+        if self._keeps_keys is None:
+            self._keeps_keys = keyed_store(self.store())
+        return self._keeps_keys
 
     def storeless(self, name: str, config: Config, callbacks: Iterable[Callback] = ()) -> Candidacy:
         """A candidacy that asks no store, and leads only if it is told to pretend."""
@@ -149,5 +154,7 @@ class Wiring:
     def tell(self, event: Event, callbacks: Iterable[Callback] = ()) -> None:
         """Tell the log, hooks and callbacks, away from the calling thread."""
         hooks: Iterable[Hook] = self._settings.hooks
-        for listener in (log_events, *hooks, *callbacks):
+        if is_logged(event):
+            dispatcher.dispatch(log_events, event)
+        for listener in (*hooks, *callbacks):
             dispatcher.dispatch(listener, event)

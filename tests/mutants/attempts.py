@@ -35,8 +35,8 @@ MUTANTS = [
         "attempts-overwritten",
         "the claim of a later fire forgets the attempts under way",
         LEDGER,
-        "latest.runs, before + begun)",
-        "latest.runs, begun)",
+        "latest.runs, before + begun, ",
+        "latest.runs, begun, ",
         ATTEMPTS,
     ),
     Mutant(

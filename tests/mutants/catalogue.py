@@ -1,6 +1,6 @@
 """All mutants."""
 
-from mutants import attempts, claims, ending, holding, operating, renewing, stores, taking, watching, writing
+from mutants import attempts, claims, ending, holding, keys, operating, renewing, stores, taking, watching, writing
 
 MUTANTS = [
     *holding.MUTANTS,
@@ -9,6 +9,7 @@ MUTANTS = [
     *ending.MUTANTS,
     *claims.MUTANTS,
     *attempts.MUTANTS,
+    *keys.MUTANTS,
     *stores.MUTANTS,
     *renewing.MUTANTS,
     *operating.MUTANTS,

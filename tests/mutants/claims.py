@@ -123,8 +123,8 @@ MUTANTS = [
         "future-mark-kept",
         "a mark in the future silences its job",
         LEDGER,
-        "for job, mark in marks.items() if mark.fire > now + AHEAD}",
-        "for job, mark in marks.items() if mark.fire > now + 1000 * AHEAD}",
+        "if mark.fire > now + AHEAD\n",
+        "if mark.fire > now + 1000 * AHEAD\n",
         ("unit/decisions/test_ledger.py", *LEASES),
     ),
     Mutant(

@@ -79,8 +79,8 @@ MUTANTS = [
         "release-gives-up",
         "a release that meets a conflict does not look again",
         CANDIDATE,
-        "            if self.hold or self.releasing:\n                self._next = now\n",
-        "            if self.hold:\n                self._next = now\n",
+        "            if self.hold or self.releasing or presumed:\n                self._next = now\n",
+        "            if self.hold or presumed:\n                self._next = now\n",
         (ENDING,),
     ),
     Mutant(

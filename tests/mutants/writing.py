@@ -4,6 +4,7 @@ from mutants.mutant import Mutant
 
 PACE = "singleton_jobs/decisions/pace.py"
 LEASE = "singleton_jobs/locks/kubernetes/lease.py"
+REFUSALS = "singleton_jobs/locks/kubernetes/refusals.py"
 KUBE = "singleton_jobs/locks/kubernetes/api.py"
 OBJECTS = "singleton_jobs/locks/kubernetes/objects.py"
 RECORD = "singleton_jobs/locks/record.py"
@@ -113,7 +114,7 @@ MUTANTS = [
         15,
         "408-is-certain",
         "a 408 counts as not done",
-        LEASE,
+        REFUSALS,
         "certain = 400 <= answer.status < 500 and answer.status != 408",
         "certain = 400 <= answer.status < 500",
         (REQUESTS,),
@@ -122,7 +123,7 @@ MUTANTS = [
         15,
         "5xx-is-certain",
         "a 500 counts as not done",
-        LEASE,
+        REFUSALS,
         "certain = 400 <= answer.status < 500 and answer.status != 408",
         "certain = answer.status >= 400 and answer.status != 408",
         (REQUESTS,),
@@ -212,7 +213,7 @@ MUTANTS = [
         17,
         "403-without-a-role",
         "denied access does not say what to apply",
-        LEASE,
+        REFUSALS,
         "{to_apply(grant)}",
         "",
         (REQUESTS,),
@@ -222,7 +223,7 @@ MUTANTS = [
         "namespace-taken-for-the-lease",
         "the 404 of a namespace counts as a free lease",
         LEASE,
-        "if answer.status == 404 and not _is_namespace(answer):",
+        "if answer.status == 404 and not is_namespace(answer):",
         "if answer.status == 404:",
         (REQUESTS,),
     ),

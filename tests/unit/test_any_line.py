@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 
+from singleton_jobs.leading.taken import SMALL
 from singleton_jobs import Config, LeaseBusy, current_fire, current_term, running
 from unit.interrupting import interruptions
-from unit.stage import LIMIT
+from unit.stage import LIMIT, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -124,6 +126,44 @@ def test_a_lock_is_free_again_and_can_be_taken_again(make, shape, step):
         assert other.lock(timeout=LIMIT), interruption.where
         assert other.unlock(), interruption.where
         assert call() == "ran", interruption.where
+
+
+def exclusive_of_a_key(replica):
+    job = replica.exclusive(lease="job", key="tenant", wait=LIMIT, on_busy="raise")(lambda tenant: "ran")
+    return lambda: job("a")
+
+
+def exclusive_coroutine_of_a_key(replica):
+    @replica.exclusive(lease="job", key="tenant", wait=LIMIT, on_busy="raise")
+    async def job(tenant):
+        return "ran"
+
+    return lambda: asyncio.run(job("a"))
+
+
+@pytest.mark.parametrize(("shape", "step"), [(exclusive_of_a_key, 3), (exclusive_coroutine_of_a_key, 5)])
+def test_a_keys_lock_is_free_again_and_leaves_nothing(make, space, shape, step):
+    call, other = shape(make()), make().locker("job", key="a")
+    assert call() == "ran"
+    for interruption in interruptions(step):
+        interruption(call)
+        assert current_term() is None, interruption.where
+        assert other.lock(timeout=LIMIT), interruption.where
+        assert other.unlock(), interruption.where
+        assert space.leases == {}, interruption.where
+        assert call() == "ran", interruption.where
+
+
+def test_however_many_calls_are_interrupted_few_of_their_keys_are_remembered(make, space):
+    replica, numbers = make(), count()
+    job = replica.exclusive(lease="job", key="tenant", wait=LIMIT, on_busy="raise")(lambda tenant: "ran")
+    for _ in range(4):
+        for interruption in interruptions(3):
+            interruption(lambda: job(next(numbers)))
+    until(lambda: not space.leases)
+    job("last")
+    assert next(numbers) > 300
+    assert len(replica._core.taken) <= SMALL
 
 
 def test_a_lock_call_that_raises_has_locked_nothing(make):

@@ -22,7 +22,8 @@ from .credentials import find_credentials
 from .form import Routine
 from .listing import list_all, list_keyed
 from .objects import MANAGED_BY, MANAGER, leases_path, read_stored
-from .roles import ANOTHER_NAME, role, to_apply
+from .refusals import is_namespace, refused
+from .roles import role
 from .tls import strictness
 from .watcher import OWN_WATCHES, Watching
 
@@ -112,8 +113,8 @@ class LeaseLock:
     """One Lease, read and swapped with raw JSON.
 
     Every write names resourceVersion and uid; creation is a PUT without a version, so that a Role can limit it by
-    name. With ``key``, it is the Lease of ``lease`` for this key. ``request_timeout``: the limit of one request, in
-    seconds. `aclose` closes the connections of a lock used on its own; ``async with`` does it too.
+    name. With ``key``, it is the Lease of ``lease`` for this key, and created by a POST. ``request_timeout``: the limit
+    of one request, in seconds. `aclose` closes the connections of a lock used on its own; ``async with`` does it too.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class LeaseLock:
         """The newest version, or None if there is no such Lease."""
         answer = await self._request("GET")
         # A namespace that is missing is an error: whoever took its leases for free would try to create them for ever.
-        if answer.status == 404 and not _is_namespace(answer):
+        if answer.status == 404 and not is_namespace(answer):
             return None
         return self._stored(answer)
 
@@ -170,7 +171,11 @@ class LeaseLock:
 
     async def create(self, record: LockRecord, *, ledger: str | None = None) -> Stored:
         """Store a first version; Conflict if the Lease exists."""
-        return await self._put(self._merged(self._new(), record, ledger))
+        lease = self._merged(self._new(), record, ledger)
+        if self._base is None:
+            return await self._put(lease)
+        # No Role can name the Leases of keys, so that a PUT would win nothing, and it costs the server a look more.
+        return self._stored(await self._change("POST", lease, path=leases_path(self.namespace)))
 
     async def update(self, record: LockRecord, replaces: Stored, *, ledger: str | None = None) -> Stored:
         """Replace exactly ``replaces``; Conflict if anything else is stored."""
@@ -246,22 +251,22 @@ class LeaseLock:
     async def _swap(self, lease: dict[str, Any] | str, query: str = "") -> Answer:
         return await self._change("PUT", lease, query)
 
-    async def _change(self, method: str, body: dict[str, Any] | str, query: str = "") -> Answer:
-        answer = await self._request(method, body, query)
+    async def _change(self, method: str, body: dict[str, Any] | str, query: str = "", path: str = "") -> Answer:
+        answer = await self._request(method, body, query, path)
         # A PUT without a version creates; where the Lease exists, the server misses the version to replace.
         exists = answer.status == 422 and answer.mentions("metadata.resourceVersion")
-        gone = answer.status == 404 and not _is_namespace(answer)
+        gone = answer.status == 404 and not is_namespace(answer)
         if answer.status == 409 or exists or gone:
             raise Conflict(f"{self.describe()}: {answer.reason()}")
         if answer.status not in (200, 201):
             raise self._refusal(answer)
         return answer
 
-    async def _request(self, method: str, body: object = None, query: str = "") -> Answer:
-        limit = REQUEST_TIMEOUT.get() or math.inf
+    async def _request(self, method: str, body: object = None, query: str = "", path: str = "") -> Answer:
+        limit, path = REQUEST_TIMEOUT.get() or math.inf, path or self._path
         if limit <= self._timeout:  # whoever has set it gives up by himself then
-            return await self._store.server.ask(method, self._path, body, told=limit, query=query)
-        return await self._store.server.request(method, self._path, body, timeout=self._timeout, query=query)
+            return await self._store.server.ask(method, path, body, told=limit, query=query)
+        return await self._store.server.request(method, path, body, timeout=self._timeout, query=query)
 
     def _stored(self, answer: Answer) -> Stored:
         if answer.status not in (200, 201):
@@ -269,32 +274,9 @@ class LeaseLock:
         return read_stored(self.describe(), answer.body, answer.served_at)
 
     def _refusal(self, answer: Answer) -> StoreError:
-        what = f"{self.describe()}: {answer.reason()}"
-        if answer.status == 404:
-            return StoreError(f"{what} (create the namespace {self.namespace!r})", outcome="not done")
-        # A namespace that is being deleted forbids creation whatever the Role says: no grant would help.
-        if answer.status == 403 and (answer.body.get("details") or {}).get("causes") and "terminat" in what.lower():
-            return StoreError(what, outcome="not done")
-        if answer.status == 403 and "ValidatingAdmissionPolicy" in what:
-            cure = "Set POD_NAME to the pod's own name, and no other identity"
-            if ANOTHER_NAME in what:
-                cure = "Print the policy anew, with all names: singleton-jobs rbac LEASE... --keyed LEASE"
-            return AccessDenied(f"{what}\n{cure}")
-        if answer.status == 403:
-            keyed_only = [] if self._base is None else [self._base]
-            grant = role([] if keyed_only else [self.lease], self.namespace, keyed=keyed_only)
-            return AccessDenied(f"{what}{to_apply(grant)}")
-        if answer.status == 401:
-            return AccessDenied(f"{what}: the API server does not accept these credentials")
-        # A server that refuses a request has not done it; after 408 and 5xx nobody knows.
-        certain = 400 <= answer.status < 500 and answer.status != 408
-        return StoreError(what, outcome="not done" if certain else "unknown", retry_after=answer.retry_after)
+        names, bases = ([self.lease], []) if self._base is None else ([], [self._base])
+        return refused(self.describe(), self.namespace, role(names, self.namespace, keyed=bases), answer)
 
 
 def _exactly(replaces: Stored) -> dict[str, str]:
     return {"uid": replaces.uid, "resourceVersion": str(replaces.version)}
-
-
-def _is_namespace(answer: Answer) -> bool:
-    """Whether what was not found is the namespace, not the Lease."""
-    return (answer.body.get("details") or {}).get("kind") == "namespaces"

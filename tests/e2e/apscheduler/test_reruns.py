@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from ..journal import Entry, eventually
+from ..journal import Entry, boot_time, eventually
 from .replicas import LOAD, Schedulers, Store, iso
 
 pytestmark = pytest.mark.e2e
@@ -31,8 +31,8 @@ def told(schedulers: Schedulers) -> list[tuple[float, int, str]]:
 
 
 def in_the_midst(schedulers: Schedulers, job: str = "long", **fields: object) -> Entry:
-    """Such a run, which has been under way for a moment."""
-    run = schedulers.journal.wait_for("run", job=job, **fields)
+    """The next such run, once it has been under way for a moment."""
+    run = schedulers.journal.wait_for("run", after=boot_time(), job=job, **fields)
     time.sleep(0.5)
     return run
 
@@ -61,9 +61,11 @@ def test_a_run_that_was_killed_runs_again_at_once_and_before_later_fires(schedul
 
 @own_and_shared
 def test_a_date_runs_again_until_it_has_ended_and_is_gone_then(schedulers: Schedulers, store: Store) -> None:
+    schedulers.several(3, interrupted="rerun")
     due = int(time.time()) + 5
-    date = {"id": "once", "trigger": "date", "at": {"run_date": iso(due)}, "kwargs": {"seconds": 2}, "grace": 60}
-    schedulers.several(3, jobs=[date], interrupted="rerun")
+    for each in schedulers.every:
+        at = {"run_date": iso(due)}
+        each.tell("add_job", id="once", trigger="date", at=at, kwargs={"seconds": 3}, grace=60)
     for attempt in (1, 2):
         in_the_midst(schedulers, "once", attempt=attempt)
         schedulers.leader().process.kill()
@@ -105,7 +107,7 @@ def test_a_coroutine_that_was_cancelled_runs_again_here_too(schedulers: Schedule
 def test_a_job_that_breaks_its_pool_runs_again_here(schedulers: Schedulers) -> None:
     job = LONG | {"kwargs": {"times": 1}, "function": "work:die", "max_instances": 1}
     leader = schedulers(jobs=[job], interrupted="rerun", executor="processpool").ready()
-    struck = schedulers.journal.wait_for("run", job="long")
+    struck = leader.process.wait_for("run", job="long")
     ended = leader.process.wait_for("ended", job="long")
     assert (ended.nominal, ended.attempt) == (struck.nominal, 2)
     assert leader.tell("status")["alive"]

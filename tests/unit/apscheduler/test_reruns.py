@@ -179,6 +179,7 @@ def test_while_its_claim_is_on_the_way_it_is_not_handed_out_again(leader, cut, s
     space.fault = "down"
     for _ in range(3):
         scheduler._process_jobs()
+    assert len(scheduler.leadership._part.candidacy.work.active) == 1
     space.fault = None
     held.wait_given()
     scheduler.look()
@@ -259,8 +260,8 @@ def test_another_schedulers_job_under_the_same_lease_is_its_own(leader, make, cu
     second = make(interrupted="rerun")
     second.add_job(**{**JOB, "id": "other"})
     second.start()
-    for _ in range(2):
-        scheduler._jobstores["default"].get_due_jobs(now() + 18 * SECOND)
+    for later in (0, 18):
+        scheduler._jobstores["default"].get_due_jobs(now() + later * SECOND)
     assert not told(heard)
     second.run(EVENT_JOB_EXECUTED)
     assert begun(ran) == [(fire, 2)]
@@ -271,8 +272,8 @@ def test_a_row_of_another_version_is_left_to_those_who_can_run_it(leader, cut, s
     store = sql_store(f"sqlite:///{tmp_path}/jobs.sqlite3")
     scheduler = leader({**JOB, "id": "other"}, jobstores={"default": store})
     monkeypatch.delattr(work_module, "work")
-    for _ in range(2):
-        scheduler._jobstores["default"].get_due_jobs(now() + 18 * SECOND)
+    for later in (0, 18):
+        scheduler._jobstores["default"].get_due_jobs(now() + later * SECOND)
     monkeypatch.undo()
     assert not told(heard)
     assert attempts(space, OTHER) == [(fire, 1)]
@@ -416,7 +417,10 @@ def test_an_executor_that_breaks_each_time_is_given_up_on(leader, space, held, h
     space.mark(now() - HOUR - SECOND)
     scheduler = leader(executors={"default": held}, max_attempts=2)
     scheduler.look()
+    held.wait_given()
+    before = scheduler.wakeups
     held.break_down(RuntimeError("the pool broke"))
+    scheduler.wait_for(lambda: scheduler.wakeups > before)
     scheduler.serve(lambda: held.given)
     held.break_down(RuntimeError("the pool broke"))
     scheduler.serve(lambda: len(told(heard)) == 2)

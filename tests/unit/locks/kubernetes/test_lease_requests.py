@@ -347,7 +347,8 @@ def page(*names, token=""):
 def test_the_lease_of_a_key_is_made_with_its_key_and_without_our_label():
     _, desk = at_the_desk([(201, LEASE)], lambda lock: keyed(lock).create(RECORD))
     head, body = desk.requests[-1]
-    assert "/leases/sync.acme--" in head
+    assert head.startswith("POST /apis/coordination.k8s.io/v1/namespaces/default/leases?timeout=5.000s ")
+    assert body["metadata"]["name"].startswith("sync.acme--")
     assert body["metadata"]["labels"] == {"singleton-jobs/keyed": "sync"}
     assert body["metadata"]["annotations"] == {"singleton-jobs/key": "Acme"}
 
@@ -360,6 +361,11 @@ def test_a_swap_of_what_has_lost_its_key_gives_it_back():
     _, desk = at_the_desk([(200, LEASE)], work)
     assert desk.requests[-1][1]["metadata"]["labels"] == {"singleton-jobs/keyed": "sync"}
     assert desk.requests[-1][1]["metadata"]["annotations"] == {"theirs": "kept", "singleton-jobs/key": "Acme"}
+
+
+def test_the_lease_of_a_key_that_exists_is_a_conflict():
+    error, _ = failing([(409, {"reason": "AlreadyExists"})], lambda lock: keyed(lock).create(RECORD))
+    assert isinstance(error, Conflict)
 
 
 async def delete(lock):

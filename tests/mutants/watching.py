@@ -253,4 +253,13 @@ MUTANTS = [
         "                pass\n",
         (FOLLOWED,),
     ),
+    Mutant(
+        31,
+        "what-is-not-shown-is-gone",
+        "the watch of the namespace takes away what a lease's own watch has told",
+        WATCHER,
+        "return [lease for lease in self._board.leases() if lease not in self._alone]",
+        "return self._board.leases()",
+        (STREAMS,),
+    ),
 ]

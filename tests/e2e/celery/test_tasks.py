@@ -6,8 +6,11 @@ import os
 import signal
 
 import pytest
+from controlplane.admin import Admin
+from controlplane.fixtures import MakePod
 
 from ..journal import boot_time, eventually
+from ..keys import leases
 from .workers import POOLS, Workers
 
 pytestmark = pytest.mark.e2e
@@ -70,3 +73,37 @@ def test_behaviour_14_an_autoretry_comes_to_its_end(workers: Workers, pool: str)
     workers.send("flaky", 1)
     worker.wait_for("end")
     assert len(worker.entries("begin")) == 3
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork", "gevent"])
+def test_runs_for_one_key_never_overlap_and_leave_nothing(
+    workers: Workers, pool: str, keyed_pod: MakePod, admin: Admin, namespace: str
+) -> None:
+    for _ in range(2):
+        workers(pool, lasts=0.5, pod=keyed_pod())
+    tenants = {number: "ab"[number % 2] for number in range(8)}
+    ids = {number: workers.send("sync", number, tenant) for number, tenant in tenants.items()}
+    eventually(lambda: len(workers.journal.entries("end")) == len(ids), lambda: workers.journal.tail())
+    runs = [(begin, end) for begin, end in workers.runs() if end]
+    for tenant in "ab":
+        spans = sorted((begin.at, end.at) for begin, end in runs if begin.tenant == tenant)
+        assert len(spans) == 4
+        assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:], strict=False)), spans
+    assert any(a.at < b_end.at and b.at < a_end.at for a, a_end in runs for b, b_end in runs if a.tenant < b.tenant)
+    for begin, _ in runs:
+        assert f"_{ids[begin.number]}_" in begin.identity
+        assert begin.lease == f"sync.{begin.tenant}"
+    eventually(lambda: not leases(admin, namespace))
+
+
+def test_the_run_for_a_key_of_a_killed_worker_is_run_again(workers: Workers, keyed_pod: MakePod) -> None:
+    options = {"visibility": VISIBLE_AGAIN, "config": {"lease_duration": 3}}
+    killed = workers("threads", pod=keyed_pod(), **options)
+    workers.send("sync-once", 1, "acme")
+    begin = killed.wait_for("begin")
+    killed.kill()
+    eventually(lambda: boot_time() > begin.at + VISIBLE_AGAIN)
+    other = workers("threads", pod=keyed_pod(), **options)
+    other.wait_for("end")
+    assert other.wait_for("begin").redelivered
+    assert len(workers.journal.entries("end")) == 1

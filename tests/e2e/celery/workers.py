@@ -37,10 +37,10 @@ class Workers:
         process.wait_for("ready")
         return process
 
-    def send(self, task: str, number: int) -> str:
+    def send(self, task: str, number: int, *more: object) -> str:
         """The id of the message's task."""
         with self._app.connection_for_write() as connection:
-            id: str = self._app.send_task(task, (number,), connection=connection).id
+            id: str = self._app.send_task(task, (number, *more), connection=connection).id
         return id
 
     def runs(self) -> list[tuple[Entry, Entry | None]]:

@@ -12,7 +12,7 @@ from apscheduler.executors.pool import ProcessPoolExecutor
 from singleton_jobs import Fire, current_fire
 from singleton_jobs_apscheduler.runs import NOT_RUN, Run, Runs, guarded, run_in_process
 from unit.apscheduler import work as programs
-from unit.apscheduler.site import HOUR, KEY, SECOND, now
+from unit.apscheduler.site import HOUR, KEY, SECOND, now, submitted
 from unit.apscheduler.work import Worker, tell, work, work_async
 from unit.stage import QUICK, seen_by, until
 
@@ -112,6 +112,8 @@ def test_a_run_that_an_outdated_copy_kept_from_starting_is_handed_over_again(sta
     assert len(scheduler.wait_events(EVENT_JOB_EXECUTED)) == 1
     assert not scheduler.leadership._part.candidacy.work.active
     assert scheduler._executors["default"]._instances == {}
+    scheduler.look()
+    assert submitted(scheduler) == 1  # listeners hear of it once
 
 
 def test_a_coroutine_function_is_refused_by_a_process_pool(start, caplog):

@@ -166,7 +166,9 @@ def test_several_run_again_in_their_order_as_many_at_once_as_the_job_may(leader,
     held.wait_given(instances)
     scheduler.look()
     assert len(held.given) == instances
+    before = scheduler.wakeups
     held.let_go()
+    scheduler.wait_for(lambda: scheduler.wakeups > before)
     scheduler.serve(lambda: held.given)
     held.let_go()
     assert begun(ran) == [(first.fire, 3), (fire, 2)]
@@ -282,7 +284,7 @@ def test_a_row_of_another_version_is_left_to_those_who_can_run_it(leader, cut, s
 # one-off jobs
 
 
-def test_a_date_runs_again_and_its_row_is_kept_until_it_has_ended(leader, cut, store, space, held, ran):
+def test_a_date_runs_again_and_its_row_is_kept_until_it_has_ended(leader, cut, store, space, held, ran, heard):
     fire = cut()
     date = {"func": work, "trigger": "date", "run_date": fire, "id": "job", "misfire_grace_time": 600}
     scheduler = leader(date, jobstores={"default": store}, executors={"default": held})
@@ -300,6 +302,7 @@ def test_a_date_runs_again_and_its_row_is_kept_until_it_has_ended(leader, cut, s
     assert rows.lookup_job("job") is None
     assert begun(ran) == [(fire, 2)]
     until(lambda: not attempts(space))
+    assert not [event for event in heard.events if isinstance(event, FireSkipped)]
 
 
 def test_a_date_whose_pool_broke_runs_again_here(leader, store, space, held, ran):

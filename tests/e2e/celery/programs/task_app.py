@@ -52,6 +52,25 @@ def flaky(self, number):
     log("end", number=number)
 
 
+@app.task(bind=True, name="sync", max_retries=None)
+@exclusive(lease="sync", key="tenant", on_busy="retry", countdown=0.3)
+def sync(self, number, tenant):
+    term = current_term()
+    log("begin", number=number, tenant=tenant, lease=term.lease, identity=term.identity, redelivered=redelivered(self))
+    time.sleep(option("lasts", 0.2))
+    term.check()
+    log("end", number=number)
+
+
+@app.task(bind=True, name="sync-once")
+@exclusive(lease="sync", key="tenant")
+def sync_once(self, number, tenant):
+    log("begin", number=number, tenant=tenant, identity=current_term().identity, redelivered=redelivered(self))
+    if not redelivered(self):
+        time.sleep(60)
+    log("end", number=number)
+
+
 def redelivered(task):
     return bool(task.request.delivery_info.get("redelivered"))
 

@@ -87,6 +87,7 @@ class SingletonJobStore(GuardedStore):
         self._fires = Fires(self.leadership, self._wake, lambda job: attempts_of(job.func, most))
         self._reruns = Reruns(self._fires, self._inner, self._is_elsewhere, timedelta(seconds=self._grace.needed))
         self._membership: SchedulerMembership | None = None
+        self._waiting: dict[str, datetime] = {}  # ids of due jobs that have to wait, and since when
         self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
 
     def __repr__(self) -> str:
@@ -132,6 +133,7 @@ class SingletonJobStore(GuardedStore):
         if begins:
             self._inner.forget()
             self._fires.finished.clear()
+            self._waiting.clear()
         self._inner.catch_up()
         executors = executors_of(self._scheduler)
         again = self._reruns.due(self._key(""), executors, now, begins=begins)
@@ -147,8 +149,9 @@ class SingletonJobStore(GuardedStore):
         self._handed_out = {job.id: job for job in due if job.id in waits and waits[job.id] is None}
         self._fires.to_ask = len(again) + len(self._handed_out)
         marks = self._fires.candidacy.fires.marks() if self._handed_out else {}
-        due = again + [self._hand_out(job, marks, now) for job in self._handed_out.values()]
-        return [clone(job, _jobstore_alias=self._alias) for job in due]
+        handed_out = again + [self._hand_out(job, marks, now) for job in self._handed_out.values()]
+        self._waiting = {job.id: self._waiting.get(job.id, now) for job in due if job.id not in self._handed_out}
+        return [clone(job, _jobstore_alias=self._alias) for job in handed_out]
 
     def get_next_run_time(self) -> datetime | None:
         """When to look again: never on a follower, which is woken when it leads."""
@@ -366,4 +369,7 @@ class SingletonJobStore(GuardedStore):
                 resume_after = max(resume_after, now - timedelta(seconds=job.misfire_grace_time))
         asked = note.planned != job.next_run_time
         due = DueTrigger(self._fires, job, key, schedule, resume_after, run_now=run_now, asked=asked)
-        return clone(job, trigger=due)
+        grace = job.misfire_grace_time
+        if grace is not None:  # that it had to wait here makes no fire too late
+            grace += (now - self._waiting.get(job.id, now)).total_seconds()
+        return clone(job, trigger=due, misfire_grace_time=grace)

@@ -242,7 +242,7 @@ class Core:
                 self.closed, self._left = False, False
 
     def _participants(self) -> list[Participant]:
-        lockers = (each() for each in tuple(self._lockers))
+        lockers = (each() for each in self._lockers.copy())  # in one step, whatever is collected meanwhile
         return [*map(part_of, self.leaderships.values()), *filter(None, lockers)]
 
 

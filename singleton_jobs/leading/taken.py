@@ -26,7 +26,7 @@ class Taken:
         """``part`` is used from now on."""
         self._parts.add(part)
         if len(self._parts) > self._most:
-            for each in tuple(self._parts):
+            for each in self._parts.copy():
                 if not each.in_use:
                     self._parts.discard(each)
             self._most = 2 * len(self._parts) + SMALL

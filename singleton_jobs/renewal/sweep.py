@@ -4,7 +4,7 @@ import logging
 import math
 
 from ..concurrency.clock import Clock
-from ..concurrency.threads import new_lock
+from ..concurrency.threads import new_owned_lock
 from ..config import Config
 from ..decisions.actions import Delete
 from ..decisions.pace import Chance
@@ -36,7 +36,7 @@ class Sweep:
         self._driver = driver
         self._rng = rng
         self._sweeping = Sweeping(config, rng)
-        self._mutex = new_lock()  # guards it, as keys are used on any thread
+        self._mutex = new_owned_lock()  # guards it, as keys are used on any thread, and by a signal's handler
         self._over: list[tuple[str, Stored]] = []  # to be deleted
         self._denied = False  # people were told
 

@@ -197,11 +197,9 @@ def test_replicas_live_under_the_policy_and_a_false_name_is_explained(pods: list
 # The policies for leases of keys
 
 
-@pytest.fixture
-def keyed_pods(make_pod: MakePod, admin: Admin, namespace: str) -> list[Pod]:
-    """Two pods under the printed Role and policies for keys of `sync`, and one of another application."""
-    printed = documents("nightly", "--keyed", "sync", "-n", namespace, "--app", "app", "--admission-policy")
-    for document in printed:
+def under_policies(make_pod: MakePod, admin: Admin, namespace: str, *leases: str) -> list[Pod]:
+    """Two pods under the printed Role and policies for ``leases``, and one of another application."""
+    for document in documents(*leases, "-n", namespace, "--app", "app", "--admission-policy"):
         admin.apply(document, namespace)
     made = [make_pod(name, roles=[]) for name in ("pod-a", "pod-b")]
     made.append(make_pod("pod-c", roles=[lease_role(verbs=KEYED_RULE["verbs"])], service_account="another"))
@@ -212,6 +210,12 @@ def keyed_pods(make_pod: MakePod, admin: Admin, namespace: str) -> list[Pod]:
 
     wait_until(in_force, 60, lambda: "the policies do not come into force")
     return made
+
+
+@pytest.fixture
+def keyed_pods(make_pod: MakePod, admin: Admin, namespace: str) -> list[Pod]:
+    """With keys of `sync`, and a lease `nightly`."""
+    return under_policies(make_pod, admin, namespace, "nightly", "--keyed", "sync")
 
 
 def change(pod: Pod, method: str, lease: str, holder: str = "", *, dry: bool = False) -> tuple[int, str]:
@@ -245,6 +249,13 @@ def test_the_account_keeps_no_lease_of_another_name(keyed_pods: list[Pod], admin
     assert change(first, "DELETE", "nightly")[0] == 403
     assert admin.get_lease(namespace, "nightly")
     assert change(stranger, "DELETE", "mail.acme")[0] == 200
+
+
+@pytest.mark.e2e
+def test_without_leases_of_other_names_there_are_those_of_keys_alone(make_pod: MakePod, admin: Admin, namespace: str):
+    pod = under_policies(make_pod, admin, namespace, "--keyed", "sync", "--keyed", "mail")[0]
+    assert [change(pod, "PUT", lease, "pod-a_1")[0] for lease in ("sync.a", "mail.a", "nightly")] == [201, 201, 403]
+    assert [change(pod, "DELETE", lease)[0] for lease in ("sync.a", "mail.a")] == [200, 200]
 
 
 @pytest.mark.e2e

@@ -20,8 +20,8 @@ from .processes import Starter
 
 pytestmark = pytest.mark.e2e
 
-# As many as in docs/reliability.md with SINGLETON_JOBS_FULL=1, which takes minutes.
-CALLERS, TIMES, KEYS = (8, 2000, 500) if os.environ.get("SINGLETON_JOBS_FULL") else (4, 150, 12)
+# In full with STORM_IN_FULL=1, which takes some minutes.
+CALLERS, TIMES, KEYS = (8, 2000, 500) if os.environ.get("STORM_IN_FULL") else (4, 150, 12)
 SWEPT = 30  # seconds; 3 of the record's, two lists, and what a busy machine adds
 
 

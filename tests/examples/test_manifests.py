@@ -29,8 +29,13 @@ ACCOUNT = manifest("rbac.yaml", "ServiceAccount")["metadata"]["name"]
 
 def leases_of_the_examples() -> set[str]:
     used = re.compile(
-        r'(?:leader_only\(lease=|exclusive\(lease=|leadership\(|LeaseLocker\(|guard\(.*lease=|"lease": )"([^"]+)"'
+        r'(?:leader_only\(lease=|exclusive\(lease=|leadership\(|LeaseLocker\(|guard\(.*lease=|"lease": )"([^"]+)"(?!, key=)'
     )
+    return {lease for path in EXAMPLES.rglob("*.py") for lease in used.findall(path.read_text())}
+
+
+def keyed_leases_of_the_examples() -> set[str]:
+    used = re.compile(r'exclusive\(lease="([^"]+)", key=')
     return {lease for path in EXAMPLES.rglob("*.py") for lease in used.findall(path.read_text())}
 
 
@@ -82,6 +87,12 @@ def test_rights_and_policy_are_what_the_command_prints():
     assert call(*rights).output == (FOLDER / "rbac.yaml").read_text()
     with_policy = call(*rights, "--namespace", "default", "--admission-policy").output
     assert with_policy.endswith(f"---\n{(FOLDER / 'admission-policy.yaml').read_text()}")
+
+
+def test_rights_and_policies_for_keys_are_what_the_command_prints():
+    [lease] = keyed_leases_of_the_examples()
+    printed = call("rbac", "--keyed", lease, "--app", lease, "--namespace", "default", "--admission-policy").output
+    assert printed == (FOLDER / "keyed.yaml").read_text()
 
 
 def test_the_role_gives_the_leases_of_the_examples_and_nothing_else():

@@ -85,6 +85,23 @@ def retried_rebuild() -> int:
     return 1
 
 
+@exclusive("sync", key="tenant")
+def sync(tenant: str) -> int:
+    return 1
+
+
+@exclusive("sync", key=lambda tenant, page: f"{tenant}-{page}", on_busy="raise")
+async def strict_sync(tenant: str, page: int) -> int:
+    return 1
+
+
+async def await_strict_sync() -> None:
+    assert_type(await strict_sync("acme", 1), int)
+
+
+assert_type(sync("acme"), int | Skipped)
+leader_only("sync", key="tenant")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+LeaseLocker("sync", key="acme")
 assert_type(rebuild(), int | Skipped)
 assert_type(strict_rebuild(), int)
 assert_type(retried_rebuild(), int | Skipped)

@@ -90,10 +90,11 @@ def admission_policy(leases: Sequence[str], namespace: str, app: str, keyed: Seq
     names = "".join(f"\n      - {lease}" for lease in leases)
     matched = f"\n      resourceNames:{names}"
     if keyed:
+        ours = " || ".join([*_among("object.metadata.name", leases), *_beginning("object.metadata.name", keyed)])
         matched = f"""
   matchConditions:
   - name: kept-by-replicas
-    expression: "object.metadata.name in {[*leases]} || {_begins("object.metadata.name", keyed)}\""""
+    expression: "{ours}\""""
     return f"""\
 # A hold is written, and emptied, only by the pod that its holder names. Admission sees no clock: whether a hold that
 # is taken over has run out is for the replicas to know.
@@ -139,6 +140,8 @@ spec:
 
 def _names_policy(leases: Sequence[str], namespace: str, app: str, keyed: Sequence[str]) -> str:
     name = f"singleton-jobs-{namespace}-{app}-names"
+    named = [f"request.operation != 'DELETE' && {among}" for among in _among("variables.lease", leases)]
+    allowed = " || ".join([*_beginning("variables.lease", keyed), *named])
     return f"""\
 ---
 # The Role of this account is for leases of all names: these are the ones. Each of its pods may delete a lease of a key
@@ -162,17 +165,19 @@ spec:
   - name: lease
     expression: "oldObject == null ? object.metadata.name : oldObject.metadata.name"
   validations:
-  - expression: >-
-      {_begins("variables.lease", keyed)}
-      || (request.operation != 'DELETE' && variables.lease in {[*leases]})
+  - expression: "{allowed}"
     reason: Forbidden
     message: "{ANOTHER_NAME}: it does those of keys of {", ".join(keyed)}, and may not delete others"
 ---
 {_bound(name, namespace)}"""
 
 
-def _begins(name: str, bases: Sequence[str]) -> str:
-    return " || ".join(f"{name}.startsWith('{base}.')" for base in bases)
+def _among(name: str, leases: Sequence[str]) -> list[str]:
+    return [f"{name} in {[*leases]}"] if leases else []
+
+
+def _beginning(name: str, bases: Sequence[str]) -> list[str]:
+    return [f"{name}.startsWith('{base}.')" for base in bases]
 
 
 def _bound(policy: str, namespace: str) -> str:

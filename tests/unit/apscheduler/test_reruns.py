@@ -148,6 +148,30 @@ def test_a_later_fire_waits_until_it_has_ended(leader, cut, space, held, ran):
     assert not scheduler.events(EVENT_JOB_MAX_INSTANCES)
 
 
+def test_its_waiting_makes_no_fire_too_late(leader, cut, held):
+    cut(ago=HOUR + 30 * SECOND)
+    scheduler = leader(executors={"default": held})
+    store = scheduler._jobstores["default"]
+    scheduler.look()
+    held.let_go()
+    began = now()
+    (job,) = store.get_due_jobs(began + 2000 * SECOND)
+    assert 3799 < job.misfire_grace_time <= 3805
+    (job,) = store.get_due_jobs(began + 2001 * SECOND)
+    assert job.misfire_grace_time == 1800
+
+
+def test_waiting_under_an_ended_term_does_not_count(leader, cut, space, held, clock):
+    cut(ago=HOUR + 30 * SECOND)
+    scheduler = leader(executors={"default": held})
+    scheduler.look()
+    lose_term(scheduler, clock, space, held.let_go)
+    leads(scheduler.leadership)
+    store = scheduler._jobstores["default"]
+    (job,) = store.get_due_jobs(now() + 2000 * SECOND)  # as late as that, nothing runs again
+    assert job.misfire_grace_time == 1800
+
+
 def test_with_room_for_both_the_later_fire_begins_after_it(leader, cut, held, ran):
     fire = cut(ago=HOUR + 30 * SECOND)
     scheduler = leader({**JOB, "max_instances": 2}, executors={"default": held})

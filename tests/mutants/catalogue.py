@@ -1,6 +1,19 @@
 """All mutants."""
 
-from mutants import attempts, claims, ending, holding, keys, operating, renewing, stores, taking, watching, writing
+from mutants import (
+    attempts,
+    claims,
+    ending,
+    holding,
+    keys,
+    operating,
+    renewing,
+    reruns,
+    stores,
+    taking,
+    watching,
+    writing,
+)
 
 MUTANTS = [
     *holding.MUTANTS,
@@ -9,6 +22,7 @@ MUTANTS = [
     *ending.MUTANTS,
     *claims.MUTANTS,
     *attempts.MUTANTS,
+    *reruns.MUTANTS,
     *keys.MUTANTS,
     *stores.MUTANTS,
     *renewing.MUTANTS,

@@ -210,3 +210,13 @@ def test_what_cannot_work_is_refused(guarded, options, says):
 def test_a_fire_is_a_first_attempt_by_itself(replica):
     assert Fire("a", EARLIER, None).attempt == 1
     assert Mark(EARLIER, "x").attempts == ()
+
+
+def test_where_there_is_no_ledger_what_is_cut_short_is_told(make_replica, heard):
+    def ends():
+        raise SystemExit
+
+    replica = make_replica(mode="always", hooks=[heard])
+    with pytest.raises(SystemExit):
+        replica.leader_only("nightly", **OPTIONS)(ends)()
+    assert heard.wait_for(FireInterrupted).then == "skipped"

@@ -207,9 +207,9 @@ def test_a_callback_that_takes_long_holds_up_no_renewal(leadership):
     leadership.subscribe(lambda event: go_on.wait(2 * LIMIT))
     try:
         assert leadership.wait(timeout=LIMIT)
-        term = leadership.term
-        left = term.remaining
-        until(lambda: term.remaining > left)
+        candidacy = leadership._part.candidacy
+        until_ = candidacy.held_until
+        until(lambda: candidacy.held_until > until_)
     finally:
         go_on.set()
 

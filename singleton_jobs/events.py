@@ -125,7 +125,7 @@ class FireInterrupted(Event):
         """What happens next, for people."""
         if self.then == "rerun":
             return f"it runs again here (attempt {self.attempt + 1})"
-        return "nobody runs it again" if self.then == "skipped" else f"gave up after {self.attempt} attempts"
+        return "nobody runs it again" if self.then == "skipped" else f"it is given up after attempt {self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)

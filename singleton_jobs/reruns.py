@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from .errors import ConfigError, LeadershipLost
+from .errors import ConfigError
 from .term import Term
 
 __all__ = ["MAX_ATTEMPTS", "Interrupted", "InterruptedFire", "attempts", "was_cut"]
@@ -13,6 +13,7 @@ __all__ = ["MAX_ATTEMPTS", "Interrupted", "InterruptedFire", "attempts", "was_cu
 Interrupted = Literal["skip", "rerun"]
 
 MAX_ATTEMPTS = 3
+ENDS = {"SystemExit", "KeyboardInterrupt", "CancelledError", "GreenletExit"}  # not all of them need be imported here
 
 
 class InterruptedFire(NamedTuple):
@@ -32,9 +33,9 @@ def attempts(interrupted: str, max_attempts: int, again: str = "rerun") -> int:
 
 
 def was_cut(error: BaseException | None, term: Term) -> bool:
-    """Whether a run that has ended with ``error`` did not fail, but was cut short by the loss of ``term`` or the end of
-    its task or process.
+    """Whether a run that has ended with ``error`` did not fail, but was cut short by the end of its task or process, or
+    under a ``term`` that is lost: whatever it raised then, who leads by now takes it for cut short, too.
     """
-    if isinstance(error, LeadershipLost):
-        return not term.is_valid
-    return error is not None and not isinstance(error, Exception)
+    if error is None or (isinstance(error, SystemExit) and not error.code):  # a success may end like that
+        return False
+    return not term.is_valid or any(kind.__name__ in ENDS for kind in type(error).__mro__)

@@ -47,7 +47,7 @@ class Observer:
         others = known is not None and known.record.holder_identity not in ("", self.identity)
         if stored is None:
             if known:
-                self.last_ledger = known.ledger
+                self.last_ledger = None if self._ephemeral else known.ledger  # what counts is not deleted
                 was_alive = held or self._received_at < self._unchanged_since + self.duration(known)
                 if known.record.holder_identity and was_alive and not self._ephemeral:
                     self._ghost_until = at + self.duration(known)

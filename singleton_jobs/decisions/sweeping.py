@@ -39,9 +39,10 @@ class Sweeping:
     def used(self, now: float) -> bool:
         """Somebody here uses a key; whether `due` has changed."""
         self._quiet = 0
-        if self.due < math.inf:
+        due = max(now + self._pause(), self._denied_until)
+        if self.due <= due:
             return False
-        self.due = max(now + self._pause(), self._denied_until)
+        self.due = due
         return True
 
     def see(self, page: Mapping[str, Stored | StoreError], at: float, wall: float) -> dict[str, Stored]:

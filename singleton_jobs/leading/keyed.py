@@ -9,9 +9,15 @@ from .lease_uses import ALL_KEYS
 from .locker_part import LockerPart
 
 if TYPE_CHECKING:
+    from threading import Lock
+
     from ..config import Config
     from ..renewal.candidacy import Candidacy
+    from ..skipped import Reason
+    from ..term import Term
     from .core import Core
+
+MOST_BUSY = 256
 
 __all__ = ["NO_KEY", "KeyedLeases", "KeyedPart", "keyed_part"]
 
@@ -27,7 +33,8 @@ NO_KEY = _NoKey()
 
 
 class KeyedLeases:
-    """The leases of all keys of the base ``name``, as one replica uses them. Nothing here grows with their number.
+    """The leases of all keys of the base ``name``, as one replica uses them. Nothing here grows with their number,
+    but with that of keys that were found busy, up to 256.
 
     Raises ConfigError for a name or timing that cannot work.
     """
@@ -39,6 +46,15 @@ class KeyedLeases:
         self.name = name
         self.config = config
         core.declare(self, config)
+        self._busy: dict[str, KeyedPart] = {}  # found busy last, by key
+
+    def note(self, part: KeyedPart, key: str, *, busy: bool) -> None:
+        """What was seen of a key that somebody else holds outlives the call: the next goes on from it."""
+        self._busy.pop(key, None)
+        if busy:
+            self._busy[key] = part
+        while len(self._busy) > MOST_BUSY:
+            self._busy.pop(next(iter(self._busy), key), None)
 
     @property
     def use(self) -> str:
@@ -72,6 +88,11 @@ class KeyedPart(LockerPart):
     @property
     def lease(self) -> str:
         return keyed_name(self._leases.base, self._key)
+
+    async def acquire(self, entry: Lock, wait: float | None, task: str | None = None, *, block: bool) -> Term | Reason:
+        taken = await super().acquire(entry, wait, task, block=block)
+        self._leases.note(self, self._key, busy=taken == "busy")
+        return taken
 
     def _declare(self) -> None:
         """The leases of all keys are declared."""

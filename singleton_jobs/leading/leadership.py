@@ -217,7 +217,7 @@ class Leadership:
         candidacy, term = self._part.candidacy, self.term
         if candidacy is None or term is None or (candidacy.work.draining and term not in CURRENT_TERMS.get()):
             return False
-        cut = self._cut(candidacy, key, most) if most > 1 else []
+        cut = self._cut(candidacy, key, most)
         after = next((attempt for attempt in cut if attempt.fire == fire), None)
         claim = Claim(key, fire, self._part.core.nonce(), repeats=most > 1, after=after)
         granted = await candidacy.fires.claim(term, claim, block=block)
@@ -226,9 +226,9 @@ class Leadership:
         return granted
 
     def _cut(self, candidacy: Candidacy, key: str, most: int) -> list[Attempt]:
-        """What is to be claimed again; what was claimed here belongs to its term."""
-        for each, (claim, term) in tuple(self._repeating.items()):
-            if not term.is_valid and self._repeating.pop(each, None) is not None:
+        """What is to be claimed again. A claim of ours belongs to its term, and may still be told to be `done`."""
+        for (job, _), (claim, term) in tuple(self._repeating.items()):
+            if job == key and not term.is_valid:
                 candidacy.fires.interrupted(claim)
         return candidacy.fires.cut_of(key, most)
 

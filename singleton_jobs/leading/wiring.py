@@ -13,7 +13,7 @@ from ..hooks import dispatcher
 from ..hooks.log import is_logged, log_events
 from ..keys import keyed_name
 from ..locks import Store
-from ..locks.keyed import KeyedStore, keyed_store
+from ..locks.keyed import KeyedStore, keyed_store, own_lock
 from ..locks.memory import SPACE
 from ..locks.record import ResourceLock
 from ..renewal.candidacy import Candidacy
@@ -92,7 +92,7 @@ class Wiring:
         self, base: str, key: str, identity: str, config: Config, callbacks: Iterable[Callback], jobs: set[str]
     ) -> Candidacy:
         """A candidacy for the lease of ``base`` for one ``key``. Raises ConfigError if the store keeps none."""
-        lock = self._keyed_store().keyed_lock(base, key, identity)
+        lock = own_lock(self._keyed_store(), base, key, identity)
         name = keyed_name(base, key)
         made = self._candidacy(lock, name, identity, config, callbacks, sticky=False, base=base)
         made.fires.know(jobs)

@@ -73,8 +73,6 @@ class FireClaims:
             now = self._claimant.clock.now()
             if self._claimant.term is term:
                 for claim in claims:
-                    if claim.after and claim.asked_at is None:
-                        self._tell_cut(claim.job, claim.after, "rerun")
                     claim.asked_at = now
                     self._open.add(claim, now)
         if soon:
@@ -98,6 +96,8 @@ class FireClaims:
         if claim.outcome != "refused":
             term.check()  # also a claim that was granted too late gives no right to run
         granted = claim.outcome == "granted"
+        if granted and claim.after:
+            self._tell_cut(claim.job, claim.after, "rerun")
         if granted and claim.asked_at is not None:
             seconds = self._claimant.clock.now() - claim.asked_at
             self._claimant.reporter.measure(FireGranted, claim.job, claim.fire.astimezone(UTC), seconds)

@@ -11,6 +11,7 @@ from singleton_jobs import Config
 from singleton_jobs.concurrency.clock import SYSTEM_CLOCK, Clock
 from singleton_jobs.errors import AccessDenied, StoreError
 from singleton_jobs.locks import LockRecord, MemoryLock, MemorySpace, Stored
+from singleton_jobs.locks.keyed import marked, named
 from singleton_jobs.locks.record import merge_lease
 from singleton_jobs.renewal.renewer import RenewerThread
 
@@ -59,10 +60,12 @@ class Space(MemorySpace):
         if self.fault == "down":
             raise StoreError("the store is down", outcome="not done")
 
-    def put(self, lease: str, holder: str, duration: float = 6) -> None:
-        """Somebody else's record, of this moment."""
+    def put(self, lease: str, holder: str, duration: float = 6, *, key: str | None = None) -> None:
+        """Somebody else's record, of this moment; with ``key``, the last part of its name, that of a lease with keys."""
         now = datetime.now(UTC)
-        body = json.dumps(merge_lease(None, LockRecord(holder, duration, now, now, 7), None))
+        record = merge_lease(None, LockRecord(holder, duration, now, now, 7), None)
+        base = lease if key is None else lease.removesuffix(f".{key}")
+        body = json.dumps(marked(record, named(base, key)[1]))
         with self.mutex:
             uid = self.leases[lease][0] if lease in self.leases else "uid-of-somebody-else"
             self.keep(lease, (uid, self.next_version(), body, SYSTEM_CLOCK.wall()))

@@ -152,6 +152,12 @@ def test_one_that_vanished_is_free_at_once():
     assert writes(made, 2.0).replaces is None
 
 
+def test_what_counts_in_a_ledger_is_not_deleted_so_that_none_is_carried_over():
+    made = beaten(ephemeral(), by=stored(ledger=ledger()))
+    made.saw(None, 2.0)
+    assert writes(made, 2.0).ledger is None
+
+
 def test_those_who_saw_it_vanish_spread():
     made = beaten(ephemeral(chance=Most()), by=stored())
     made.saw(None, 2.0)

@@ -209,3 +209,14 @@ def test_whoever_may_not_list_does_not_for_a_while():
     made.failed(AccessDenied("403"), 620.0)
     made.used(2000.0)
     assert made.due == 2000.0 + PAUSE
+
+
+def test_a_use_has_the_next_list_come_soon_however_long_marks_count():
+    made = sweeping()
+    made.used(0.0)
+    kept = stored("", ledger=ledger(DAY), served_at=moment(0.0))
+    for at in (PAUSE, 2 * PAUSE):
+        assert lists(made, at, sync_a=kept) == {}
+    assert made.due > DAY
+    assert made.used(1000.0)
+    assert made.due == 1000.0 + PAUSE

@@ -61,7 +61,7 @@ def test_replicas_exclude_each_other(make_replica):
 
 
 def test_a_busy_key_raises_or_is_waited_for(replica, space):
-    space.put("sync.acme", "other_1")
+    space.put("sync.acme", "other_1", key="acme")
     raises = replica.exclusive(lease="sync", key="tenant", on_busy="raise")(lambda tenant: "ran")
     with pytest.raises(LeaseBusy, match="'sync.acme' is busy: held by 'other_1'"):
         raises("acme")
@@ -72,6 +72,24 @@ def test_a_busy_key_raises_or_is_waited_for(replica, space):
     with space.mutex:
         space.drop("sync.acme")
     assert join() == "ran"
+
+
+def test_what_was_seen_of_a_busy_key_outlives_the_call(sync, space, clock):
+    """Or each call would see it for the first time, and never learn that its holder is dead."""
+    space.put("sync.acme", "other_1", key="acme")
+    assert sync("acme").reason == "busy"
+    clock.push(7)
+    assert sync("acme") == "sync.acme"
+    assert space.leases == {}
+
+
+def test_no_more_than_so_many_busy_keys_are_kept_in_mind(sync, space, monkeypatch):
+    monkeypatch.setattr("singleton_jobs.leading.keyed.MOST_BUSY", 3)
+    for key in "abcde":
+        space.put(f"sync.{key}", "other_1", key=key)
+        assert sync(key).reason == "busy"
+    gc.collect()
+    assert list(sync._self_guard._parts) == list("cde")
 
 
 def test_coroutines_take_keys_too(replica, space):

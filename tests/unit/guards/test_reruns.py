@@ -128,15 +128,45 @@ def test_a_run_that_raises_the_loss_of_another_lease_has_failed(guarded):
     assert job().reason == "too-soon"
 
 
-@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("end", [SystemExit(143), KeyboardInterrupt()], ids=repr)
 def test_a_run_that_the_end_of_the_process_cuts_short_is_the_next_leaders(guarded, space, make_replica, end):
     def ends():
         raise end
 
-    with pytest.raises(end):
+    with pytest.raises(type(end)):
         guarded(ends)()
     until(lambda: len(mark(space).attempts) == 1)
     assert guarded(lambda: current_fire().attempt)() == 2
+
+
+@pytest.mark.parametrize("code", [None, 0])
+def test_a_run_that_ends_with_an_exit_that_says_that_all_is_well_is_done(guarded, space, code):
+    def ends():
+        raise SystemExit(code)
+
+    job = guarded(ends)
+    with pytest.raises(SystemExit):
+        job()
+    assert job().reason == "too-soon"
+    until(lambda: mark(space).attempts == ())
+
+
+def test_whatever_a_run_raises_under_a_lost_term_it_was_cut_short(replica, clock):
+    """As in a group of tasks, whose error is one of its own."""
+    attempts = []
+
+    @replica.leader_only("nightly", **OPTIONS)
+    def job():
+        attempts.append(current_fire().attempt)
+        if len(attempts) == 1:
+            clock.push(QUICK.renew_deadline)
+            raise RuntimeError("all of it")
+
+    with pytest.raises(RuntimeError):
+        job()
+    assert job.leadership.wait(timeout=LIMIT)
+    job()
+    assert attempts == [1, 2]
 
 
 def test_a_coroutine_that_is_cancelled_is_run_again(guarded):
@@ -214,7 +244,7 @@ def test_a_fire_is_a_first_attempt_by_itself(replica):
 
 def test_where_there_is_no_ledger_what_is_cut_short_is_told(make_replica, heard):
     def ends():
-        raise SystemExit
+        raise SystemExit(1)
 
     replica = make_replica(mode="always", hooks=[heard])
     with pytest.raises(SystemExit):

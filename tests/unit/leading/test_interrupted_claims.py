@@ -89,12 +89,30 @@ def test_after_its_attempts_it_is_given_up_and_refused(lead, heard, space):
     until(lambda: attempts(space) == ())
 
 
-def test_a_plain_claim_leaves_it_alone(lead):
+def test_a_plain_claim_says_that_nobody_runs_it_again(lead, heard, space):
     assert rerun(lead())
     second = lead()
     assert not second.claim("report", NOW)
     assert second.claim("report", NOW + SECOND)
-    assert second.interrupted("report") == [InterruptedFire(NOW, 1)]
+    assert heard.wait_for(FireInterrupted).then == "skipped"
+    assert second.interrupted("report") == []
+    until(lambda: attempts(space) == ())
+
+
+def test_what_is_done_is_done_though_somebody_has_asked_under_the_next_term(lead, clock):
+    first = lead()
+    assert rerun(first)
+    clock.push(QUICK.renew_deadline)
+    assert first.wait(timeout=LIMIT)
+    assert first.interrupted("another") == []
+    first.done("report", NOW)
+    assert first.interrupted("report") == []
+    assert rerun(first, NOW + SECOND)
+    clock.push(QUICK.renew_deadline)
+    assert first.wait(timeout=LIMIT)
+    assert len(first.interrupted("report")) == 1
+    first.done("report", NOW + SECOND)
+    assert first.interrupted("report") == []
 
 
 def test_what_this_very_process_has_claimed_is_interrupted_once_its_term_is_over(lead, clock):

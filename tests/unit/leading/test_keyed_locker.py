@@ -1,6 +1,7 @@
 """One lock per key: its lease is there only while it is held."""
 
 import gc
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -100,7 +101,7 @@ def test_a_deletion_by_hand_is_a_loss(locker, space):
 
 def test_what_another_has_taken_meanwhile_is_left_alone(locker, space):
     locker.try_lock()
-    space.put("sync.acme", "other_1")
+    space.put("sync.acme", "other_1", key="acme")
     assert not locker.unlock()
     assert space.holder("sync.acme") == "other_1"
 
@@ -166,8 +167,32 @@ def test_a_locker_of_its_own_replica_takes_a_key_too():
     assert locker.unlock()
 
 
+def test_an_ordinary_lease_of_its_name_is_left_alone(replica, make_replica, space):
+    """Or its ledger would be deleted with it."""
+    payroll = make_replica().leadership("pay.roll")
+    assert payroll.wait(timeout=LIMIT)
+    assert payroll.claim("yearly", datetime.now(UTC))
+    payroll.close()
+    before = space.leases["pay.roll"]
+    locker = replica.locker("pay", key="roll")
+    with pytest.raises(StoreError, match="pay.roll is none of a key, and cannot be the one for the key 'roll'"):
+        locker.try_lock()
+    assert not locker.unlock()
+    assert space.leases["pay.roll"] == before
+
+
+def test_nor_is_that_of_another_key_and_base_touched(replica, space):
+    one, other = replica.locker("a", key="b.c"), replica.locker("a.b", key="c")
+    assert one.try_lock()
+    with pytest.raises(StoreError, match="is kept for the key 'b.c' of another"):
+        other.try_lock()
+    assert one.unlock()
+    assert other.try_lock()
+    assert other.unlock()
+
+
 def test_a_dead_holders_is_taken_after_its_duration(locker, space, clock):
-    space.put("sync.acme", "other_1")
+    space.put("sync.acme", "other_1", key="acme")
     assert not locker.try_lock()
     clock.push(7)
     assert locker.try_lock()

@@ -173,7 +173,7 @@ class ClaimingExecutor(BaseExecutor):
 
     def _run_job_error(self, job_id: str, exc: BaseException, traceback: Any = None) -> None:
         if isinstance(job_id, SubmittedId):
-            job_id.submission.interrupted()
+            job_id.submission.failed(exc)
         super()._run_job_error(str(job_id), exc, traceback)
         if isinstance(job_id, SubmittedId):
             job_id.submission.over()

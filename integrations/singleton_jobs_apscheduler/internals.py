@@ -24,6 +24,7 @@ __all__ = [
     "defaults_of",
     "dispatch",
     "executors_of",
+    "instances",
     "is_loop_closed",
     "loop_call",
     "modify",
@@ -123,6 +124,12 @@ def take_place(outer: BaseExecutor, inner: BaseExecutor) -> None:
     outer._instances, outer._lock = inner._instances, inner._lock
     inner._run_job_success = outer._run_job_success
     inner._run_job_error = outer._run_job_error
+
+
+def instances(executor: BaseExecutor, job_id: str) -> int:
+    """How many runs of jobs of that id, whatever their stores, ``executor`` counts against their ``max_instances``."""
+    count: int = executor._instances.get(job_id, 0)
+    return count
 
 
 def submit(executor: BaseExecutor, job: Job, run_times: Iterable[datetime]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from apscheduler.executors.base import BaseExecutor
 from apscheduler.job import Job
 
 from singleton_jobs.decisions.ledger import Attempt
@@ -12,8 +13,11 @@ from singleton_jobs.decisions.ledger import Attempt
 from .due_trigger import RerunTrigger, clone
 from .fires import Fires
 from .inner_store import InnerStore
+from .internals import instances
 
 __all__ = ["Reruns"]
+
+SOON = timedelta(seconds=1)  # until another store's runs are looked at again, whose ends wake nobody here
 
 
 class Reruns:
@@ -35,7 +39,7 @@ class Reruns:
         self._patience = patience
         self._gone_from: datetime | None = None  # from then on a job that is not there will not come
 
-    def due(self, prefix: str, executors: Container[str], now: datetime, *, begins: bool) -> list[Job]:
+    def due(self, prefix: str, executors: Mapping[str, BaseExecutor], now: datetime, *, begins: bool) -> list[Job]:
         """What to hand out now, of jobs whose keys in the ledger have ``prefix``; ``begins``: a term does."""
         if begins:
             self._gone_from = now + self._patience
@@ -49,10 +53,10 @@ class Reruns:
             if job is None and not self._is_elsewhere(job_id):
                 self._miss(key, cut, now)
             elif isinstance(job, Job) and job.next_run_time is not None and job.executor in executors:
-                due += self._due(job, key, now, begins=begins)
+                due += self._due(job, key, executors[job.executor], now, begins=begins)
         return due
 
-    def _due(self, job: Job, key: str, now: datetime, *, begins: bool) -> list[Job]:
+    def _due(self, job: Job, key: str, executor: BaseExecutor, now: datetime, *, begins: bool) -> list[Job]:
         left = self._fires.candidacy.fires.cut_of(key, self._fires.attempts(job))
         if begins and self._is_too_late(job, now):
             for attempt in left:
@@ -61,8 +65,11 @@ class Reruns:
         left = sorted(each for each in left if not self._fires.is_followed(job.id, each))
         if left:
             self.held.add(job.id)
-        room = self._fires.room(job, wanted=bool(left))
-        return [self._again(job, key, attempt, now) for attempt in left[:room]]
+        left = left[: self._fires.room(job, wanted=bool(left))]
+        free = max(0, job.max_instances - instances(executor, job.id))
+        if len(left) > free:  # runs of another store's job of that id take up the rest, for APScheduler
+            self._look(now + SOON)
+        return [self._again(job, key, attempt, now) for attempt in left[:free]]
 
     def _is_too_late(self, job: Job, now: datetime) -> bool:
         grace, led_until = job.misfire_grace_time, self._fires.candidacy.fires.led_until
@@ -79,7 +86,10 @@ class Reruns:
     def _miss(self, key: str, cut: list[Attempt], now: datetime) -> None:
         """The job is not there, and will not come."""
         if self._gone_from and now < self._gone_from:
-            self.look_at = self._gone_from
+            self._look(self._gone_from)
             return
         for attempt in cut:
             self._fires.candidacy.fires.give_up(key, attempt)
+
+    def _look(self, time: datetime) -> None:
+        self.look_at = min(self.look_at or time, time)

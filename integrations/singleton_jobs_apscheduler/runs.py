@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 from apscheduler.util import iscoroutinefunction_partial, ref_to_obj
@@ -14,6 +18,8 @@ from singleton_jobs.leading.cancellation import Cancellation
 from singleton_jobs.term import CURRENT_FIRE, CURRENT_TERMS, Fire, Term
 
 __all__ = ["NOT_RUN", "Run", "Runs", "guarded", "run_in_process"]
+
+logger = logging.getLogger("singleton_jobs")
 
 
 class _NotRun(Enum):
@@ -81,5 +87,28 @@ def guarded(function: Callable[..., Any], runs: Runs) -> Callable[..., Any]:
 
 
 def run_in_process(runs: Runs, reference: str, *args: Any, **kwargs: Any) -> Any:
-    """What a pool's process calls: the function that ``reference`` names, under a copy of the term."""
-    return guarded(ref_to_obj(reference), runs)(*args, **kwargs)
+    """What a pool's process calls: the function that ``reference`` names, under a copy of the term.
+
+    Its pool would not tell of an end that it cannot bring back, and may break over it. So None stands for such a
+    result; RuntimeError is raised for such an exception, and says what it was.
+    """
+    try:
+        result = guarded(ref_to_obj(reference), runs)(*args, **kwargs)
+    except BaseException as error:
+        if _comes_back(error):
+            raise
+        told = "".join(traceback.format_exception_only(error)).strip()
+        raise RuntimeError(told).with_traceback(error.__traceback__) from None
+    if _comes_back(result):
+        return result
+    logger.warning("what %s has returned, %s, does not survive pickle, and is left out", reference, type(result))
+    return None
+
+
+def _comes_back(value: object) -> bool:
+    """Whether the process that has a pool can be given ``value``."""
+    try:
+        pickle.loads(ForkingPickler.dumps(value))  # noqa: S301 (it is our own)
+    except Exception:  # noqa: BLE001 (a class raises whatever it likes there)
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -106,6 +107,20 @@ class Submission:
         for planned in left:
             self._keep(planned)
         return list(told.values()), self._next()
+
+    def failed(self, error: BaseException) -> None:
+        """``error`` has kept the executor from running what it was given, or from telling how that has ended.
+
+        It was cut short if its pool or process has ended. Else it would not fare better again.
+        """
+        is_end = isinstance(error, (BrokenExecutor, CancelledError))
+        if self._term and not is_end and not was_cut(error, self._term):
+            for planned in tuple(self._handed):
+                claim = planned.claim
+                if claim and claim.repeats:
+                    self._candidacy.fires.ended(claim.job, claim.fire, claim.nonce, ok=False)
+                    self._handed.remove(planned)
+        self.interrupted()
 
     def interrupted(self) -> None:
         """Claimed runs were cut short, or could not be started."""

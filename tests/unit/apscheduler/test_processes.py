@@ -67,6 +67,17 @@ def test_each_run_of_one_submission_has_its_own_fire(term):
     assert current_fire() is None
 
 
+def test_what_cannot_be_brought_back_stays_in_its_process(term, caplog):
+    given = runs(term, WHEN)
+    assert run_in_process(given, "unit.apscheduler.work:give_lock") is None
+    assert "give_lock" in caplog.text
+    with pytest.raises(RuntimeError, match="^unit.apscheduler.work.Torn: a hole in the bag$") as caught:
+        run_in_process(given, "unit.apscheduler.work:tear")
+    assert caught.traceback[-1].name == "tear"
+    with pytest.raises(ValueError, match="no good"):
+        run_in_process(given, "unit.apscheduler.work:fail")
+
+
 def test_a_copy_of_an_ended_term_does_not_start_a_run(start, clock, space):
     leadership = start().leadership
     given = runs(leadership.term, WHEN)

@@ -1,6 +1,10 @@
 """Fires that were cut short and run again: which, when, before what, and how often."""
 
+import asyncio
+import concurrent.futures
+from concurrent.futures import BrokenExecutor
 from functools import partial
+from pickle import PicklingError
 
 import pytest
 
@@ -12,6 +16,7 @@ from apscheduler.events import (
     EVENT_JOB_REMOVED,
     EVENT_JOB_SUBMITTED,
 )
+from apscheduler.executors.pool import ProcessPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from singleton_jobs import ConfigError, LeadershipLost, current_fire
 from singleton_jobs.decisions import open_claims
@@ -21,7 +26,7 @@ from singleton_jobs_apscheduler import SingletonJobStore, guard, interrupted
 from singleton_jobs_apscheduler.repeating import attempts_of
 from unit.apscheduler import work as work_module
 from unit.apscheduler.site import DAY, HOUR, KEY, SECOND, Delegate, Guarded, Held, leads, now, sql_store, submitted
-from unit.apscheduler.work import fail, work, work_async
+from unit.apscheduler.work import fail, give_lock, tear, work, work_async
 from unit.stage import QUICK, seen_by, until
 
 JOB = {"func": work, "trigger": "interval", "hours": 1, "id": "job", "misfire_grace_time": 1800}
@@ -199,6 +204,26 @@ def test_several_run_again_in_their_order_as_many_at_once_as_the_job_may(leader,
     until(lambda: not attempts(space))
 
 
+def test_it_waits_while_another_stores_job_of_its_name_takes_its_place(leader, cut, space, held, ran, heard):
+    """APScheduler counts the runs of both as one job's."""
+    fire = cut()
+    stores = {"first": MemoryJobStore(), "default": MemoryJobStore()}
+    space.mark(now() - HOUR - SECOND, "aps:first:job")
+    scheduler = leader(
+        {**JOB, "args": ("other",), "jobstore": "first"}, JOB, jobstores=stores, executors={"default": held}
+    )
+    for _ in range(3):
+        assert 0.5 < scheduler.look() <= 1
+    assert attempts(space) == [(fire, 1)]
+    assert not told(heard)
+    assert not scheduler.events(EVENT_JOB_MAX_INSTANCES)
+    held.let_go()
+    scheduler.look()
+    held.let_go()
+    assert [(args, ran_for.attempt) for args, ran_for, _ in ran] == [(("other",), 1), ((), 2)]
+    assert told(heard, 1) == [(fire, 1, "rerun")]
+
+
 def test_while_its_claim_is_on_the_way_it_is_not_handed_out_again(leader, cut, space, held):
     cut()
     scheduler = leader({**JOB, "max_instances": 3}, executors={"default": held})
@@ -251,7 +276,7 @@ def test_what_was_cut_short_under_the_present_term_is_not_too_late(leader, space
     scheduler.look()
     held.wait_given()
     scheduler.leadership.term._hold.written_before = now() - DAY
-    held.break_down(RuntimeError("the pool broke"))
+    held.break_down(BrokenExecutor("the pool broke"))
     scheduler.serve(lambda: held.given)
     held.let_go()
     assert [fire.attempt for _, fire, _ in ran] == [2]
@@ -333,7 +358,7 @@ def test_a_date_whose_pool_broke_runs_again_here(leader, store, space, held, ran
     scheduler = leader({"func": work, "id": "job"}, jobstores={"default": store}, executors={"default": held})
     scheduler.look()
     held.wait_given()
-    held.break_down(RuntimeError("the pool broke"))
+    held.break_down(BrokenExecutor("the pool broke"))
     scheduler.serve(lambda: held.given)
     assert getattr(store, "rows", store).lookup_job("job")
     held.let_go()
@@ -361,6 +386,53 @@ def test_a_run_that_raises_has_had_its_fire(leader, space, ran, heard):
     scheduler.look()
     assert len(ran) == 1
     assert not told(heard)
+
+
+def test_a_run_that_raises_what_no_pool_can_bring_back_has_had_its_fire(leader, space, heard):
+    """Also one that returns it; and the pool stays whole, for others that run there."""
+    scheduler = leader(
+        {"func": give_lock, "id": "lock", "misfire_grace_time": 600},
+        {"func": tear, "id": "tear", "misfire_grace_time": 600},
+        executors={"default": ProcessPoolExecutor(2)},
+    )
+    scheduler.run(EVENT_JOB_EXECUTED)
+    scheduler.run(EVENT_JOB_ERROR)
+    (given,) = scheduler.events(EVENT_JOB_EXECUTED)
+    (torn,) = scheduler.events(EVENT_JOB_ERROR)
+    assert (given.job_id, given.retval) == ("lock", None)
+    assert torn.job_id == "tear"
+    assert "Torn: a hole in the bag" in str(torn.exception)
+    until(lambda: not attempts(space, "aps:default:lock") and not attempts(space, "aps:default:tear"))
+    assert heard.wait_for(FireEnded, job="aps:default:lock").ok
+    assert not heard.wait_for(FireEnded, job="aps:default:tear").ok
+    assert not told(heard)
+    scheduler.shutdown()
+
+
+def test_a_run_at_which_its_executor_fails_without_breaking_has_had_its_fire(leader, space, held, heard):
+    space.mark(now() - HOUR - SECOND)
+    scheduler = leader(executors={"default": held})
+    scheduler.look()
+    held.break_down(PicklingError("no process can be told of that"))
+    until(lambda: not attempts(space))
+    assert not heard.wait_for(FireEnded).ok
+    scheduler.look()
+    assert not held.given
+    assert not told(heard)
+    assert not scheduler.leadership._part.candidacy.work.active
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenExecutor(), concurrent.futures.CancelledError(), asyncio.CancelledError(), SystemExit(1)], ids=repr
+)
+def test_what_ends_with_its_pool_or_process_runs_again(leader, space, held, ran, error):
+    space.mark(now() - HOUR - SECOND)
+    scheduler = leader(executors={"default": held})
+    scheduler.look()
+    held.break_down(error)
+    scheduler.serve(lambda: held.given)
+    held.let_go()
+    assert [fire.attempt for _, fire, _ in ran] == [2]
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), LeadershipLost("nightly", "it ran out")], ids=["exit", "lost"])
@@ -429,7 +501,7 @@ def test_runs_of_one_submission_end_one_by_one(leader, space, held, ran, heard):
     held.let_go()
     held.wait_given()
     until(lambda: attempts(space) == [(fire, 1) for fire in fires[1:]])
-    held.break_down(RuntimeError("the pool broke"))
+    held.break_down(BrokenExecutor("the pool broke"))
     for _ in range(2):
         scheduler.serve(lambda: held.given)
         held.let_go()
@@ -446,10 +518,10 @@ def test_an_executor_that_breaks_each_time_is_given_up_on(leader, space, held, h
     scheduler.look()
     held.wait_given()
     before = scheduler.wakeups
-    held.break_down(RuntimeError("the pool broke"))
+    held.break_down(BrokenExecutor("the pool broke"))
     scheduler.wait_for(lambda: scheduler.wakeups > before)
     scheduler.serve(lambda: held.given)
-    held.break_down(RuntimeError("the pool broke"))
+    held.break_down(BrokenExecutor("the pool broke"))
     scheduler.serve(lambda: len(told(heard)) == 2)
     assert [(attempt, then) for _, attempt, then in told(heard, 2)] == [(1, "rerun"), (2, "gave-up")]
     assert not held.given
@@ -471,7 +543,7 @@ def test_where_the_ledger_is_full_it_is_given_up_once(leader, cut, held, heard, 
     monkeypatch.setattr(open_claims, "LIMIT", 10)
     for _ in range(3):
         scheduler.look()
-    assert told(heard, 2) == [(fire, 1, "rerun"), (fire, 1, "gave-up")]
+    assert told(heard, 1) == [(fire, 1, "gave-up")]  # not also that it runs again
     assert len([event for event in heard.events if isinstance(event, FireSkipped)]) == 1
     assert not held.given
 

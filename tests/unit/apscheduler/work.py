@@ -1,6 +1,8 @@
 """Jobs: stores name them by their module."""
 
 import os
+import threading
+
 from singleton_jobs import current_fire, current_term
 from singleton_jobs_apscheduler import interrupted
 
@@ -15,6 +17,21 @@ def work(*args):
 def fail():
     RAN.append((("fail",), current_fire(), current_term()))
     raise ValueError("no good")
+
+
+class Torn(Exception):
+    """It can be pickled, and not unpickled."""
+
+    def __init__(self, what, where):
+        super().__init__(f"{what} in {where}")
+
+
+def tear():
+    raise Torn("a hole", "the bag")
+
+
+def give_lock():
+    return threading.Lock()
 
 
 async def work_async(*args):

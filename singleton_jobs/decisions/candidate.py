@@ -135,7 +135,7 @@ class Candidate:
         self.answer = "held" if self.hold else None
         if not self.hold:
             self._look_again(now)
-            if not self.releasing:
+            if not self.releasing and now >= self._rest_until:
                 self._observer.presume_free(now)
 
     def stop(self, now: float) -> None:

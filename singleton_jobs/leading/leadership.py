@@ -251,7 +251,7 @@ class Leadership:
     @contextmanager
     def _mains(self) -> Iterator[tuple[Candidacy | None, Lock]]:
         """Round the runs of a main: an end that was interrupted, or its beginning, is made up for by the next step."""
-        part, entry = self._part, new_lock()
+        part, entry, outer = self._part, new_lock(), CURRENT_TERMS.get()
         if not part.core.rejoin() or part.core.mode == "never":
             yield None, entry
             return
@@ -259,6 +259,7 @@ class Leadership:
             try:
                 yield part.begin(entry), entry
             finally:
+                CURRENT_TERMS.set(outer)  # as the end of a main may have been interrupted before it did
                 if part.candidacy and part.candidacy.work.ending:
                     part.candidacy.work.mains.discard(entry)
 

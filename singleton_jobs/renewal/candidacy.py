@@ -198,6 +198,7 @@ class Candidacy:
         if self.unfit and self.term and not self.work.draining:  # at once: the lease runs out if its work goes on
             self.work.drain(again=True)
             self.work.cut_drain()
+        self._heed()  # of what a watch has told, before a renewal drops it
         due = await self._carry_out()
         self._heed()
         # A lock that is tried for, or held, needs nobody to tell it of others; a leadership is asked to step down.

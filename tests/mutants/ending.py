@@ -184,4 +184,13 @@ MUTANTS = [
         "    if True:\n",
         ("unit/concurrency/test_cooperative.py::test_a_greenlet_that_never_yields_does_not_starve_the_renewals",),
     ),
+    Mutant(
+        19,
+        "request-dropped-unread",
+        "a request to step down that a watch tells just when a renewal is due is dropped by that",
+        "singleton_jobs/renewal/candidacy.py",
+        "        self._heed()  # of what a watch has told, before a renewal drops it\n",
+        "",
+        ("unit/renewal/test_candidacy.py",),
+    ),
 ]

@@ -252,6 +252,7 @@ def test_a_main_that_was_interrupted_on_its_way_in_or_out_has_given_the_lease_ba
     for interruption in interruptions(3):
         leadership = make().leadership("lead")
         interruption(lambda: leadership.run_sync(str))
+        assert current_term() is None, interruption.where
         assert other.wait(timeout=LIMIT), interruption.where
         other.close()
 

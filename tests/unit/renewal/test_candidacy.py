@@ -10,7 +10,15 @@ from singleton_jobs.renewal.candidacy import Candidacy
 from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.hooks.dispatcher import flush
 from singleton_jobs.errors import StoreError
-from singleton_jobs.events import HolderChanged, StoreFailed, StoreRecovered, TermEnded, TermStarted
+from singleton_jobs.events import (
+    HolderChanged,
+    StepDownRequested,
+    StoreFailed,
+    StoreRecovered,
+    TermEnded,
+    TermStarted,
+)
+from singleton_jobs.locks.watching import Sight
 from unit.stage import LIMIT, PUSHED, QUICK, Space, in_thread
 
 
@@ -252,3 +260,17 @@ def test_a_lockers_candidacy_ends_with_its_hold(clock):
     clock.push(QUICK.renew_deadline + 1)
     bench.steps(3)
     assert (bench.candidacy.term, bench.space.leases["nightly"][1]) == (None, version)
+
+
+def test_a_request_to_step_down_that_is_told_just_when_the_next_renewal_is_due_is_heeded_before_that_drops_it(bench):
+    bench.lead()
+
+    async def asked_while_a_renewal_is_due():
+        lock = bench.space.lock("nightly", "operator")
+        stored = await lock.request_step_down(await lock.get())
+        bench.candidacy._told(Sight(stored, stored.version))
+        PUSHED.push(QUICK.retry_period)
+        await bench.candidacy.step()
+
+    asyncio.run(asked_while_a_renewal_is_due())
+    assert [event for event in bench.events if isinstance(event, StepDownRequested)]

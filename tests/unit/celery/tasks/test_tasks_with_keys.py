@@ -29,14 +29,14 @@ def test_the_holder_carries_the_tasks_id_and_nothing_is_left(task, space):
 
 
 def test_a_busy_key_is_skipped_and_another_runs(task, space):
-    space.put("sync.acme", "somebody")
+    space.put("sync.acme", "somebody", key="acme")
     sync = task()
     assert work(sync, "acme").retval == Skipped("sync.acme", "busy", "somebody")
     assert work(sync, "zoo").retval
 
 
 def test_a_busy_key_is_retried(task, app, space):
-    space.put("sync.acme", "somebody")
+    space.put("sync.acme", "somebody", key="acme")
     assert work(task(on_busy="retry", countdown=30), "acme").state == "RETRY"
     (message,) = messages(app)
     assert message.headers["argsrepr"] == "('acme',)"
@@ -44,7 +44,7 @@ def test_a_busy_key_is_retried(task, app, space):
 
 @pytest.mark.parametrize(("holder", "redelivered"), [("other", True), (ME, False)])
 def test_a_dead_runs_lease_is_waited_for(task, space, holder, redelivered):
-    space.put("sync.acme", f"pod-of-the-dead_{holder}_x", duration=1)
+    space.put("sync.acme", f"pod-of-the-dead_{holder}_x", duration=1, key="acme")
     assert work(task(), "acme", redelivered=redelivered).retval.startswith(f"pod-0_{ME}_")
 
 

@@ -132,7 +132,9 @@ class FireClaims:
         self._open.known = jobs
 
     def done(self, job: str, nonce: str) -> None:
-        """The run that was claimed under ``nonce`` has ended; the next renewal tells the ledger."""
+        """The run that was claimed under ``nonce`` has ended; the ledger is told at once if it might run again, else
+        with the next renewal.
+        """
         if self._claimant.pretending:
             return
         with self._claimant.mutex:

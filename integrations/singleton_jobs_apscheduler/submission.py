@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -113,8 +113,7 @@ class Submission:
 
         It was cut short if its pool or process has ended. Else it would not fare better again.
         """
-        is_end = isinstance(error, (BrokenExecutor, CancelledError))
-        if self._term and not is_end and not was_cut(error, self._term):
+        if self._term and not isinstance(error, BrokenExecutor) and not was_cut(error, self._term):
             for planned in tuple(self._handed):
                 claim = planned.claim
                 if claim and claim.repeats:

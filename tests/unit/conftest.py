@@ -6,12 +6,17 @@ from typing import Any
 import pytest
 
 from singleton_jobs import Replica
-from unit.stage import DRIVER, PUSHED, QUICK, PushedClock, Space
+from unit.stage import DRIVER, PUSHED, QUICK, Heard, PushedClock, Space
 
 
 @pytest.fixture
 def space() -> Space:
     return Space()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
 
 
 @pytest.fixture

@@ -21,11 +21,6 @@ def ran():
 
 
 @pytest.fixture
-def heard():
-    return Heard()
-
-
-@pytest.fixture
 def replica(make_replica, heard):
     return make_replica(hooks=[heard])
 

@@ -24,7 +24,7 @@ from unit.harness import (
     waits,
     writes,
 )
-from unit.stage import LIMIT, PUSHED, Heard, Space, in_thread, seen_by, until
+from unit.stage import LIMIT, PUSHED, Space, in_thread, seen_by, until
 
 HOUR = 3600.0
 
@@ -159,11 +159,6 @@ def space():
 @pytest.fixture
 def host():
     return Host()
-
-
-@pytest.fixture
-def heard():
-    return Heard()
 
 
 @pytest.fixture

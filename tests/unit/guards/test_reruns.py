@@ -10,20 +10,10 @@ from singleton_jobs import ConfigError, Fire, LeadershipLost, current_fire, curr
 from singleton_jobs.decisions.ledger import Attempt, Mark, read_ledger
 from singleton_jobs.events import FireInterrupted
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
-from unit.stage import LIMIT, QUICK, ClaimedSpace, Heard, until
+from unit.stage import LIMIT, QUICK, until
 
 EARLIER = datetime.now(UTC) - timedelta(minutes=1)
 OPTIONS = {"at_most_every": timedelta(hours=1), "job": "report", "interrupted": "rerun"}
-
-
-@pytest.fixture
-def space():
-    return ClaimedSpace()
-
-
-@pytest.fixture
-def heard():
-    return Heard()
 
 
 @pytest.fixture

@@ -9,20 +9,10 @@ from singleton_jobs import ConfigError, InterruptedFire
 from singleton_jobs.decisions.ledger import read_ledger
 from singleton_jobs.events import FireInterrupted
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
-from unit.stage import LIMIT, QUICK, ClaimedSpace, Heard, until
+from unit.stage import LIMIT, QUICK, until
 
 NOW = datetime.now(UTC)
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def space():
-    return ClaimedSpace()
-
-
-@pytest.fixture
-def heard():
-    return Heard()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from singleton_jobs import ConfigError, LeadershipLost, Replica, StoreError
 from singleton_jobs.events import LedgerLarge, LedgerUnreadable, MarkLowered
 from singleton_jobs.decisions.ledger import Claim, read_ledger
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
-from unit.stage import DRIVER, LIMIT, PUSHED, QUICK, ClaimedSpace, Heard, in_thread, seen_by, until
+from unit.stage import DRIVER, LIMIT, PUSHED, QUICK, ClaimedSpace, in_thread, seen_by, until
 
 NOW = datetime.now(UTC)
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
@@ -19,11 +19,6 @@ HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 @pytest.fixture
 def space():
     return ClaimedSpace()
-
-
-@pytest.fixture
-def heard():
-    return Heard()
 
 
 @pytest.fixture

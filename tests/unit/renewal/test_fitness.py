@@ -2,18 +2,13 @@
 
 import pytest
 
-from unit.stage import Heard, until
+from unit.stage import until
 from singleton_jobs.events import TermEnded
 
 
 @pytest.fixture
 def fitness():
     return {"is": True}
-
-
-@pytest.fixture
-def heard():
-    return Heard()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs.concurrency.synchronization import run_blocking
 from unit.claimants import claim, does, leader_of
 from unit.harness import DEADLINE, PERIOD, acknowledged, follower, leader, moment, reads, stored, waits, writes
-from unit.stage import LIMIT, QUICK, ClaimedSpace, Heard, seen_by
+from unit.stage import LIMIT, QUICK, ClaimedSpace, seen_by
 
 NOW = datetime.now(UTC)
 
@@ -140,11 +140,6 @@ def test_a_follower_tells_of_nothing():
 @pytest.fixture
 def space():
     return ClaimedSpace()
-
-
-@pytest.fixture
-def heard():
-    return Heard()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from kombu.transport import memory
 from singleton_jobs import Replica
 from singleton_jobs.replica import replica_on
 from singleton_jobs_celery import settings
-from unit.celery.beat.site import Beat, BeatSpace, make_app
-from unit.stage import DRIVER, PUSHED, Heard
+from unit.celery.beat.site import SECOND, Beat, BeatSpace, every, make_app
+from unit.stage import DRIVER, PUSHED, until
 
 TIMING = {"lease_duration": 6, "retry_period": 0.2}
 
@@ -18,11 +18,6 @@ TIMING = {"lease_duration": 6, "retry_period": 0.2}
 @pytest.fixture
 def space():
     return BeatSpace()
-
-
-@pytest.fixture
-def heard():
-    return Heard()
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +64,34 @@ def make(space, tmp_path):
 def lead(make):
     """`lead(entries, **settings)`: one that leads."""
     return lambda *arguments, **more: make(*arguments, **more).lead()
+
+
+@pytest.fixture
+def make_due(lead, space, frozen):
+    """`make_due(**settings)`: a leader with one entry that is due."""
+
+    def make_due(**settings):
+        beat = lead({"report": every(10)}, **settings)
+        until(lambda: space.mark_of("report"))
+        frozen.tick(10 * SECOND)
+        return beat
+
+    return make_due
+
+
+@pytest.fixture
+def publishing(make_due, monkeypatch):
+    """`publishing(do, **settings)`: `do` happens in the midst of the due message's sending, before the broker has it."""
+
+    def publishing(do, **settings):
+        beat = make_due(**settings)
+        original = beat.scheduler.send_task
+
+        def send_task(*arguments, **options):
+            do()
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(beat.scheduler, "send_task", send_task)
+        return beat
+
+    return publishing

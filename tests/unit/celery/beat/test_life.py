@@ -18,29 +18,8 @@ from unit.stage import PUSHED, until
 
 
 @pytest.fixture
-def due(lead, space, frozen):
-    """A leader with one entry that is due."""
-    beat = lead({"report": every(10)})
-    until(lambda: space.mark_of("report"))
-    frozen.tick(10 * SECOND)
-    return beat
-
-
-@pytest.fixture
-def publishing(due, monkeypatch):
-    """`publishing(do)`: `do` happens in the midst of the due message's sending, before the broker has it."""
-
-    def publishing(do):
-        original = due.scheduler.send_task
-
-        def send_task(*arguments, **options):
-            do()
-            return original(*arguments, **options)
-
-        monkeypatch.setattr(due.scheduler, "send_task", send_task)
-        return due
-
-    return publishing
+def due(make_due):
+    return make_due()
 
 
 def test_a_beat_competes_from_its_first_tick_on(make, space):

@@ -29,26 +29,6 @@ def begun(frozen):
     return time
 
 
-@pytest.fixture
-def publishing(lead, space, frozen, monkeypatch):
-    """`publishing(do, **entries)`: a leader with an entry that is due; `do` happens in the midst of its sending."""
-
-    def publishing(do, **entries):
-        beat = lead({"report": every(10)} | entries, **RESEND)
-        until(lambda: space.mark_of("report"))
-        frozen.tick(10 * SECOND)
-        original = beat.scheduler.send_task
-
-        def send_task(*arguments, **options):
-            do()
-            return original(*arguments, **options)
-
-        monkeypatch.setattr(beat.scheduler, "send_task", send_task)
-        return beat
-
-    return publishing
-
-
 def told(heard):
     return [(event.attempt, event.then) for event in heard.events if isinstance(event, FireInterrupted)]
 
@@ -134,7 +114,7 @@ def test_an_exit_in_the_midst_of_a_message_leaves_it_to_the_next_beat(publishing
         beat.scheduler.close()
         raise SystemExit
 
-    beat = publishing(leave)
+    beat = publishing(leave, **RESEND)
     with pytest.raises(SystemExit):
         beat.look()
     assert space.holder(LEASE) == ""
@@ -147,7 +127,7 @@ def test_a_broker_that_fails_in_the_midst_leaves_it_to_whoever_reaches_one(publi
     def refuse():
         raise OperationalError("no route to the broker")
 
-    beat, due = publishing(refuse), now()
+    beat, due = publishing(refuse, **RESEND), now()
     beat.look()
     assert not beat.leadership.is_leader
     second = make({"report": every(10)}, **RESEND).lead()
@@ -158,7 +138,7 @@ def test_a_message_that_cannot_be_made_is_not_tried_again(publishing, heard):
     def refuse():
         raise TypeError("not serializable")
 
-    beat = publishing(refuse)
+    beat = publishing(refuse, **RESEND)
     beat.look()
     beat.look()
     heard.wait_for(FireInterrupted)

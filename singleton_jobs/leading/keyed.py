@@ -68,7 +68,7 @@ class KeyedLeases:
 
 
 class KeyedPart(LockerPart):
-    """For one ``key``: it lasts no longer than somebody uses it."""
+    """For one ``key``: it lasts no longer than somebody uses it, or it was found busy last."""
 
     attempt = 3  # a creation without a look; if there is something, a read and a write
 

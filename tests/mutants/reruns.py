@@ -127,7 +127,7 @@ MUTANTS = [
         "untold-end-is-cut",
         "a run whose end its pool cannot tell of runs again",
         "singleton_jobs_apscheduler/submission.py",
-        "if self._term and not is_end and not was_cut(error, self._term):",
+        "if self._term and not isinstance(error, BrokenExecutor) and not was_cut(error, self._term):",
         "if False:",
         TESTS,
     ),

@@ -14,7 +14,8 @@ from ..config import Config
 from ..errors import StoreError
 from ..locks.record import Stored
 from ..locks.watching import Sight
-from .actions import Action, Delete, Read, Wait, Write
+from .actions import Action, Delete, Read, Wait
+from .bids import Bid
 from .hold import Ended, Hold
 from .ledger import AHEAD, kept_until
 from .observer import Observer
@@ -27,7 +28,7 @@ __all__ = ["Answer", "Candidate"]
 
 PATIENT_CONFLICTS = 2  # met in a row before renewals give way a little
 
-Answer = Literal["held", "busy", "failed"]
+Answer = Literal["held", "busy", "failed", "declined"]
 
 
 class Candidate:
@@ -57,7 +58,14 @@ class Candidate:
     """
 
     def __init__(
-        self, identity: str, config: Config, rng: Chance, phase: float = 0.0, *, ephemeral: bool = False
+        self,
+        identity: str,
+        config: Config,
+        rng: Chance,
+        phase: float = 0.0,
+        *,
+        ephemeral: bool = False,
+        store_clock: StoreClock | None = None,
     ) -> None:
         self.identity = identity
         self.config = config
@@ -68,10 +76,13 @@ class Candidate:
         self.claims = OpenClaims()
         self.released = False  # whether the last release freed the lease
         self.doing: Literal["read", "acquire", "renew", "release"] = "read"  # the last request
-        self.store_clock = StoreClock()
+        self.store_clock = store_clock or StoreClock()
         self._ephemeral = ephemeral
         self._pace = Pace(config, rng, phase)
         self._wanted = False
+        self._bid: Bid | None = None  # what the lease is wanted for; None: for as long as somebody wants it
+        self._bid_from = -math.inf  # others bid at the same instant
+        self._unsure = False  # a write of the bid may have landed
         self._next = -math.inf  # a holder's next renewal, anyone else's next read
         self._last_hold: Hold | None = None  # the present or latest one, by which a release knows its record
         self._reread = False  # a holder's write met a conflict: the record is read before the next one
@@ -122,6 +133,18 @@ class Candidate:
         """Whether the lease has fires, or will have."""
         return self._observer.ledger is not None or self.claims.wanted
 
+    def knows(self, now: float) -> bool:
+        """Whether what was seen last is how the lease is, as far as one can know without asking."""
+        return self._observer.is_seen and (
+            self._pace.told or now - self._observer.received_at < self.config.retry_period
+        )
+
+    def is_free(self, wall: float) -> bool:
+        """Whether what was seen last may be taken."""
+        observer, ours = self._observer, self.seen is not None and self._own_writes.is_ours(self.seen)
+        busy = self.hold or self.releasing or self.clock_off
+        return not busy and observer.free_at(wall, ours=ours) <= observer.received_at
+
     # What the program asks for
 
     def rename(self, identity: str) -> None:
@@ -129,18 +152,29 @@ class Candidate:
         if self.hold is None:
             self.identity = self._observer.identity = self._own_writes.identity = identity
 
-    def start(self, now: float) -> None:
-        """Compete from now on, beginning at once with a read, or with the creation of what is presumed not to exist."""
+    def start(self, now: float, bid: Bid | None = None) -> None:
+        """Compete from now on, beginning at once with a read, or with the creation of what is presumed not to exist.
+
+        For a ``bid`` the lease is taken once, by a write that claims, and by what was just seen, if that is known.
+        """
         self._wanted = True
+        self._bid, self._unsure = bid, False
         self.answer = "held" if self.hold else None
         if not self.hold:
             self._look_again(now)
+            if bid:
+                self._bid_from = now if bid.waits else now + self._pace.spread()
+                if not self.releasing and self.knows(now):
+                    self._observer.unjudged = True
             if not self.releasing and now >= self._rest_until:
                 self._observer.presume_free(now)
 
     def stop(self, now: float) -> None:
         """Compete no longer; an acquisition under way is handed back as soon as it is seen to have landed."""
         self._wanted = self.released = False
+        if self._bid and not self.hold:
+            self.claims.end()
+        self._bid = None
         if self.may_be_stored:
             self.release(now)
 
@@ -193,10 +227,12 @@ class Candidate:
         if self.barred or now < self._rest_until:
             self.answer = self.answer or "busy"
             return Wait(math.inf if self.barred else self._rest_until)
-        if self._observer.unjudged:
-            self._judge(wall)
+        if self._observer.unjudged and self._judge(wall) and self._bid and not self._bid.waits:
+            return self._end_bid("busy", now, wall)
         take_at = self._observer.take_at
         if take_at is not None:
+            if self._bid:
+                take_at = max(take_at, self._bid_from)
             if now < take_at:
                 return Wait(take_at)
             # Whoever is told of everything has to ask for the time.
@@ -229,6 +265,12 @@ class Candidate:
             return Wait(min(self._next, hold.until))
         self.doing = "renew"
         return self._own_writes.renewal(hold, self.seen, ledger, now, wall)
+
+    def _end_bid(self, answer: Answer, now: float, wall: float) -> Action:
+        """The lease is another's, or not wanted as it is; a write of ours that may have landed is undone."""
+        self.answer = answer
+        self.stop(now)
+        return self.decide(now, wall)
 
     def next_step(self, now: float) -> float:
         """When `decide` is to be asked next, as far as that can be said without asking it."""
@@ -322,7 +364,8 @@ class Candidate:
             self._pace.raced(refused=False)
             self._next = self._pace.next_renewal(sent_at)
             self.answer = "held"
-            self.claims.begin(stored)
+            self._bid = None
+            self.claims.begin(stored, now)
 
     def deleted(self, now: float) -> None:
         """Our own `Delete` was acknowledged, which frees the lease."""
@@ -342,6 +385,9 @@ class Candidate:
             self._ours = None
             if self.hold or self.releasing or presumed:
                 self._next = now
+            elif self._bid and (self._unsure or not self._pace.told):  # else a watch tells who was faster
+                self._observer.lost_race(now)
+                self._next = now
             else:  # a lost race: the next poll shows to whom, unless the lease is deleted before
                 self._observer.lost_race(now)
                 self._pace.raced(refused=True)
@@ -354,6 +400,7 @@ class Candidate:
                 self._end_release(released=False, now=now)
         else:
             self._observer.dismiss()
+            self._unsure = self._unsure or (self.doing == "acquire" and error.outcome == "unknown")
             self.answer = self.answer or "failed"
             self._next = now + self._pace.retry(error, self.hold.until - now if self.hold else None)
             self.claims.delay(self._next)
@@ -389,16 +436,25 @@ class Candidate:
         if stored:
             self._own_writes.forget_superseded(stored)
 
-    def _judge(self, wall: float) -> None:
+    def _judge(self, wall: float) -> bool:
+        """Whether another is found to hold it."""
         seen = self.seen
         ours = seen is not None and self._own_writes.is_ours(seen)
         look_at = self._observer.judge(wall, ours=ours, shunned=bool(self.clock_off))
         if look_at is not None:
             self._next = look_at
             self.answer = self.answer or "busy"
+        return look_at is not None
 
-    def _acquisition(self, now: float, wall: float) -> Write:
-        self.doing = "acquire"
+    def _acquisition(self, now: float, wall: float) -> Action:
         over = self.seen
         # A lease that was deleted is made anew with the ledger it had: what was claimed stays claimed.
-        return self._own_writes.acquisition(over, None if over else self._observer.last_ledger, now, wall)
+        ledger = None if over else self._observer.last_ledger
+        if self._bid:
+            time = self.store_clock.time(now, wall)
+            self.claims.bid(self._bid, self._observer.ledger, time)
+            ledger = self.claims.ledger(over, time, ledger) or ledger
+            if not self.claims.bidden:
+                return self._end_bid("declined", now, wall)
+        self.doing = "acquire"
+        return self._own_writes.acquisition(over, ledger, now, wall)

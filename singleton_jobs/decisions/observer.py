@@ -26,10 +26,15 @@ class Observer:
         self._config = config
         self._pace = pace
         self._ephemeral = ephemeral
-        self._received_at = -math.inf  # when ``stored`` was last received (boot time, seconds)
+        self.received_at = -math.inf  # when ``stored`` was last received (boot time, seconds)
         self._freed_by_another = False  # a release was seen, so others saw it too
         self._unchanged_since = -math.inf  # when the present record was first received
         self._ghost_until = -math.inf  # a live record vanished, and its holder may not know yet
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it was ever seen, or seen not to exist."""
+        return self.received_at > -math.inf
 
     @property
     def ledger(self) -> str | None:
@@ -48,7 +53,7 @@ class Observer:
         if stored is None:
             if known:
                 self.last_ledger = None if self._ephemeral else known.ledger  # what counts is not deleted
-                was_alive = held or self._received_at < self._unchanged_since + self.duration(known)
+                was_alive = held or self.received_at < self._unchanged_since + self.duration(known)
                 if known.record.holder_identity and was_alive and not self._ephemeral:
                     self._ghost_until = at + self.duration(known)
             self._freed_by_another = others and self._ephemeral
@@ -58,7 +63,7 @@ class Observer:
             self._freed_by_another = others and not stored.record.holder_identity
             self._ghost_until = -math.inf
         self.stored = stored
-        self._received_at = at
+        self.received_at = at
         self.unjudged = True
 
     def lost_race(self, now: float) -> None:
@@ -77,7 +82,7 @@ class Observer:
         ``ours``: this process wrote it. ``shunned``: it is left to others.
         """
         self.unjudged = False
-        at = self._received_at
+        at = self.received_at
         free_at = math.inf if shunned else self.free_at(wall, ours=ours)
         if free_at <= at:  # followers that saw the same release at the same time take it one after the other
             self.take_at = at + (self._pace.spread() if self._freed_by_another else 0.0)
@@ -100,7 +105,7 @@ class Observer:
         if not stored.record.holder_identity or ours or is_dead(stored, self._config):
             return -math.inf
         if not self._config.use_observed_time and stored.record.renew_time:
-            return self._received_at + stored.record.renew_time.timestamp() + self.duration(stored) - wall
+            return self.received_at + stored.record.renew_time.timestamp() + self.duration(stored) - wall
         return self._unchanged_since + self.duration(stored)
 
     def duration(self, stored: Stored) -> float:

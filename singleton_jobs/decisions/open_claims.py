@@ -1,10 +1,11 @@
 """The claims of one term: which are open, and what became of them."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from ..locks.record import LEDGER_ANNOTATION, Stored
+from .bids import Bid
 from .ledger import (
     AHEAD,
     LIMIT,
@@ -46,6 +47,8 @@ class OpenClaims:
         self._not_before = -math.inf  # whatever is added meanwhile: the store failed
         self._text: str | None = None  # the ledger, as last seen
         self._marks: dict[str, Mark] = {}  # what it says
+        self._bidden: Sequence[Claim] = ()  # what is to be claimed by the write that takes the lease
+        self._replaced: dict[str, Mark] = {}  # marks of runs that were cut short, which these claims take the place of
 
     @property
     def marks(self) -> dict[str, Mark]:
@@ -59,11 +62,24 @@ class OpenClaims:
 
     def add(self, claim: Claim, now: float) -> None:
         """Have ``claim`` written as soon as possible."""
-        self.known.add(claim.job)
-        if claim.repeats or not claim.job.startswith(PEOPLES):
-            self._running.add((claim.job, claim.nonce))
-        self._open.append(claim)
+        self._add(claim)
         self._from = min(self._from, now)
+
+    def bid(self, bid: Bid, ledger: str | None, time: datetime) -> None:
+        """Have the claims of ``bid`` written by the write that takes the lease, whose ledger is this."""
+        self._look(ledger)
+        self._bidden = () if self.unreadable else bid.claims(self._marks, time)
+        self._open = []
+        for claim in self._bidden:
+            claim.outcome = None
+            self._add(claim)
+        if replaced := {claim.job: mark for claim in self._bidden if (mark := self._cut_mark(claim))}:
+            self._replaced = replaced
+
+    @property
+    def bidden(self) -> bool:
+        """Whether the lease is to be taken for what was bidden."""
+        return any(claim.outcome != "refused" for claim in self._bidden)
 
     def introduce(self, marks: dict[str, datetime]) -> None:
         """Have jobs that have no mark get one with the next write; none is sent for that alone."""
@@ -108,9 +124,12 @@ class OpenClaims:
         """A write failed: claims wait for the next."""
         self._not_before = until
 
-    def ledger(self, seen: Stored | None, time: datetime) -> str | None:
-        """The ledger to write at ``time``, the store's; None to leave it as it is. Settles what needs no write."""
-        self.see(seen)
+    def ledger(self, seen: Stored | None, time: datetime, last: str | None = None) -> str | None:
+        """The ledger to write at ``time``, the store's; None to leave it as it is. Settles what needs no write.
+
+        ``last``: the ledger of a lease that has vanished.
+        """
+        self.see(seen, last)
         self._telling, self._lowering = set(), {}
         if self.unreadable or not (self._open or self._done or self.introduced or self._marks):
             return None
@@ -139,26 +158,24 @@ class OpenClaims:
         self._lowering = {job: self._marks[job] for job in future}
         return text
 
-    def begin(self, stored: Stored) -> None:
+    def begin(self, stored: Stored, now: float) -> None:
         """A term starts with ``stored``."""
+        if self._bidden:  # else what is yet to be told did not ride in that write
+            self.wrote(stored, now)
         self.see(stored)
         self._leading, self._from = True, -math.inf
         self._hurry()
         self._find_interrupted()
+        self.interrupted |= self._replaced
+        self._bidden, self._replaced = (), {}
 
     def read(self, text: str | None) -> dict[str, Mark]:
         """The marks in ``text``, most often the ledger last seen, which is not read again. Raises UnreadableLedger."""
         return self._marks if text == self._text and not self.unreadable else read_ledger(text)
 
-    def see(self, stored: Stored | None) -> None:
+    def see(self, stored: Stored | None, last: str | None = None) -> None:
         """Settle what the stored ledger grants; what it refuses depends on the time, and is settled by `ledger`."""
-        text = stored.ledger if stored else None
-        if text != self._text:
-            self._text = text
-            try:
-                self._marks, self.unreadable = read_ledger(text), None
-            except UnreadableLedger as error:
-                self._marks, self.unreadable = {}, str(error)
+        self._look(stored.ledger if stored else last)
         if not (self._open or self.introduced):
             return
         self.introduced = {job: mark for job, mark in self.introduced.items() if job not in self._marks}
@@ -182,6 +199,15 @@ class OpenClaims:
         """The term has ended: claims without an outcome stay without one."""
         self._leading = self._urgent = False
         self._open, self._from, self.introduced = [], math.inf, {}
+        self._bidden, self._replaced = (), {}
+
+    def _look(self, text: str | None) -> None:
+        if text != self._text:
+            self._text = text
+            try:
+                self._marks, self.unreadable = read_ledger(text), None
+            except UnreadableLedger as error:
+                self._marks, self.unreadable = {}, str(error)
 
     def _hurry(self) -> None:
         self._urgent = bool(self._leading and self._done) and any(
@@ -190,14 +216,23 @@ class OpenClaims:
 
     def _find_interrupted(self) -> None:
         """What was claimed and is neither done nor of this process will never be: tell of it, and the ledger."""
-        ours = self._running | self._done
-        found = {
-            job: mark
-            for job, mark in self._marks.items()
-            if mark.state == "c" and (job, mark.nonce) not in ours and not job.startswith(PEOPLES)
-        }
+        found = {job: mark for job, mark in self._marks.items() if self._is_cut(job, mark)}
         self.interrupted |= found
         self._done |= {(job, mark.nonce) for job, mark in found.items()}  # later leaders need not tell again
+
+    def _add(self, claim: Claim) -> None:
+        self.known.add(claim.job)
+        if claim.repeats or not claim.job.startswith(PEOPLES):
+            self._running.add((claim.job, claim.nonce))
+        self._open.append(claim)
+
+    def _is_cut(self, job: str, mark: Mark) -> bool:
+        ours = (job, mark.nonce) in self._running or (job, mark.nonce) in self._done
+        return mark.state == "c" and not ours and not job.startswith(PEOPLES)
+
+    def _cut_mark(self, claim: Claim) -> Mark | None:
+        mark = self._marks.get(claim.job)
+        return mark if mark and not claim.is_in(mark) and self._is_cut(claim.job, mark) else None
 
     def _advance(self, marks: dict[str, Mark], time: datetime) -> str:
         return advance(marks, self._open, self._done, self.known, time)

@@ -8,6 +8,7 @@ from ..concurrency.clock import Clock
 from ..config import Config
 from ..decisions.candidate import Candidate
 from ..decisions.pace import Chance
+from ..decisions.store_clock import StoreClock
 from ..events import Event, Hook, Measurement, ReplicaStarted, RequestEnded
 from ..hooks import dispatcher
 from ..hooks.log import is_logged, log_events
@@ -94,7 +95,26 @@ class Wiring:
         """A candidacy for the lease of ``base`` for one ``key``. Raises ConfigError if the store keeps none."""
         lock = own_lock(self._keyed_store(), base, key, identity)
         name = keyed_name(base, key)
-        made = self._candidacy(lock, name, identity, config, callbacks, sticky=False, base=base)
+        made = self._candidacy(lock, name, identity, config, callbacks, sticky=False, base=base, ephemeral=True)
+        made.fires.know(jobs)
+        return made
+
+    def spread(
+        self,
+        base: str,
+        key: str,
+        identity: str,
+        config: Config,
+        callbacks: Iterable[Callback],
+        jobs: set[str],
+        store_clock: StoreClock,
+    ) -> Candidacy:
+        """A candidacy for the lease that one job of the spread guard ``base`` keeps; they share the ``store_clock``."""
+        name = keyed_name(base, key)
+        lock = self.store().lock(name, identity)
+        made = self._candidacy(
+            lock, name, identity, config, callbacks, sticky=False, base=base, standing=True, store_clock=store_clock
+        )
         made.fires.know(jobs)
         return made
 
@@ -126,8 +146,11 @@ class Wiring:
         *,
         sticky: bool,
         base: str = "",
+        ephemeral: bool = False,
+        standing: bool = False,
+        store_clock: StoreClock | None = None,
     ) -> Candidacy:
-        candidate = Candidate(identity, config, self._rng, self._phase, ephemeral=bool(base))
+        candidate = Candidate(identity, config, self._rng, self._phase, ephemeral=ephemeral, store_clock=store_clock)
         tell = partial(self.tell, callbacks=callbacks)
         return Candidacy(
             name,
@@ -139,6 +162,7 @@ class Wiring:
             sticky=sticky,
             lane=id(self._store),
             base=base,
+            standing=standing,
             measure=self._measure if self._settings.hooks else None,
         )
 

@@ -7,6 +7,7 @@ from ..concurrency.clock import Clock
 from ..concurrency.synchronization import Signal
 from ..concurrency.threads import new_owned_lock
 from ..decisions.actions import Delete, Wait, Write
+from ..decisions.bids import Bid
 from ..decisions.candidate import Candidate
 from ..decisions.hold import Hold
 from ..errors import StoreError
@@ -38,6 +39,8 @@ class Candidacy:
     candidacy is started for each of its ``uses``, and ends with it.
     ``sticky``: it is for a leadership, which competes again after a loss, lets work of ended terms bar the way, and
     heeds requests to step down.
+    ``standing``: it is told of its lease also while it neither competes nor holds it. ``listener`` is called on the
+    driver's thread after each step, and when a watch has told news.
 
     Whoever asks for something may be interrupted anywhere by a signal's handler. So a wish is one store, and is
     carried out again from its beginning, at the latest by the next step, until one more store says that it is done.
@@ -56,6 +59,7 @@ class Candidacy:
         lane: object = None,
         measure: Measure | None = None,
         base: str = "",
+        standing: bool = False,
     ) -> None:
         self.lease = lease
         self.base = base  # of a key's lease: metrics and the log go by it
@@ -73,6 +77,7 @@ class Candidacy:
         self.started = False  # it competes, and was not ended since
         self.first_answer_due: float | None = None  # after a start the first answer is waited for until then
         self.pretending = False  # it leads for ever without asking anybody, and the candidate has no say
+        self.listener: Callable[[], None] | None = None
         self.reporter = Reporter(lease, self.identity, emit, measure, base)
         self.work = GuardedWork(self)
         self.fires = FireClaims(self)
@@ -82,6 +87,7 @@ class Candidacy:
         self._driver = driver
         self._contact = Contact(self.reporter)
         self._sticky = sticky
+        self.standing = standing
         self._is_fit: Callable[[float], bool] | None = None
         self._clock_off = False  # people were told that the clock is
         self._holder: str | None = None  # whom `HolderChanged` told of last
@@ -135,10 +141,10 @@ class Candidacy:
 
     # What the program asks for; from any thread
 
-    def start(self, unless: Callable[[], bool] = bool, use: Use | None = None) -> bool:
+    def start(self, unless: Callable[[], bool] = bool, use: Use | None = None, bid: Bid | None = None) -> bool:
         """Compete from now on, ``unless`` says otherwise; the first answer is due within one request timeout.
 
-        A lock is competed for and held for as long as ``use`` lasts.
+        A lock is competed for and held for as long as ``use`` lasts. With a ``bid``, it is taken for its claims.
         """
         with self.mutex:
             if unless():
@@ -148,7 +154,7 @@ class Candidacy:
             self._settle()
             self.work.admit()
             self._contact.error = None
-            self.candidate.start(now)
+            self.candidate.start(now, bid)
             self.settled = self.candidate.answer is not None
             self._driver.wake(self)
             self.first_answer_due = now + self.config.request_timeout
@@ -201,9 +207,11 @@ class Candidacy:
         self._heed()  # of what a watch has told, before a renewal drops it
         due = await self._carry_out()
         self._heed()
+        if self.listener:
+            self.listener()
         # A lock that is tried for, or held, needs nobody to tell it of others; a leadership is asked to step down.
         wanted = self.candidate.wanted and (self._sticky or (self.uses.patient and self.candidate.hold is None))
-        self.following.keep(wanted=wanted and self.contacted_at is not None)
+        self.following.keep(wanted=self.standing or (wanted and self.contacted_at is not None))
         return due
 
     async def _carry_out(self) -> float:
@@ -281,6 +289,8 @@ class Candidacy:
         if news:  # most tell no more than that the holder lives
             self.changed.notify()
             self._driver.wake(self)
+            if self.listener:
+                self.listener()
 
     # Inner parts; the mutex is held
 

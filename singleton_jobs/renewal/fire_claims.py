@@ -131,20 +131,20 @@ class FireClaims:
         """Keep the marks of ``jobs``, a set that may grow, however old they get."""
         self._open.known = jobs
 
-    def done(self, job: str, nonce: str) -> None:
+    def done(self, job: str, nonce: str, *, soon: bool = True) -> None:
         """The run that was claimed under ``nonce`` has ended; the ledger is told at once if it might run again, else
-        with the next renewal.
+        with the next write, also if not ``soon``, as when the lease is about to be given back.
         """
         if self._claimant.pretending:
             return
         with self._claimant.mutex:
-            soon = self._open.done(job, nonce)
-        if soon:
+            urgent = self._open.done(job, nonce)
+        if urgent and soon:
             self._claimant.wake()
 
-    def ended(self, job: str, fire: datetime, nonce: str, *, ok: bool) -> None:
+    def ended(self, job: str, fire: datetime, nonce: str, *, ok: bool, soon: bool = True) -> None:
         """`done`, and hooks are told how: not ``ok``, it raised."""
-        self.done(job, nonce)
+        self.done(job, nonce, soon=soon)
         self._claimant.reporter.measure(FireEnded, job, fire.astimezone(UTC), ok)
 
     def interrupted(self, claim: Claim) -> None:

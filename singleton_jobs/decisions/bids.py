@@ -20,8 +20,8 @@ class Bid(Protocol):
     @property
     def waits(self) -> bool: ...
 
-    def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim]:
-        """What to claim if the lease is taken now, at ``time`` by the store's clock; nothing: it is not taken.
+    def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim] | None:
+        """What to claim if the lease is taken now, at ``time`` by the store's clock, be it nothing; None: it is left.
 
         Asked again after a write whose outcome is unknown: the same claims are then to keep their nonces.
         """
@@ -29,17 +29,20 @@ class Bid(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlannedBid:
-    """Runs of one ``job`` that were planned by its ``mark``: any other mark asks for another plan."""
+    """Runs of one ``job`` that were planned by its ``mark``: any other mark asks for another plan.
+
+    Without claims, the lease is wanted for a run off schedule, or to tell its ledger something.
+    """
 
     job: str
     mark: Mark | None
     planned: tuple[Claim, ...]
     waits: bool = False
 
-    def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim]:
+    def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim] | None:
         found = marks.get(self.job)
         landed = found is not None and any(claim.is_in(found) for claim in self.planned)
-        return self.planned if landed or _plan(found) == _plan(self.mark) else ()
+        return self.planned if landed or _plan(found) == _plan(self.mark) else None
 
 
 class Scout:
@@ -47,8 +50,8 @@ class Scout:
 
     waits = True
 
-    def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim]:
-        return ()
+    def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim] | None:
+        return None
 
 
 def _plan(mark: Mark | None) -> object:

@@ -47,7 +47,7 @@ class OpenClaims:
         self._not_before = -math.inf  # whatever is added meanwhile: the store failed
         self._text: str | None = None  # the ledger, as last seen
         self._marks: dict[str, Mark] = {}  # what it says
-        self._bidden: Sequence[Claim] = ()  # what is to be claimed by the write that takes the lease
+        self._bidden: Sequence[Claim] | None = None  # what is to be claimed by the write that takes the lease
         self._replaced: dict[str, Mark] = {}  # marks of runs that were cut short, which these claims take the place of
 
     @property
@@ -68,18 +68,20 @@ class OpenClaims:
     def bid(self, bid: Bid, ledger: str | None, time: datetime) -> None:
         """Have the claims of ``bid`` written by the write that takes the lease, whose ledger is this."""
         self._look(ledger)
-        self._bidden = () if self.unreadable else bid.claims(self._marks, time)
+        self._bidden = None if self.unreadable else bid.claims(self._marks, time)
+        claims = self._bidden or ()
         self._open = []
-        for claim in self._bidden:
+        for claim in claims:
             claim.outcome = None
             self._add(claim)
-        if replaced := {claim.job: mark for claim in self._bidden if (mark := self._cut_mark(claim))}:
+        if replaced := {claim.job: mark for claim in claims if (mark := self._cut_mark(claim))}:
             self._replaced = replaced
 
     @property
     def bidden(self) -> bool:
         """Whether the lease is to be taken for what was bidden."""
-        return any(claim.outcome != "refused" for claim in self._bidden)
+        claims = self._bidden
+        return claims is not None and (not claims or any(claim.outcome != "refused" for claim in claims))
 
     def introduce(self, marks: dict[str, datetime]) -> None:
         """Have jobs that have no mark get one with the next write; none is sent for that alone."""
@@ -160,14 +162,14 @@ class OpenClaims:
 
     def begin(self, stored: Stored, now: float) -> None:
         """A term starts with ``stored``."""
-        if self._bidden:  # else what is yet to be told did not ride in that write
+        if self._bidden is not None:  # else what is yet to be told did not ride in that write
             self.wrote(stored, now)
         self.see(stored)
         self._leading, self._from = True, -math.inf
         self._hurry()
         self._find_interrupted()
         self.interrupted |= self._replaced
-        self._bidden, self._replaced = (), {}
+        self._bidden, self._replaced = None, {}
 
     def read(self, text: str | None) -> dict[str, Mark]:
         """The marks in ``text``, most often the ledger last seen, which is not read again. Raises UnreadableLedger."""
@@ -199,7 +201,7 @@ class OpenClaims:
         """The term has ended: claims without an outcome stay without one."""
         self._leading = self._urgent = False
         self._open, self._from, self.introduced = [], math.inf, {}
-        self._bidden, self._replaced = (), {}
+        self._bidden, self._replaced = None, {}
 
     def _look(self, text: str | None) -> None:
         if text != self._text:

@@ -366,3 +366,17 @@ def test_the_ledger_of_a_lease_that_vanished_is_in_the_new_one():
     reads(made, 2.0)
     made.saw(None, 2.0)
     assert read_ledger(writes(made, 2.0).ledger)[JOB].fire - moment(0.0) == timedelta(0)
+
+
+def test_a_run_off_schedule_takes_the_lease_and_leaves_the_mark():
+    made = asked(bidder(free(), PlannedBid(JOB, mark(), ())), free())
+    assert answers(made, 0.0, 2).ledger is None
+    assert made.hold
+
+
+def test_what_is_to_be_told_rides_in_the_write_that_takes_the_lease():
+    made = Candidate(ME, Config(), Least())
+    made.told(Sight(None, 1), 0.0)
+    made.claims.introduce({JOB: moment(-5.0)})
+    made.start(0.0, PlannedBid(JOB, None, ()))
+    assert read_ledger(answers(made, 0.0, 1).ledger)[JOB] == Mark(moment(-5.0), "", "d")

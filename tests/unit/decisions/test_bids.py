@@ -379,4 +379,5 @@ def test_what_is_to_be_told_rides_in_the_write_that_takes_the_lease():
     made.told(Sight(None, 1), 0.0)
     made.claims.introduce({JOB: moment(-5.0)})
     made.start(0.0, PlannedBid(JOB, None, ()))
+    asked(made, None)
     assert read_ledger(answers(made, 0.0, 1).ledger)[JOB] == Mark(moment(-5.0), "", "d")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.job import Job
 from apscheduler.triggers.base import BaseTrigger
 
-from singleton_jobs.decisions.ledger import Attempt, Claim
+from singleton_jobs.decisions.ledger import Attempt, Claim, Mark
 
 from .fires import Fires
 from .schedule import Schedule
@@ -22,12 +22,13 @@ LATER = timedelta(days=1)
 class StandIn(BaseTrigger):
     """The trigger of a job that was handed out; never stored.
 
-    ``job`` is the job as it is stored, ``key`` its name in the ledger.
+    ``job`` is the job as it is stored, ``key`` its name in the ledger, ``mark`` what its runs were planned by.
     """
 
-    __slots__ = ("fires", "job", "key")
+    __slots__ = ("fires", "job", "key", "mark")
 
-    def __init__(self, fires: Fires, job: Job, key: str) -> None:
+    def __init__(self, fires: Fires, job: Job, key: str, mark: Mark | None) -> None:
+        self.mark = mark
         self.fires = fires
         self.job = job
         self.key = key
@@ -64,8 +65,9 @@ class DueTrigger(StandIn):
         *,
         run_now: bool,
         asked: bool,
+        mark: Mark | None,
     ) -> None:
-        super().__init__(fires, job, key)
+        super().__init__(fires, job, key, mark)
         self._schedule = schedule
         self._resume_after = resume_after
         self._run_now = run_now
@@ -104,8 +106,8 @@ class RerunTrigger(StandIn):
 
     __slots__ = ("claimed", "cut")
 
-    def __init__(self, fires: Fires, job: Job, key: str, cut: Attempt) -> None:
-        super().__init__(fires, job, key)
+    def __init__(self, fires: Fires, job: Job, key: str, cut: Attempt, mark: Mark | None = None) -> None:
+        super().__init__(fires, job, key, mark)
         self.cut = cut
         self.claimed = False
 

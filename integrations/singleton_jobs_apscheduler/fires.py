@@ -10,9 +10,8 @@ from typing import Protocol
 
 from apscheduler.job import Job
 
-from singleton_jobs import Leadership, Term
+from singleton_jobs import Term
 from singleton_jobs.decisions.ledger import INSTANT, Attempt, Claim, Mark
-from singleton_jobs.leading.participant import part_of
 from singleton_jobs.renewal.candidacy import Candidacy
 from singleton_jobs.renewal.leftovers import Leftovers
 
@@ -58,7 +57,7 @@ class Note:
 
 
 class Fires:
-    """Claims, what is under way and what is remembered of each job, for a job store under ``leadership``.
+    """Claims, what is under way and what is remembered of each job, for a job store.
 
     ``wake`` is called when a job that was awaited has got on; ``attempts`` tells how many attempts a fire of a job has.
     ``candidacy``: known from the store's start on.
@@ -69,12 +68,12 @@ class Fires:
 
     candidacy: Candidacy
 
-    def __init__(self, leadership: Leadership, wake: Callable[[], None], attempts: Callable[[Job], int]) -> None:
+    def __init__(self, nonce: Callable[[], str], wake: Callable[[], None], attempts: Callable[[Job], int]) -> None:
         self.attempts = attempts
         self.notes: defaultdict[str, Note] = defaultdict(Note)
         self.finished: dict[str, Job] = {}
         self.to_ask = 0
-        self._leadership = leadership
+        self._nonce = nonce
         self._leftovers: Leftovers[Claim] = Leftovers()
         self._wake = wake
         self._submissions: dict[str, list[Submitted]] = {}
@@ -166,6 +165,3 @@ class Fires:
                 return until
         self._awaited.discard(job.id)
         return None
-
-    def _nonce(self) -> str:
-        return part_of(self._leadership).core.nonce()

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from typing import Any, Protocol
 
 from apscheduler.job import Job
 
-from singleton_jobs import Leadership
+from singleton_jobs import Config
 from singleton_jobs.config import JITTER
-from singleton_jobs.leading.participant import part_of
 
 from .internals import modify
 
-__all__ = ["Grace"]
+__all__ = ["Grace", "Timed"]
 
 logger = logging.getLogger("singleton_jobs")
 
@@ -22,17 +21,25 @@ SPARE = 10.0  # seconds beyond the longest take-over
 UNSET = 1  # second of grace that APScheduler gives where nobody has asked for any; it loses each fire of a take-over
 
 
-class Grace:
-    """The grace of the jobs under one leadership."""
+class Timed(Protocol):
+    """Whoever takes part in leases."""
 
-    def __init__(self, leadership: Leadership) -> None:
-        self._leadership = leadership
+    @property
+    def timing(self) -> Config:
+        """Their timing."""
+
+
+class Grace:
+    """The grace of the jobs of one guard, by the timing of its lease or leases."""
+
+    def __init__(self, part: Timed) -> None:
+        self._part = part
         self._warned: set[str] = set()
 
     @property
     def needed(self) -> int:
         """Seconds: the longest that nobody leads after a crash, and some to spare."""
-        config = part_of(self._leadership).timing
+        config = self._part.timing
         return math.ceil(config.lease_duration + JITTER * config.retry_period + SPARE)
 
     def settle(self, job: Job, defaults: dict[str, Any]) -> None:

@@ -19,5 +19,6 @@ except ImportError as error:
 from .guarding import SingletonExecutor, guard
 from .jobstore import SingletonJobStore
 from .repeating import interrupted
+from .spread import Spread
 
-__all__ = ["SingletonExecutor", "SingletonJobStore", "guard", "interrupted"]
+__all__ = ["SingletonExecutor", "SingletonJobStore", "Spread", "guard", "interrupted"]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from queue import SimpleQueue
 from typing import Any
+from weakref import WeakSet
 
 from apscheduler.events import EVENT_JOB_SUBMITTED, JobExecutionEvent, JobSubmissionEvent
 from apscheduler.executors.base import BaseExecutor
@@ -22,9 +23,21 @@ from singleton_jobs import ConfigError
 from singleton_jobs.concurrency.threads import patched_by
 
 from .due_trigger import StandIn, clone
-from .internals import alias_of, default_executor, dispatch, loop_call, plugin, shut_down_on_loop, submit, take_place
+from .internals import (
+    alias_of,
+    default_executor,
+    dispatch,
+    loop_call,
+    places,
+    plugin,
+    shut_down_on_loop,
+    submit,
+    take_place,
+)
 from .runs import Run, Runs, guarded, run_in_process
+from .spread_fires import SpreadFires
 from .submission import Submission, SubmittedId
+from .taking import Taking
 
 __all__ = ["ClaimingExecutor"]
 
@@ -50,6 +63,7 @@ class ClaimingExecutor(BaseExecutor):
         ):
             raise ConfigError(f"a singleton executor goes round another executor, or the alias of one, not {inner!r}")
         self._waiters: dict[object, _Waiter] = {}  # by candidacy: a store that is away keeps no other's claims waiting
+        self._spread: WeakSet[SpreadFires] = WeakSet()  # whose runs were submitted here
         self._closed = False
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
@@ -72,8 +86,15 @@ class ClaimingExecutor(BaseExecutor):
         """Whether the program is ending: pools then refuse work, while the scheduler's daemon thread goes on."""
         return isinstance(self._inner, BasePoolExecutor) and _exiting.is_set()
 
+    @property
+    def places(self) -> int | None:
+        """How many runs it can do at a time; None: any number."""
+        return places(self._inner)
+
     def shutdown(self, wait: bool = True) -> None:
         """Run what was submitted, then shut ``inner`` down; ``wait`` for that, except on an event loop."""
+        for fires in tuple(self._spread):
+            fires.give_up()
         waiters, self._waiters = tuple(self._waiters.values()), {}
         for waiter in waiters:
             waiter.end()
@@ -100,6 +121,10 @@ class ClaimingExecutor(BaseExecutor):
             return
         if iscoroutinefunction_partial(job.func) and loop_call(self._inner) is None:
             raise TypeError(f"{self._inner!r} never awaits: the coroutine function of {job} needs an AsyncIOExecutor")
+        if isinstance(due.fires, SpreadFires):
+            self._spread.add(due.fires)
+            Taking(due, job, run_times, self._hand_over).start()
+            return
         candidacy = due.fires.candidacy
         if candidacy not in self._waiters:
             waiter = _Waiter(self._logger)

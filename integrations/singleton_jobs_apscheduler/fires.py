@@ -80,6 +80,10 @@ class Fires:
         self._awaited: set[str] = set()
         self._unsent_since: float | None = None  # when the first claim was asked that is to be sent
 
+    def candidacy_of(self, job_id: str) -> Candidacy:
+        """The candidacy for the lease under which the job runs."""
+        return self.candidacy
+
     # What triggers, submissions and executors call
 
     def claim(self, job: Job, key: str, fire: datetime) -> Claim:

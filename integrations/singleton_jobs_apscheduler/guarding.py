@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal, overload
 
 from apscheduler.executors.base import BaseExecutor
 from apscheduler.jobstores.base import BaseJobStore
@@ -11,30 +13,66 @@ from apscheduler.schedulers.base import STATE_STOPPED, BaseScheduler
 from singleton_jobs import Config, ConfigError, Leadership, Replica
 from singleton_jobs.config import Seconds, seconds
 from singleton_jobs.default import default_replica
+from singleton_jobs.leading.core import core_of
 from singleton_jobs.leading.participant import part_of
+from singleton_jobs.leading.spread import SpreadLeases
 from singleton_jobs.replica import replica_on
 from singleton_jobs.reruns import MAX_ATTEMPTS, Interrupted, attempts
 
 from .executor import ClaimingExecutor
 from .internals import pending_jobs, stores_of
 from .jobstore import SingletonJobStore
-from .scheduler import GuardedScheduler, adopt, refuse_bad_id
+from .scheduler import GuardedScheduler, GuardedStore, adopt, refuse_bad_id
+from .spread import Spread
+from .spread_store import SpreadStore
 from .unstarted import Unstarted
 
 __all__ = ["SingletonExecutor", "guard"]
+
+
+@overload
+def guard(
+    scheduler: BaseScheduler,
+    lease: str,
+    *,
+    spread: Literal[False] = False,
+    config: Config | None = None,
+    replica: Replica | None = None,
+    poll: Seconds = 1.0,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
+) -> Leadership: ...
+
+
+@overload
+def guard(
+    scheduler: BaseScheduler,
+    lease: str,
+    *,
+    spread: Literal[True],
+    config: Config | None = None,
+    replica: Replica | None = None,
+    poll: Seconds = 1.0,
+    interrupted: Interrupted = "skip",
+    max_attempts: int = MAX_ATTEMPTS,
+) -> Spread: ...
 
 
 def guard(
     scheduler: BaseScheduler,
     lease: str,
     *,
+    spread: bool = False,
     config: Config | None = None,
     replica: Replica | None = None,
     poll: Seconds = 1.0,
     interrupted: Interrupted = "skip",
     max_attempts: int = MAX_ATTEMPTS,
-) -> Leadership:
+) -> Leadership | Spread:
     """Have every job of ``scheduler`` fire on the replica that holds ``lease``, each fire once.
+
+    ``spread``: on any replica, each fire on one. Nobody leads: for each run the lease of that job alone is taken, whose
+    name is ``lease``, a dot and the job's id, and no job overlaps itself, on whatever replicas. Gives a `Spread`.
 
     To be called before ``scheduler.start()``, before or after jobs, job stores and executors are added; it covers all
     of them. Candidacy starts with the scheduler and ends with its shutdown. The options as for `SingletonJobStore`.
@@ -51,8 +89,10 @@ def guard(
         hint = "; of an extension, pass its .scheduler" if hasattr(scheduler, "scheduler") else ""
         raise TypeError(f"guard() takes a scheduler of APScheduler 3, not {scheduler!r}{hint}")
     seconds("poll", poll)
-    attempts(interrupted, max_attempts)
+    most = attempts(interrupted, max_attempts)
     _refuse_stand_in(scheduler)
+    if spread:
+        return _spread(scheduler, SpreadLeases(core_of(replica or default_replica()), lease, config), poll, most)
     leadership = (replica or default_replica()).leadership(lease, config)
     options = {"poll": poll, "interrupted": interrupted, "max_attempts": max_attempts}
     _cover(scheduler, leadership, options)
@@ -90,10 +130,6 @@ class SingletonExecutor(ClaimingExecutor):
 
 def _cover(scheduler: BaseScheduler, leadership: Leadership, options: dict[str, Any] | None = None) -> None:
     """Guard all job stores and executors of ``scheduler``, present and later."""
-    if scheduler.state != STATE_STOPPED:
-        raise ConfigError("the scheduler runs already: call guard(scheduler, lease=…) before scheduler.start()")
-    if isinstance(scheduler, GuardedScheduler) and scheduler.cover:
-        raise ConfigError("the scheduler is guarded already: one guard() covers all its jobs, in all its job stores")
 
     def guarded(store: BaseJobStore) -> SingletonJobStore:
         if not isinstance(store, SingletonJobStore):
@@ -108,12 +144,36 @@ def _cover(scheduler: BaseScheduler, leadership: Leadership, options: dict[str, 
             )
         return store
 
+    _cover_stores(scheduler, guarded, leadership)
+
+
+def _spread(scheduler: BaseScheduler, leases: SpreadLeases, poll: Seconds, most: int) -> Spread:
+    def guarded(store: BaseJobStore) -> SpreadStore:
+        if isinstance(store, GuardedStore):
+            raise ConfigError(
+                f"one scheduler, one guard: its jobs are spread under {leases.base!r}, and {store!r} has another"
+            )
+        return SpreadStore(store, leases, timedelta(seconds=seconds("poll", poll)), most)
+
+    spread = Spread(leases)
+    _cover_stores(scheduler, guarded, spread)
+    return spread
+
+
+def _cover_stores(
+    scheduler: BaseScheduler, guarded: Callable[[BaseJobStore], GuardedStore], by: Leadership | Spread
+) -> None:
+    """Have all job stores ``guarded``, present and later."""
+    if scheduler.state != STATE_STOPPED:
+        raise ConfigError("the scheduler runs already: call guard(scheduler, lease=…) before scheduler.start()")
+    if isinstance(scheduler, GuardedScheduler) and scheduler.cover:
+        raise ConfigError("the scheduler is guarded already: one guard() covers all its jobs, in all its job stores")
     for job in pending_jobs(scheduler):
         refuse_bad_id(job.id, job.func)
     stores = {alias: guarded(store) for alias, store in stores_of(scheduler).items()}
     guarded_scheduler = adopt(scheduler)
-    guarded_scheduler.cover, guarded_scheduler.covered_by = guarded, leadership
-    guarded_scheduler.unstarted = Unstarted(scheduler, leadership.lease)
+    guarded_scheduler.cover, guarded_scheduler.covered_by = guarded, by
+    guarded_scheduler.unstarted = Unstarted(scheduler, by.lease)
     stores_of(scheduler).update(stores)
 
 

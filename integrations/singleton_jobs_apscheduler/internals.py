@@ -29,8 +29,10 @@ __all__ = [
     "loop_call",
     "modify",
     "pending_jobs",
+    "places",
     "plugin",
     "replace_restoring",
+    "running",
     "scheduler_of",
     "shut_down_on_loop",
     "stores_of",
@@ -130,6 +132,18 @@ def instances(executor: BaseExecutor, job_id: str) -> int:
     """How many runs of jobs of that id, whatever their stores, ``executor`` counts against their ``max_instances``."""
     count: int = executor._instances.get(job_id, 0)
     return count
+
+
+def running(executor: BaseExecutor) -> int:
+    """How many runs ``executor`` has been given that are not over."""
+    return sum(executor._instances.values())
+
+
+def places(executor: BaseExecutor) -> int | None:
+    """How many runs ``executor`` can do at a time; None: any number."""
+    pool = getattr(executor, "_pool", None)
+    most = getattr(pool, "_max_workers", None)
+    return most if isinstance(most, int) else None
 
 
 def submit(executor: BaseExecutor, job: Job, run_times: Iterable[datetime]) -> None:

@@ -20,6 +20,7 @@ from singleton_jobs.decisions.ledger import app_key
 
 from .executor import ClaimingExecutor
 from .internals import executors_of, scheduler_of
+from .spread import Spread
 from .unstarted import Unstarted
 
 __all__ = ["GuardedScheduler", "GuardedStore", "adopt", "refuse_bad_id"]
@@ -49,7 +50,7 @@ class GuardedScheduler(BaseScheduler):
     """Mixed into the class of a scheduler that has a singleton job store."""
 
     cover: Callable[[BaseJobStore], GuardedStore] | None = None  # how to guard a store; None: not all of them are to be
-    covered_by: Leadership | None = None
+    covered_by: Leadership | Spread | None = None
     unstarted: Unstarted | None = None
     untold: SimpleQueue[SchedulerEvent]  # what listeners are yet to hear of
     passing: int | None = None  # the thread that looks for due jobs at this moment

@@ -21,10 +21,12 @@ from .runs import NOT_RUN, Run
 
 FOR_EVER = timedelta(days=3650)
 
-__all__ = ["Submission", "SubmittedId"]
+__all__ = ["Planned", "Submission", "SubmittedId"]
 
 
-class _Planned(NamedTuple):
+class Planned(NamedTuple):
+    """A run, and the claim for its fire."""
+
     run_time: datetime
     claim: Claim | None  # None: the run is off schedule
 
@@ -48,20 +50,19 @@ class Submission:
         self.is_cut = False
         self._run_times = run_times
         self._fires = due.fires
-        self._candidacy = due.fires.candidacy
+        self._candidacy = due.fires.candidacy_of(due.job.id)
         self._hand_over = hand_over
         self._late = max(timedelta(0), datetime.now(UTC) - run_times[0])
         self._asked_at = self._candidacy.clock.now()
         self._decided_at: float | None = None
-        self._planned: list[_Planned] = []
-        self._granted: list[_Planned] = []  # and not handed over
-        self._handed: list[_Planned] = []  # over, and not ended
+        self._planned: list[Planned] = []
+        self._granted: list[Planned] = []  # and not handed over
+        self._handed: list[Planned] = []  # over, and not ended
         self._term: Term | None = None
 
     def start(self) -> None:
         """Ask for the claims, in nominal order."""
-        self._planned = [_Planned(run_time, self.due.claim(run_time)) for run_time in self._run_times]
-        self._fires.submitted(self)
+        self._plan()
         self._term = self._candidacy.work.enter(self)
         if self._term:
             self._ask(self._term)
@@ -132,11 +133,20 @@ class Submission:
         """APScheduler does not count its instance any more."""
         self._fires.progressed(self, over=True)
 
+    def _plan(self) -> None:
+        self._planned = [Planned(run_time, self.due.claim(run_time)) for run_time in self._run_times]
+        self._fires.submitted(self)
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether the term ends with the run that has ended, so that its end need not be told before."""
+        return False
+
     def _ask(self, term: Term) -> None:
         with suppress(LeadershipLost):  # the term is over: `decide` finds that nothing was granted
             self._fires.ask(term, [claim for _, claim in self._planned if claim])
 
-    def _is_granted(self, planned: _Planned, term: Term) -> bool:
+    def _is_granted(self, planned: Planned, term: Term) -> bool:
         claim = planned.claim
         if claim is None:
             return True
@@ -163,7 +173,7 @@ class Submission:
             return []
         return [self._run(planned, term) for planned in self._handed]
 
-    def _run(self, planned: _Planned, term: Term) -> Run:
+    def _run(self, planned: Planned, term: Term) -> Run:
         claim = planned.claim
         fire = Fire(claim.job, claim.fire, term, claim.attempt.number) if claim else None
         return Run(planned.run_time, term, fire)
@@ -172,18 +182,19 @@ class Submission:
         """How the run of ``claim`` has ended, by what is told of it."""
         fires = self._candidacy.fires
         if event and event.code == EVENT_JOB_MISSED:
-            fires.done(claim.job, claim.nonce)
+            fires.done(claim.job, claim.nonce, soon=not self._is_last)
             fires.missed(claim.job, claim.fire)
         elif event and claim.repeats and self._term and was_cut(event.exception, self._term):
             self._cut(claim)
         else:
-            fires.ended(claim.job, claim.fire, claim.nonce, ok=event is None or event.code != EVENT_JOB_ERROR)
+            ok = event is None or event.code != EVENT_JOB_ERROR
+            fires.ended(claim.job, claim.fire, claim.nonce, ok=ok, soon=not self._is_last)
 
     def _cut(self, claim: Claim) -> None:
         self.is_cut = claim.repeats
         self._candidacy.fires.interrupted(claim)
 
-    def _keep(self, planned: _Planned) -> None:
+    def _keep(self, planned: Planned) -> None:
         """The term has ended: if the claim landed, the fire may still run under another, and first of all here."""
         claim = planned.claim
         reason = "in-doubt" if claim and claim.carried and claim.outcome is None else "not-leader"

@@ -139,6 +139,11 @@ class Candidate:
             self._pace.told or now - self._observer.received_at < self.config.retry_period
         )
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether it was ever seen, or seen not to exist."""
+        return self._observer.is_seen
+
     def is_free(self, wall: float) -> bool:
         """Whether what was seen last may be taken."""
         observer, ours = self._observer, self.seen is not None and self._own_writes.is_ours(self.seen)
@@ -158,12 +163,13 @@ class Candidate:
         For a ``bid`` the lease is taken once, by a write that claims, and by what was just seen, if that is known.
         """
         self._wanted = True
-        self._bid, self._unsure = bid, False
+        self._bid, self._bid_from, self._unsure = bid, -math.inf, False
         self.answer = "held" if self.hold else None
         if not self.hold:
             self._look_again(now)
             if bid:
-                self._bid_from = now if bid.waits else now + self._pace.spread()
+                if not bid.waits:
+                    self._bid_from = now + self._pace.spread()
                 if not self.releasing and self.knows(now):
                     self._observer.unjudged = True
             if not self.releasing and now >= self._rest_until:
@@ -231,18 +237,21 @@ class Candidate:
             return self._end_bid("busy", now, wall)
         take_at = self._observer.take_at
         if take_at is not None:
-            if self._bid:
-                take_at = max(take_at, self._bid_from)
-            if now < take_at:
-                return Wait(take_at)
-            # Whoever is told of everything has to ask for the time.
-            ask = (
-                self._carries
-                and not self._observer.presumed
-                and now - self.store_clock.asked_at > self.config.lease_duration
-            )
-            return Read() if ask else self._acquisition(now, wall)
+            return self._take(max(take_at, self._bid_from), now, wall)
         return Read() if now >= self._next else Wait(self._next)
+
+    def _take(self, at: float, now: float, wall: float) -> Action:
+        if now < at:
+            return Wait(at)
+        if self._bid and not self._bids(self._bid, now, wall):
+            return self._end_bid("declined", now, wall)
+        # Whoever is told of everything has to ask for the time.
+        ask = (
+            self._carries
+            and not self._observer.presumed
+            and now - self.store_clock.asked_at > self.config.lease_duration
+        )
+        return Read() if ask else self._acquisition(now, wall)
 
     def _give_back(self, ours: Stored, now: float, wall: float) -> Action:
         self.doing = "release"
@@ -265,6 +274,11 @@ class Candidate:
             return Wait(min(self._next, hold.until))
         self.doing = "renew"
         return self._own_writes.renewal(hold, self.seen, ledger, now, wall)
+
+    def _bids(self, bid: Bid, now: float, wall: float) -> bool:
+        """Whether the lease is wanted as it is; what for is what the write that takes it is to claim."""
+        self.claims.bid(bid, self._observer.ledger, self.store_clock.time(now, wall))
+        return self.claims.bidden
 
     def _end_bid(self, answer: Answer, now: float, wall: float) -> Action:
         """The lease is another's, or not wanted as it is; a write of ours that may have landed is undone."""
@@ -451,9 +465,7 @@ class Candidate:
         # A lease that was deleted is made anew with the ledger it had: what was claimed stays claimed.
         ledger = None if over else self._observer.last_ledger
         if self._bid:
-            time = self.store_clock.time(now, wall)
-            self.claims.bid(self._bid, self._observer.ledger, time)
-            ledger = self.claims.ledger(over, time, ledger) or ledger
+            ledger = self.claims.ledger(over, self.store_clock.time(now, wall), ledger) or ledger
             if not self.claims.bidden:
                 return self._end_bid("declined", now, wall)
         self.doing = "acquire"

@@ -67,7 +67,8 @@ class Mark(NamedTuple):
 
     ``runs``: how many that makes, for schedulers that count. ``attempts``: every run that has not ended, of a job whose
     fires may run again; its mark is done from the start. ``until``: it counts no longer than that, so that it keeps the
-    lease of a key no longer. These are written after the others if there is something to.
+    lease of a key no longer. ``by``: the identity that claimed last, where that is no standing leader's. These are
+    written after the others if there is something to.
     """
 
     fire: datetime
@@ -76,6 +77,7 @@ class Mark(NamedTuple):
     runs: int | None = None
     attempts: tuple[Attempt, ...] = ()
     until: datetime | None = None
+    by: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,8 +86,9 @@ class Claim:
 
     ``unless_since``: refuse if the mark is later than this, for jobs that run at most every so often. ``runs``: how
     many that makes, for schedulers that count. ``repeats``: the ledger is to keep it as an attempt until it has ended;
-    ``after``: the attempt that was cut short, which this one follows. ``until``: its mark counts so long. ``carried``:
-    the nonces under which it was sent; a mark, or an attempt, with one of them proves that it landed.
+    ``after``: the attempt that was cut short, which this one follows. ``until``: its mark counts so long. ``by``: who
+    claims. ``carried``: the nonces under which it was sent; a mark, or an attempt, with one of them proves that it
+    landed.
     """
 
     job: str
@@ -96,6 +99,7 @@ class Claim:
     repeats: bool = False
     after: Attempt | None = None
     until: datetime | None = None
+    by: str = ""
     carried: set[str] = field(default_factory=set)
     outcome: Verdict | None = None
     asked_at: float | None = None
@@ -181,14 +185,14 @@ def advance(
         mark = new.get(claim.job)
         if claim.after and mark and claim.after in mark.attempts:
             attempts = (claim.attempt if each == claim.after else each for each in mark.attempts)
-            new[claim.job] = mark._replace(attempts=tuple(attempts))
+            new[claim.job] = mark._replace(attempts=tuple(attempts), by=claim.by)
             claim.carried.add(claim.nonce)
     for job, wishes in _by_job(claim for claim in claims if not claim.after).items():
         latest = max(wishes, key=lambda claim: claim.fire)
         before = new[job].attempts if job in new else ()
         begun = tuple(claim.attempt for claim in wishes if claim.repeats)
         state: Literal["c", "d"] = "d" if latest.repeats else "c"
-        new[job] = Mark(latest.fire, latest.nonce, state, latest.runs, before + begun, latest.until)
+        new[job] = Mark(latest.fire, latest.nonce, state, latest.runs, before + begun, latest.until, latest.by)
         for claim in wishes:
             claim.carried.add(claim.nonce if claim.repeats else latest.nonce)
     return _text(new)
@@ -259,13 +263,14 @@ def _mark(
     runs: object = None,
     attempts: list[Any] | None = None,
     until: str | None = None,
+    by: str = "",
     *_: object,
 ) -> Mark:
-    if not isinstance(nonce, str) or state not in ("c", "d"):
+    if not isinstance(nonce, str) or not isinstance(by, str) or state not in ("c", "d"):
         raise ValueError(f"not a mark: {fire!r}, {nonce!r}, {state!r}")
     kept = tuple(_attempt(*parts) for parts in attempts or ())
     counted = runs if isinstance(runs, int) else None
-    return Mark(_time(fire), nonce, state, counted, kept, None if until is None else _time(until))
+    return Mark(_time(fire), nonce, state, counted, kept, None if until is None else _time(until), by)
 
 
 def _attempt(fire: str, nonce: str, number: int, *_: object) -> Attempt:
@@ -288,7 +293,7 @@ def _text(marks: Mapping[str, Mark]) -> str:
 
 def _parts(mark: Mark) -> list[object]:
     attempts = [[_iso(each.fire), *each[1:]] for each in mark.attempts]
-    parts: list[object] = [_iso(mark.fire), *mark[1:4], attempts, mark.until and _iso(mark.until)]
+    parts: list[object] = [_iso(mark.fire), *mark[1:4], attempts, mark.until and _iso(mark.until), mark.by]
     while not parts[-1] and parts[-1] != 0:  # what there is nothing to say of
         parts.pop()
     return parts

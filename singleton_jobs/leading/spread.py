@@ -100,10 +100,16 @@ class SpreadPart(Participant):
 
     def _make(self) -> Candidacy:
         leases, wiring = self._leases, self.core.wiring()
+        if self.core.mode != "auto":  # no store is asked, so none has to be there
+            made = wiring.storeless(self.lease, self.timing, self.callbacks)
+            if self.core.mode == "always":
+                made.pretend()
+            return made
         return wiring.spread(
             leases.base, self._key, leases.identity, self.timing, self.callbacks, self.jobs, leases.store_clock
         )
 
     def _opened(self, candidacy: Candidacy) -> None:
         self.core.announce(candidacy)
-        candidacy.wake()
+        if not candidacy.pretending:
+            candidacy.wake()

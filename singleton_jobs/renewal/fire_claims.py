@@ -112,6 +112,15 @@ class FireClaims:
             except UnreadableLedger:
                 return dict(self._open.introduced)  # an event says so when something is claimed
 
+    def stored(self, job: str) -> Mark | None:
+        """The last claimed fire of ``job``, as it was seen stored."""
+        with self._claimant.mutex:
+            seen = self._claimant.candidate.seen
+            try:
+                return self._open.read(seen.ledger if seen else None).get(job)
+            except UnreadableLedger:
+                return None
+
     def mark(self, job: str) -> Mark | None:
         """The last claimed fire of ``job``, as far as it was seen here."""
         return self.marks().get(job)

@@ -82,13 +82,14 @@ def test_the_write_that_takes_a_free_lease_claims():
 
 
 def test_a_lease_that_is_not_there_is_created_with_the_claim():
-    made = bidder(None, bid(None))
+    made = asked(bidder(None, bid(None)), None)
     write = answers(made, 0.0, 1)
     assert (write.replaces, read_ledger(write.ledger)[JOB].nonce) == (None, "mine")
 
 
 def test_nothing_is_asked_by_whoever_has_asked_for_the_time_just_now():
-    made = asked(bidder(free(), Scout()), free())
+    made = asked(bidder(free(), bid(mark())), free())
+    made.stop(0.0)
     made.start(1.0, bid(mark()))
     assert writes(made, 1.0).replaces == free()
 
@@ -124,7 +125,7 @@ def test_the_end_of_the_run_rides_in_the_release():
 
 
 def test_another_mark_than_the_plans_ends_the_bid_without_a_write():
-    made = asked(bidder(free(), bid(mark(-120.0))), free())
+    made = bidder(free(), bid(mark(-120.0)))
     assert waits(made, 0.0) == math.inf
     assert (made.answer, made.wanted) == ("declined", False)
 
@@ -151,7 +152,7 @@ def test_a_fire_far_ahead_of_the_stores_time_is_refused_without_a_write():
 
 def test_a_ledger_that_cannot_be_read_is_left_as_it_is():
     broken = stored("", ledger="{}")
-    made = asked(bidder(broken, bid(None)), broken)
+    made = bidder(broken, bid(None))
     assert waits(made, 0.0) == math.inf
     assert (made.answer, made.claims.unreadable is None) == ("declined", False)
 
@@ -214,7 +215,7 @@ def test_the_interrupted_run_before_is_told_by_whoever_claims_over_it():
 def test_attempts_that_were_cut_short_call_for_another_plan():
     text = f'{{"v":1,"jobs":{{"{JOB}":["{moment(-60.0).isoformat()}","before","d",null,[["{moment(-60.0).isoformat()}","before",1]]]}}}}'
     known = stored("", ledger=text)
-    made = asked(bidder(known, bid(mark())), known)
+    made = bidder(known, bid(mark()))
     waits(made, 0.0)
     assert made.answer == "declined"
     cut = Attempt(moment(-60.0), "before", 1)
@@ -224,14 +225,15 @@ def test_attempts_that_were_cut_short_call_for_another_plan():
         (Claim(JOB, cut.fire, "again", repeats=True, after=cut),),
     )
     made.start(0.0, again)
+    asked(made, known)
     write = answers(made, 0.0, 2)
     assert read_ledger(write.ledger)[JOB].attempts == (Attempt(cut.fire, "again", 2),)
     assert again.planned[0].outcome == "granted"
 
 
 def test_a_scout_claims_nothing_and_takes_nothing():
-    made = asked(bidder(free(), Scout()), free())
-    assert waits(made, 0.0) == math.inf
+    made = bidder(free(), Scout())
+    assert waits(made, 0.0) == math.inf  # nor does it ask for the time
     assert (made.answer, made.hold) == ("declined", None)
 
 

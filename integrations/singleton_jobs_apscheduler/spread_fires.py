@@ -1,0 +1,59 @@
+"""The fires of a spread store's jobs: each job has a lease of its own, which is taken for each of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from apscheduler.job import Job
+
+from singleton_jobs.concurrency.threads import Worker
+from singleton_jobs.decisions.ledger import Attempt, Claim
+from singleton_jobs.leading.spread import SpreadLeases
+from singleton_jobs.renewal.candidacy import Candidacy
+
+from .fires import Fires, Submitted
+from .job_lease import JobLease
+
+__all__ = ["SpreadFires", "worker"]
+
+worker = Worker("singleton-jobs-spread", cooperative=True)  # hands over what was granted, and wakes schedulers
+
+
+class _Undecided(Protocol):
+    def give_up(self) -> None: ...
+
+
+class SpreadFires(Fires):
+    """By job: its lease, what was submitted, and what became of that since the last pass of the scheduler."""
+
+    def __init__(self, leases: SpreadLeases, wake: Callable[[], None], attempts: Callable[[Job], int]) -> None:
+        super().__init__(leases.core.nonce, wake, attempts)
+        self.leases: dict[str, JobLease] = {}  # by the ids of the jobs
+        self.decided: dict[str, bool] = {}  # ids of jobs that were granted their claims since the last pass, or not
+        self.is_current: Callable[[Job], bool]  # whether that is still how a job is stored
+        self.undecided: set[_Undecided] = set()
+        self._spread = leases
+
+    def candidacy_of(self, job_id: str) -> Candidacy:
+        return self.leases[job_id].candidacy
+
+    def claim(self, job: Job, key: str, fire: datetime) -> Claim:
+        return self._signed(super().claim(job, key, fire))
+
+    def claim_again(self, key: str, after: Attempt) -> Claim:
+        return self._signed(super().claim_again(key, after))
+
+    def progressed(self, submission: Submitted, *, over: bool) -> None:
+        super().progressed(submission, over=over)
+        self._wake()
+
+    def give_up(self) -> None:
+        """The scheduler ends: leave to others what was not granted by now."""
+        for each in tuple(self.undecided):
+            each.give_up()
+
+    def _signed(self, claim: Claim) -> Claim:
+        claim.by = self._spread.identity
+        return claim

@@ -1,0 +1,296 @@
+"""SpreadStore: a job store whose jobs fire on any replica, each fire on one: whoever takes the lease of its job."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+
+from apscheduler.executors.base import BaseExecutor
+from apscheduler.job import Job
+from apscheduler.jobstores.base import BaseJobStore
+from apscheduler.schedulers.base import BaseScheduler
+
+from singleton_jobs.decisions.ledger import Mark
+from singleton_jobs.leading.spread import SpreadLeases
+
+from .due_trigger import RerunTrigger, clone
+from .executor import ClaimingExecutor
+from .fairness import delay
+from .internals import executors_of, running
+from .job_lease import JobLease
+from .planned import PlannedStore
+from .repeating import attempts_of
+from .spread_fires import SpreadFires
+from .spread_membership import SpreadMembership
+from .triggers import is_date
+
+__all__ = ["SpreadStore"]
+
+logger = logging.getLogger("singleton_jobs")
+
+TOLD_WITHIN = timedelta(seconds=1)  # by the watch that has begun; what it does not tell by then is asked for
+
+
+class SpreadStore(PlannedStore):
+    """Guards the jobs of ``inner``, each by one of the ``leases``; ``attempts``: of a fire whose job does not say."""
+
+    _fires: SpreadFires
+
+    def __init__(self, inner: BaseJobStore, leases: SpreadLeases, poll: timedelta, attempts: int) -> None:
+        fires = SpreadFires(leases, self._wake, lambda job: attempts_of(job.func, attempts))
+        super().__init__(inner, leases, poll, fires)
+        fires.is_current = self._is_current
+        self.leases = leases
+        self._leases = fires.leases
+        self._membership: SpreadMembership | None = None
+        self._news: set[str] = set()  # ids of jobs whose leases look otherwise than at the last pass
+        self._ask_at: datetime | None = None  # when leases are asked for that no watch has told by then
+        self._unseen = True  # the jobs that were stored before
+        self._upcoming: dict[str, tuple[Job, datetime | None]] = {}  # as jobs go on once their runs were granted
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} ({self._inner.store!r}, lease={self.leases.base!r})>"
+
+    # What the scheduler calls
+
+    def start(self, scheduler: BaseScheduler, alias: str) -> None:
+        """Start with the scheduler; leases are watched from when that first runs."""
+        super().start(scheduler, alias)
+        membership = SpreadMembership(scheduler, self.leases.core, self._wake)
+        self._inner.start(scheduler, alias)
+        if self._membership:  # an earlier start has failed half-way
+            self._membership.leave()
+        self._membership = membership
+        membership.start()
+
+    def shutdown(self) -> None:
+        """Stop with the scheduler; leases are given back once what runs has ended."""
+        if self._membership:
+            self._settle()
+            self._remove_finished()
+            self._membership.leave()
+            self._membership = None
+        self._unseen = True
+        self._inner.store.shutdown()
+        for lease in self._leases.values():
+            lease.close()
+        self._leases.clear()
+
+    def get_due_jobs(self, now: datetime) -> list[Job]:
+        """The due jobs whose leases are free, as far as one can see: their claims decide."""
+        self._look_at, self._handed_out = None, {}
+        if not self._fires_here or any(executor.is_over for executor in self._executors.values()):
+            return []
+        self._inner.catch_up()
+        self._settle()
+        self._find_leases(now)
+        again = [job for job_id in self._take_news() if (job := self._see(job_id, now))]
+        self._remove_finished()
+        due = self._inner.due_jobs(now, self._executors)
+        random.shuffle(due)  # or all replicas would want the same ones first
+        due.sort(key=lambda job: job.next_run_time.replace(microsecond=0))
+        load = Counter({alias: running(executor) for alias, executor in self._executors.items()})
+        load.update(job.executor for job in again)
+        before = load.copy()
+        for job in due:
+            if job.id not in self._handed_out and self._is_takeable(job, now, before, load):
+                self._handed_out[job.id] = job
+                load[job.executor] += 1
+        again_ids = {job.id for job in again}
+        new = [job for job_id, job in self._handed_out.items() if job_id not in again_ids]
+        handed_out = again + [self._hand_out(job, self._leases[job.id].mark, now) for job in new]
+        return [clone(job, _jobstore_alias=self._alias) for job in handed_out]
+
+    # What it depends on who may fire
+
+    @property
+    def _fires_here(self) -> bool:
+        return self._membership is not None and self._membership.runs
+
+    def _mark(self, job_id: str) -> Mark | None:
+        return self._leases[job_id].mark if job_id in self._leases else None
+
+    def _skipped(self, job: Job) -> None:
+        fires = self._fires.candidacy_of(job.id).fires
+        fires.skipped(self._key(job.id), job.next_run_time, "refused")
+
+    def _may_move(self, job_id: str) -> bool:
+        return True
+
+    def _handled(self, job: Job, next_run_time: datetime | None) -> None:
+        if self._fires.is_under_way(job.id) or job.id in self._fires.decided:
+            self._upcoming[job.id] = (job, next_run_time)
+        elif next_run_time is None:
+            self._finish(job)
+        else:
+            self._move(job, next_run_time)
+
+    def _unsubmitted(self, rerun: RerunTrigger) -> None:
+        self._leases[rerun.job.id].settle([rerun.cut], None)
+
+    def _is_unfinished(self, job_id: str) -> bool:
+        lease = self._leases.get(job_id)
+        stored = lease.stored if lease else None
+        return self._fires.is_under_way(job_id) or bool(stored and stored.attempts)
+
+    def _forget(self, job_id: str) -> None:
+        self._fires.notes.pop(job_id, None)
+        self._starts.forget(job_id)
+        lease = self._leases.pop(job_id, None)
+        if lease:
+            lease.forget()
+
+    def _know(self, jobs: list[Job]) -> None:
+        for job_id in self._leases.keys() - {job.id for job in jobs}:
+            self._forget(job_id)
+
+    def _hand_out(self, job: Job, mark: Mark | None, now: datetime) -> Job:
+        handed_out = super()._hand_out(job, mark, now)
+        handed_out.trigger.mark = self._leases[job.id].stored  # where the job begins may not be stored yet
+        return handed_out
+
+    # Inner parts
+
+    @property
+    def _executors(self) -> dict[str, BaseExecutor]:
+        return executors_of(self._scheduler)
+
+    def _wake(self) -> None:
+        if self._membership:
+            self._membership.wake()
+
+    def _find_leases(self, now: datetime) -> None:
+        """Have a lease for each job; that of one that another replica has added is found when the job is due."""
+        if self._unseen or self._fresh:
+            for job in self.get_all_jobs():
+                if job.id not in self._leases:
+                    self._lease(job.id)
+                    self._ask_at = now + TOLD_WITHIN
+            self._unseen, self._fresh = False, set()
+        if self._ask_at and now >= self._ask_at:
+            self._ask_at = None
+            for lease in self._leases.values():
+                if not lease.is_known:
+                    lease.scout()
+        self._look(self._ask_at)
+
+    def _lease(self, job_id: str) -> JobLease:
+        if job_id in self._leases:
+            return self._leases[job_id]
+
+        def news() -> None:
+            self._news.add(job_id)
+            self._wake()
+
+        part = self.leases.part(job_id if self._alias == "default" else f"{self._alias}.{job_id}")
+        lease = self._leases[job_id] = JobLease(part, self._key(job_id), news)
+        self._news.add(job_id)
+        return lease
+
+    def _take_news(self) -> list[str]:
+        news = list(self._news)
+        self._news.difference_update(news)
+        return news
+
+    def _settle(self) -> None:
+        """Plans go on from what was granted since the last pass; what was not is planned anew, by the new mark."""
+        for job_id, granted in tuple(self._fires.decided.items()):
+            del self._fires.decided[job_id]
+            upcoming = self._upcoming.pop(job_id, None)
+            lease = self._leases.get(job_id)
+            if granted and lease:
+                lease.planned()
+                if upcoming and upcoming[1] is None:
+                    self._finish(upcoming[0])
+                elif upcoming:
+                    self._move(*upcoming)
+            self._news.add(job_id)
+
+    def _see(self, job_id: str, now: datetime) -> Job | None:
+        """The lease of the job looks otherwise: plan by its mark; what is to run again at once, if something is."""
+        lease = self._leases.get(job_id)
+        job = self._inner.store.lookup_job(job_id)
+        if job is None and not self._fires.is_under_way(job_id):
+            self._forget(job_id)
+        if lease is None or not isinstance(job, Job) or job.next_run_time is None:
+            return None
+        if self._fires.is_under_way(job_id) or lease.is_busy or not lease.is_known:
+            return None
+        if not lease.is_free:
+            lease.scout()  # whoever holds it may die
+            return None
+        stored = lease.stored
+        if stored and (stored.attempts or stored.state == "c"):
+            return self._again(job, lease, stored, now)
+        if not lease.is_planned and job_id not in self._fires.finished:
+            self._plan_by(job, lease, now)
+        return None
+
+    def _plan_by(self, job: Job, lease: JobLease, now: datetime) -> bool:
+        """Whether ``job`` may be taken now, as it goes on where its mark says."""
+        stored = lease.stored
+        start = self._plan(job, stored, now, None, None)
+        lease.planned()
+        if stored is None and not is_date(job.trigger):
+            lease.first = Mark(start.mark or now, "", "d")
+            lease.settle([], lease.first)
+            return False
+        return start.next_run_time is not None and start.next_run_time <= now
+
+    def _again(self, job: Job, lease: JobLease, stored: Mark, now: datetime) -> Job | None:
+        """The run that follows one that was cut short; of what nobody runs again, people are told."""
+        most = self._fires.attempts(job)
+        left = sorted(each for each in stored.attempts if each.number < most and not self._is_too_late(job, lease, now))
+        if not left or job.executor not in self._executors:
+            lease.settle([each for each in stored.attempts if each not in left], None)
+            return None
+        self._handed_out[job.id] = job
+        return clone(
+            job,
+            trigger=RerunTrigger(self._fires, job, lease.key, left[0], stored),
+            next_run_time=min(left[0].fire.astimezone(now.tzinfo), now),
+            misfire_grace_time=None,
+        )
+
+    def _is_too_late(self, job: Job, lease: JobLease, now: datetime) -> bool:
+        """Whether nobody was there for longer than the grace of ``job``."""
+        seen = lease.candidacy.candidate.seen
+        written = (seen.written_at or seen.record.renew_time) if seen else None
+        grace = job.misfire_grace_time
+        if written is None or grace is None:
+            return False
+        return now - written > timedelta(seconds=grace + lease.candidacy.config.lease_duration)
+
+    def _is_takeable(self, job: Job, now: datetime, before: Counter[str], load: Counter[str]) -> bool:
+        lease = self._lease(job.id)
+        if job.id in self._fires.finished or self._fires.is_under_way(job.id) or lease.is_busy:
+            return False
+        if not (lease.is_known and lease.is_free):
+            lease.scout()
+            return False
+        if not lease.is_planned and not self._plan_by(job, lease, now):
+            return False
+        executor = self._executors[job.executor]
+        size = executor.places if isinstance(executor, ClaimingExecutor) else None
+        grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
+        full = size is not None and load[job.executor] >= size
+        at = job.next_run_time + delay(load[job.executor] if full else before[job.executor], size, grace)
+        if at > now:
+            self._look(at)
+            return False
+        return True
+
+    def _look(self, at: datetime | None) -> None:
+        if at:
+            self._look_at = min(self._look_at or at, at)
+
+    def _is_current(self, job: Job) -> bool:
+        """Whether ``job`` is stored as it was when it was handed out, in a store that others may have written to."""
+        try:
+            stored = self._inner.store.lookup_job(job.id) if self._inner.shared else job
+        except Exception as error:  # noqa: BLE001 (a store raises whatever its database's driver does)
+            logger.warning("job %s was not found in %r, and does not run now: %s", job.id, self._inner.store, error)
+            return False
+        return isinstance(stored, Job) and stored.next_run_time == job.next_run_time

@@ -39,8 +39,8 @@ class JobLease:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it is being taken, or used, here."""
-        return self._attempt is not None
+        """Whether it is being taken, used or given back here."""
+        return self._attempt is not None or self.candidacy.candidate.releasing
 
     @property
     def is_known(self) -> bool:
@@ -93,7 +93,7 @@ class JobLease:
 
     def scout(self) -> None:
         """Look how it is, and again when it is free; `news` then."""
-        if not (self._attempt or self._scouting or self.candidacy.pretending):
+        if not (self.is_busy or self._scouting or self.candidacy.pretending):
             self._scouting = self._start(Scout())
 
     def settle(self, give_up: list[Attempt], first: Mark | None) -> None:

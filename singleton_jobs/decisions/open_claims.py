@@ -49,6 +49,7 @@ class OpenClaims:
         self._marks: dict[str, Mark] = {}  # what it says
         self._bidden: Sequence[Claim] | None = None  # what is to be claimed by the write that takes the lease
         self._replaced: dict[str, Mark] = {}  # marks of runs that were cut short, which these claims take the place of
+        self._undo: dict[str, tuple[set[str], Mark | None]] = {}  # by job: their nonces, and the mark that they replace
 
     @property
     def marks(self) -> dict[str, Mark]:
@@ -74,6 +75,9 @@ class OpenClaims:
         for claim in claims:
             claim.outcome = None
             self._add(claim)
+            before = self._marks.get(claim.job)
+            if before is None or not claim.is_in(before):
+                self._undo[claim.job] = {each.nonce for each in claims}, before
         if replaced := {claim.job: mark for claim in claims if (mark := self._cut_mark(claim))}:
             self._replaced = replaced
 
@@ -141,8 +145,10 @@ class OpenClaims:
             claim.outcome = judge(claim, marks)
         fresh = [claim for claim in self._open if not claim.carried]
         self._refuse(fresh, lambda claim: not claim.after and claim.fire > time + AHEAD)
-        if not (self._open or self._done or self.introduced or future):
+        before = marks if self._bidden else self._undone(marks)
+        if not (self._open or self._done or self.introduced or future) and before is marks:
             return None
+        marks = before
         text = self._advance(marks, time)
         room = min(LIMIT, ANNOTATIONS - _others(seen))
         if size(text) > room:
@@ -169,7 +175,7 @@ class OpenClaims:
         self._hurry()
         self._find_interrupted()
         self.interrupted |= self._replaced
-        self._bidden, self._replaced = None, {}
+        self._bidden, self._replaced, self._undo = None, {}, {}
 
     def read(self, text: str | None) -> dict[str, Mark]:
         """The marks in ``text``, most often the ledger last seen, which is not read again. Raises UnreadableLedger."""
@@ -193,6 +199,7 @@ class OpenClaims:
         self._done -= self._telling
         self.lowered = self._lowering
         self._telling, self._lowering = set(), {}
+        self._undo = {}
         self._from, self._not_before = now, -math.inf
         self.see(stored)
         self._hurry()
@@ -201,6 +208,7 @@ class OpenClaims:
         """The term has ended: claims without an outcome stay without one."""
         self._leading = self._urgent = False
         self._open, self._from, self.introduced = [], math.inf, {}
+        self._running -= {(claim.job, claim.nonce) for claim in self._bidden or ()}
         self._bidden, self._replaced = None, {}
 
     def _look(self, text: str | None) -> None:
@@ -235,6 +243,14 @@ class OpenClaims:
     def _cut_mark(self, claim: Claim) -> Mark | None:
         mark = self._marks.get(claim.job)
         return mark if mark and not claim.is_in(mark) and self._is_cut(claim.job, mark) else None
+
+    def _undone(self, marks: dict[str, Mark]) -> dict[str, Mark]:
+        """``marks`` as before a bid that was given up: what it claims was granted to nobody, and never will be."""
+        for job, (nonces, before) in self._undo.items():
+            mark = marks.get(job)
+            if mark and not nonces.isdisjoint((mark.nonce, *(each.nonce for each in mark.attempts))):
+                marks = {name: kept for name, kept in marks.items() if name != job} | ({job: before} if before else {})
+        return marks
 
     def _advance(self, marks: dict[str, Mark], time: datetime) -> str:
         return advance(marks, self._open, self._done, self.known, time)

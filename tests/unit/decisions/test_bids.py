@@ -323,6 +323,55 @@ def test_what_is_given_up_is_freed_if_it_has_landed():
     assert (freed.record.holder_identity, made.wanted) == ("", False)
 
 
+def test_what_is_given_up_is_undone_as_it_was_granted_to_nobody():
+    made, write = sent()
+    made.stop(1.0)
+    asked(made, acknowledged(write, 2), 1.0)
+    assert read_ledger(writes(made, 1.0).ledger)[JOB] == mark()
+
+
+def test_the_first_claim_of_a_job_is_undone_by_leaving_it_without_a_mark():
+    made = asked(bidder(None, bid(None)), None)
+    write = writes(made, 0.0)
+    made.stop(0.0)
+    made.wrote(acknowledged(write, 1), sent_at=0.0, now=0.1)
+    assert read_ledger(writes(made, 0.1).ledger) == {}
+
+
+def test_a_rerun_that_is_given_up_leaves_the_attempt_that_it_was_to_follow():
+    cut = Attempt(moment(-60.0), "before", 1)
+    text = f'{{"v":1,"jobs":{{"{JOB}":["{moment(-60.0).isoformat()}","before","d",null,[["{moment(-60.0).isoformat()}","before",1]]]}}}}'
+    before = Mark(moment(-60.0), "before", "d", attempts=(cut,))
+    known = stored("", ledger=text)
+    made = bidder(known, PlannedBid(JOB, before, (Claim(JOB, cut.fire, "again", repeats=True, after=cut),)))
+    asked(made, known)
+    write = writes(made, 0.0)
+    made.stop(0.0)
+    made.wrote(acknowledged(write, 2), sent_at=0.0, now=0.1)
+    assert read_ledger(writes(made, 0.1).ledger)[JOB] == before
+
+
+def test_what_was_granted_is_not_undone():
+    made = asked(bidder(free(), bid(mark())), free())
+    answers(made, 0.0, 2)
+    made.release(1.0)
+    assert writes(made, 1.0).ledger is None
+    assert read_ledger(made.seen.ledger)[JOB].nonce == "mine"
+
+
+def test_a_later_bid_that_is_given_up_undoes_itself_alone():
+    made = asked(bidder(free(), bid(mark())), free())
+    answers(made, 0.0, 2)
+    made.claims.done(JOB, "mine")
+    made.release(1.0)
+    answers(made, 1.0, 3)
+    made.start(2.0, PlannedBid(JOB, Mark(moment(0.0), "mine", "d"), (Claim(JOB, moment(2.0), "next"),)))
+    write = writes(made, 2.0)
+    made.stop(2.0)
+    made.wrote(acknowledged(write, 4), sent_at=2.0, now=2.1)
+    assert read_ledger(writes(made, 2.1).ledger)[JOB] == Mark(moment(0.0), "mine", "d")
+
+
 def test_what_is_given_up_and_has_not_landed_is_left():
     made, _ = sent()
     made.stop(1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from singleton_jobs.decisions.bids import Bid, PlannedBid, Scout
 from singleton_jobs.decisions.ledger import Attempt, Mark
@@ -96,7 +96,9 @@ class JobLease:
         if not (self.is_busy or self._scouting or self.candidacy.pretending):
             self._scouting = self._start(Scout())
 
-    def settle(self, give_up: list[Attempt], first: Mark | None) -> None:
+    def settle(
+        self, give_up: list[Attempt], first: Mark | None = None, then: Literal["skipped", "gave-up"] = "gave-up"
+    ) -> None:
         """Have the ledger told that nobody runs ``give_up`` again, and where the job begins; and people of the first.
 
         Whoever takes the lease also tells of a run that was cut short, and nobody runs again.
@@ -104,7 +106,7 @@ class JobLease:
         if self._attempt is None:
             if first is not None:
                 self.candidacy.fires.introduce({self.key: first.fire})
-            errand = _Errand(self, give_up)
+            errand = _Errand(self, give_up, then)
             self.take(errand, PlannedBid(self.key, self.stored, ()))
 
     def forget(self) -> None:
@@ -137,15 +139,16 @@ class JobLease:
 class _Errand:
     """The lease is taken only for what the taking write, and the giving back, tell its ledger."""
 
-    def __init__(self, lease: JobLease, give_up: list[Attempt]) -> None:
+    def __init__(self, lease: JobLease, give_up: list[Attempt], then: Literal["skipped", "gave-up"]) -> None:
         self._lease = lease
         self._give_up = give_up
+        self._then = then
 
     def look(self) -> None:
         candidacy = self._lease.candidacy
         if candidacy.term:
             for attempt in self._give_up:
-                candidacy.fires.give_up(self._lease.key, attempt)
+                candidacy.fires.give_up(self._lease.key, attempt, self._then)
             self._give_up = []
         if candidacy.term or not candidacy.candidate.wanted:
             self._lease.release(self)

@@ -6,6 +6,7 @@ import logging
 import random
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from apscheduler.executors.base import BaseExecutor
 from apscheduler.job import Job
@@ -33,6 +34,12 @@ logger = logging.getLogger("singleton_jobs")
 TOLD_WITHIN = timedelta(seconds=1)  # by the watch that has begun; what it does not tell by then is asked for
 
 
+class _Upcoming(NamedTuple):
+    job: Job
+    submitted: datetime  # when it was to run
+    next_run_time: datetime | None
+
+
 class SpreadStore(PlannedStore):
     """Guards the jobs of ``inner``, each by one of the ``leases``; ``attempts``: of a fire whose job does not say."""
 
@@ -48,7 +55,7 @@ class SpreadStore(PlannedStore):
         self._news: set[str] = set()  # ids of jobs whose leases look otherwise than at the last pass
         self._ask_at: datetime | None = None  # when leases are asked for that no watch has told by then
         self._unseen = True  # the jobs that were stored before
-        self._upcoming: dict[str, tuple[Job, datetime | None]] = {}  # as jobs go on once their runs were granted
+        self._upcoming: dict[str, _Upcoming] = {}  # how jobs go on once their runs were granted
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({self._inner.store!r}, lease={self.leases.base!r})>"
@@ -121,14 +128,14 @@ class SpreadStore(PlannedStore):
 
     def _handled(self, job: Job, next_run_time: datetime | None) -> None:
         if self._fires.is_under_way(job.id) or job.id in self._fires.decided:
-            self._upcoming[job.id] = (job, next_run_time)
+            self._upcoming[job.id] = _Upcoming(job, job.next_run_time, next_run_time)
         elif next_run_time is None:
             self._finish(job)
         else:
             self._move(job, next_run_time)
 
     def _unsubmitted(self, rerun: RerunTrigger) -> None:
-        self._leases[rerun.job.id].settle([rerun.cut], None)
+        self._leases[rerun.job.id].settle([rerun.cut])
 
     def _is_unfinished(self, job_id: str) -> bool:
         lease = self._leases.get(job_id)
@@ -200,12 +207,12 @@ class SpreadStore(PlannedStore):
             del self._fires.decided[job_id]
             upcoming = self._upcoming.pop(job_id, None)
             lease = self._leases.get(job_id)
-            if granted and lease:
+            if granted and lease and upcoming:
                 lease.planned()
-                if upcoming and upcoming[1] is None:
-                    self._finish(upcoming[0])
-                elif upcoming:
-                    self._move(*upcoming)
+                if upcoming.next_run_time is None:
+                    self._finish(upcoming.job)
+                elif upcoming.job.next_run_time == upcoming.submitted:  # else somebody has changed it meanwhile
+                    self._move(upcoming.job, upcoming.next_run_time)
             self._news.add(job_id)
 
     def _see(self, job_id: str, now: datetime) -> Job | None:
@@ -231,6 +238,9 @@ class SpreadStore(PlannedStore):
     def _plan_by(self, job: Job, lease: JobLease, now: datetime) -> bool:
         """Whether ``job`` may be taken now, as it goes on where its mark says."""
         stored = lease.stored
+        if self._fires.notes[job.id].run_now == job.next_run_time:
+            lease.planned()
+            return True
         start = self._plan(job, stored, now, None, None)
         lease.planned()
         if stored is None and not is_date(job.trigger):
@@ -244,7 +254,8 @@ class SpreadStore(PlannedStore):
         most = self._fires.attempts(job)
         left = sorted(each for each in stored.attempts if each.number < most and not self._is_too_late(job, lease, now))
         if not left or job.executor not in self._executors:
-            lease.settle([each for each in stored.attempts if each not in left], None)
+            gone = [each for each in stored.attempts if each not in left]
+            lease.settle(gone, None, "skipped" if most == 1 else "gave-up")
             return None
         self._handed_out[job.id] = job
         return clone(
@@ -275,12 +286,13 @@ class SpreadStore(PlannedStore):
         executor = self._executors[job.executor]
         size = executor.places if isinstance(executor, ClaimingExecutor) else None
         grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)
-        full = size is not None and load[job.executor] >= size
-        at = job.next_run_time + delay(load[job.executor] if full else before[job.executor], size, grace)
-        if at > now:
-            self._look(at)
-            return False
-        return True
+        busy = load if size is not None and load[job.executor] >= size else before
+        wish = delay(busy[job.executor], size, grace)
+        at = None if wish is None else job.next_run_time + wish
+        if at and at <= now:
+            return True
+        self._look(at)
+        return False
 
     def _look(self, at: datetime | None) -> None:
         if at:

@@ -52,7 +52,7 @@ class LedgerSpace(Space):
             uid, _, body, at = self.leases[lease]
             whole = json.loads(body)
             whole["metadata"].setdefault("annotations", {})[LEDGER_ANNOTATION] = json.dumps({"v": 1, "jobs": jobs})
-            self.leases[lease] = (uid, self.next_version(), json.dumps(whole), at)
+            self.keep(lease, (uid, self.next_version(), json.dumps(whole), at))
 
 
 class ByHand(BaseScheduler):

@@ -175,7 +175,7 @@ class OpenClaims:
         self._hurry()
         self._find_interrupted()
         self.interrupted |= self._replaced
-        self._bidden, self._replaced, self._undo = None, {}, {}
+        self._bidden, self._replaced = None, {}
 
     def read(self, text: str | None) -> dict[str, Mark]:
         """The marks in ``text``, most often the ledger last seen, which is not read again. Raises UnreadableLedger."""

@@ -134,8 +134,9 @@ RULES = {
     ),
     25: (
         "A scheduler claims a fire before it runs or sends it, all that is due in one write; of a job's several fires "
-        "the latest becomes the mark, and its nonce stands for all of them. Claims end with their term and never ride "
-        "in an acquiring write; a crash may lose every fire that was claimed and has not ended."
+        "the latest becomes the mark, and its nonce stands for all of them. A leader's claims end with their term and "
+        "never ride in an acquiring write (a bid's do: rule 33); a crash may lose every fire that was claimed and has "
+        "not ended."
     ),
     26: (
         "A run off schedule, asked for by hand, needs a valid term, and neither reads nor moves the mark. A "
@@ -179,5 +180,16 @@ RULES = {
         "under a valid term, never while it runs in that process, before later fires of its job, and only if it was "
         "cut short: by its process's death, the loss of its term or an end that did not wait for it, not by what the "
         "job raised. At the last attempt it is given up, and told."
+    ),
+    # Bids
+    33: (
+        "Where nobody leads, a lease is taken for a bid, by the very write that claims what the bid wants; it is asked "
+        "for that with the marks of exactly the record that the write replaces, and takes nothing if its job's mark is "
+        "not the one it was planned by. Its claims are granted to the term of a write that was acknowledged in time "
+        "and that took the lease with them, or over a record that has their nonces. After an unknown outcome a read "
+        "decides: if our write is there, it is taken again; over the old version, the same nonces are sent again; "
+        "if another has come, it is over. What is given up is freed, and its claims, granted to nobody, are taken back "
+        "in that write; if none gets through, the fire is told as interrupted, and never runs. A run that was cut "
+        "short is told of by whoever claims after it. A scout takes nothing."
     ),
 }

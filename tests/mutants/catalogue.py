@@ -2,6 +2,7 @@
 
 from mutants import (
     attempts,
+    bids,
     claims,
     ending,
     holding,
@@ -23,6 +24,7 @@ MUTANTS = [
     *claims.MUTANTS,
     *attempts.MUTANTS,
     *reruns.MUTANTS,
+    *bids.MUTANTS,
     *keys.MUTANTS,
     *stores.MUTANTS,
     *renewing.MUTANTS,

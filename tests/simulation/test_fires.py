@@ -3,20 +3,18 @@
 from datetime import timedelta
 
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, rule
 
+from simulation.faulty import OFTEN, Faulty, actors
 from simulation.world import START, World
 from singleton_jobs.decisions.ledger import read_ledger
 
-actors = st.integers(0, 2)
 rates = st.sampled_from([0.3, 0.9, 1.0, 1.1, 3.0])
-spans = st.sampled_from([0.001, 0.5, 2.0, 5.0, 9.99, 15.0, 40.0])
 seconds = st.integers(-8, 0)
 jobs = st.sampled_from(["aps:a", "aps:a", "aps:b", "app:c", "aps:r", "aps:r", "app:s"])
 
 
-class Fires(RuleBasedStateMachine):
+class Fires(Faulty):
     @initialize(given=st.tuples(rates, rates, rates))
     def begin(self, given):
         self.world = World(given, clocks_fail=True)
@@ -86,62 +84,6 @@ class Fires(RuleBasedStateMachine):
         self.claims(which, job, second)
         self.all_is_well(2.0)
         self.crashes(which)
-
-    @rule(which=actors, step=st.sampled_from([-86400.0, -10.0, 10.0, 86400.0]))
-    def a_hosts_clock_steps(self, which, step):
-        self.world.actors[which].wall_offset += step
-
-    @rule(span=spans)
-    def time_passes(self, span):
-        self.world.time += span
-
-    @rule(which=actors)
-    def sends(self, which):
-        self.world.actors[which].act()
-
-    @rule(which=actors, back=st.sampled_from([0, 0, 0, 1, 3]))
-    def lands(self, which, back):
-        self.world.actors[which].land(versions_back=back)
-
-    @rule(which=actors)
-    def hears(self, which):
-        self.world.actors[which].hear()
-
-    @rule(which=actors, times=st.integers(1, 4))
-    def works(self, which, times):
-        for _ in range(times):
-            self.world.actors[which].work()
-
-    @rule(which=actors)
-    def loses_the_answer(self, which):
-        """The next request lands, and nobody says so."""
-        actor = self.world.actors[which]
-        actor.act()
-        actor.land()
-        actor.time_out()
-
-    @rule(which=actors)
-    def times_out(self, which):
-        self.world.actors[which].time_out()
-
-    @rule(which=actors)
-    def is_refused(self, which):
-        self.world.actors[which].be_refused()
-
-    @precondition(lambda self: self.world.late)
-    @rule(data=st.data())
-    def a_late_write_lands(self, data):
-        at = data.draw(st.integers(0, len(self.world.late) - 1))
-        self.world.store.put(self.world.late.pop(at))
-
-    @rule(span=spans, without=st.none() | actors)
-    def all_is_well(self, span, without=None):
-        for _ in self.world.run_well(span, without=without):
-            pass
-
-    @rule()
-    def somebody_edits_an_annotation(self):
-        self.world.store.edit()
 
     @rule(which=actors)
     def releases(self, which):
@@ -220,14 +162,7 @@ class Fires(RuleBasedStateMachine):
             assert mark.state == "d" or job.startswith("app:") or owner == leader.candidate.identity, f"{job}: {mark}"
 
 
-Fires.TestCase.settings = settings(
-    max_examples=200,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+Fires.TestCase.settings = OFTEN
 TestFires = Fires.TestCase
 
 

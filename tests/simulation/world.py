@@ -81,6 +81,7 @@ class Actor:
         self.wall_offset = START.timestamp()
         self.claims: list[Claim] = []
         self.generation = 0
+        self._nonces = 0
         self.flight: Flight | None = None
         self.reborn()
 
@@ -92,21 +93,31 @@ class Actor:
         self.candidate = Candidate(
             identity, CONFIG, random.Random(f"{self.number}/{self.generation}"), ephemeral=self.world.ephemeral
         )
-        self.candidate.start(self.now)
         self.claims = []
+        self.begin()
+
+    def begin(self) -> None:
+        """What the new process wants."""
+        self.candidate.start(self.now)
 
     def claim(self, job: str, second: int) -> Claim:
         """Claim the fire of that second, under the term held here; those of some jobs may run again."""
-        return self._ask(Claim(job, START + timedelta(seconds=second), self._nonce(), repeats=job in REPEATED))
+        return self._ask(Claim(job, START + timedelta(seconds=second), self.new_nonce(), repeats=job in REPEATED))
 
     def claim_again(self) -> None:
         """Follow every attempt that was cut short."""
         for job, attempts in self.candidate.claims.cut().items():
             for attempt in attempts:
-                self._ask(Claim(job, attempt.fire, self._nonce(), repeats=True, after=attempt))
+                self._ask(Claim(job, attempt.fire, self.new_nonce(), repeats=True, after=attempt))
 
-    def _nonce(self) -> str:
-        return f"{self.candidate.identity}/{len(self.claims)}"
+    def new_nonce(self) -> str:
+        self._nonces += 1
+        return f"{self.candidate.identity}/{self._nonces}"
+
+    @property
+    def wishes(self) -> list[Claim]:
+        """The claims whose grants count."""
+        return self.claims
 
     def _ask(self, claim: Claim) -> Claim:
         self.claims.append(claim)
@@ -116,6 +127,10 @@ class Actor:
     @property
     def now(self) -> float:
         return self.offset + self.rate * self.world.time
+
+    @property
+    def wall(self) -> float:
+        return self.wall_offset + self.world.time
 
     def at(self, local: float) -> float:
         """The true time at which its clock shows ``local``."""
@@ -129,13 +144,17 @@ class Actor:
         """Send the next request, if it is time for one; how long to wait otherwise."""
         if self.flight:
             return None
-        if self.candidate.clock_off and self.candidate.hold:
-            self.candidate.release(self.now, again=True)
-        action = self.candidate.decide(self.now, self.wall_offset + self.world.time)
+        self.heed()
+        action = self.candidate.decide(self.now, self.wall)
         if isinstance(action, Wait):
             return action
         self.flight = Flight(action, self.now)
         return None
+
+    def heed(self) -> None:
+        """A leader whose clock is off lets others lead."""
+        if self.candidate.clock_off and self.candidate.hold:
+            self.candidate.release(self.now, again=True)
 
     def land(self, *, versions_back: int = 0) -> None:
         """The store carries out the request; a read may be answered from the past."""
@@ -195,9 +214,17 @@ class World:
     """True time, and what must hold at every instant of it."""
 
     def __init__(
-        self, rates: tuple[float, ...] = (1.0, 1.0, 1.0), *, clocks_fail: bool = False, ephemeral: bool = False
+        self,
+        rates: tuple[float, ...] = (1.0, 1.0, 1.0),
+        *,
+        clocks_fail: bool = False,
+        ephemeral: bool = False,
+        actor: type[Actor] = Actor,
     ) -> None:
         self.time = 0.0
+        self.calm = False  # everybody acts by himself
+        self.done: set[str] = set()  # nonces of runs that have ended
+        self.told: set[str] = set()  # those of runs that their own process has told to have been cut short
         self.ephemeral = ephemeral  # the lease goes with its hold
         self.clocks_fail = clocks_fail  # then two may hold at once; a fire is granted once all the same
         self.granted: dict[tuple[str, datetime, int], Claim] = {}
@@ -205,7 +232,7 @@ class World:
         self.store = Store()
         self.late: list[Write | Delete] = []
         self.terms: list[Hold] = []
-        self.actors = [Actor(self, number, rate) for number, rate in enumerate(rates)]
+        self.actors = [actor(self, number, rate) for number, rate in enumerate(rates)]
 
     def note(self) -> None:
         """Look for new terms and grants, and check what was promised."""
@@ -216,7 +243,7 @@ class World:
             if hold is not None and hold not in self.terms:
                 assert all(term.token < hold.token for term in self.terms), "a fencing token did not grow"
                 self.terms.append(hold)
-            for claim in actor.claims:
+            for claim in actor.wishes:
                 if claim.outcome == "granted":
                     first = self.granted.setdefault((claim.job, claim.fire, claim.attempt.number), claim)
                     assert first is claim, f"granted twice: {first} and {claim}"
@@ -234,6 +261,13 @@ class World:
 
     def run_well(self, limit: float, without: int | None = None) -> Iterator[float]:
         """From now on nothing fails: everybody acts when it is time to; yields after every step."""
+        self.calm = True
+        try:
+            yield from self._run_well(limit, without)
+        finally:
+            self.calm = False
+
+    def _run_well(self, limit: float, without: int | None) -> Iterator[float]:
         end = self.time + limit
         awake = [actor for actor in self.actors if actor.number != without]
         while self.time < end:

@@ -27,6 +27,7 @@ from benchmarks import (  # noqa: E402
     renewals,
     reruns,
     schedulers,
+    spread,
     takeover,
 )
 from benchmarks.stage import Stage  # noqa: E402
@@ -59,6 +60,7 @@ GROUPS: tuple[dict[str, Callable[[Stage], Row | list[Row]]], ...] = (
     {"follower": schedulers.follower},
     {"kills-memory": kills.memory, "kills-postgresql": kills.postgresql},
     {"reruns": reruns.reruns},
+    *({name: measure} for name, measure in spread.ROWS.items()),
     {"beat-kill": beats.kill},
     {"beat-term": beats.term},
     {"beat-stop": beats.stop},
@@ -70,6 +72,7 @@ GROUPS: tuple[dict[str, Callable[[Stage], Row | list[Row]]], ...] = (
     {"first-call": imports.first_call},
 )
 NAMES = [name for group in GROUPS for name in group]
+FAMILIES = {"spread": list(spread.ROWS)}  # rows that are asked for together, too
 
 
 def main() -> int:
@@ -78,7 +81,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="shorter windows, fewer samples")
     parser.add_argument("--kill-for", type=float, metavar="SECONDS", help="how long leaders are killed, each 10 s")
     options = parser.parse_args()
-    if unknown := set(options.rows) - set(NAMES):
+    asked = [name for row in options.rows for name in FAMILIES.get(row, [row])]
+    if unknown := set(asked) - set(NAMES):
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     began = time.monotonic()
     rows: list[Row] = []
@@ -86,7 +90,7 @@ def main() -> int:
         stage = Stage(Path(folder), quick=options.quick, kill_for=options.kill_for)
         try:
             for group in GROUPS:
-                wanted = {name: measure for name, measure in group.items() if name in (options.rows or NAMES)}
+                wanted = {name: measure for name, measure in group.items() if name in (asked or NAMES)}
                 with ThreadPoolExecutor() as side_by_side:
                     for measured in side_by_side.map(_measured, wanted, wanted.values(), repeat(stage)):
                         rows += measured

@@ -58,6 +58,7 @@ class Core:
         self._phase = self._rng.random()
         self._declared = LeaseUses()
         self._lockers: set[ref[Participant]] = set()  # gone through while others add to it, which a WeakSet minds
+        self._kept: set[Participant] = set()
         self._ended = False  # by `close`, for good
         self._left = False  # closed by the end of `running`, which is not for ever
         self._running: WeakSet[object] = WeakSet()  # one whose end was interrupted is gone
@@ -111,6 +112,11 @@ class Core:
     def add_locker(self, part: Participant) -> None:
         """Note a locker, so that it is closed with the replica."""
         self._lockers.add(ref(part, self._lockers.discard))
+
+    def keep(self, part: Participant) -> None:
+        """Have the end of the replica wait for ``part``, which is closing, though nobody else keeps it any more."""
+        self._kept = {each for each in self._kept if each.candidacy and not each.candidacy.work.has_left}
+        self._kept.add(part)
 
     def open(self, part: Participant) -> Candidacy:
         """A candidacy of ``part`` for its lease, not yet started. Raises ConfigError if there is no store."""

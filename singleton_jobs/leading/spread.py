@@ -92,6 +92,11 @@ class SpreadPart(Participant):
         with self._mutex:
             return self._open()
 
+    def begin_close(self) -> None:
+        """As any other; a job store that has shut down keeps none of its parts."""
+        self.core.keep(self)
+        super().begin_close()
+
     def forget(self) -> None:
         """The job is gone: nothing need be told of its lease any more."""
         if self.candidacy:

@@ -127,12 +127,13 @@ class GuardedWork:
 
     async def wait_left(self, until: float, *, block: bool) -> bool:
         """Wait until a drain's release is through."""
+        return await self._lead.changed.wait(lambda: self.has_left, until, block=block)
 
-        def left() -> bool:
-            with self._lead.mutex:
-                return self._leaving is None and not self._lead.candidate.releasing
-
-        return await self._lead.changed.wait(left, until, block=block)
+    @property
+    def has_left(self) -> bool:
+        """Whether no drain is under way, nor a release."""
+        with self._lead.mutex:
+            return self._leaving is None and not self._lead.candidate.releasing
 
     def stay(self) -> None:
         """Compete again after the drain under way, which was to be the last."""

@@ -1,10 +1,11 @@
 """A program with a scheduler, guarded, which obeys commands that are appended to a file.
 
 Options: control (that file), lease, config, scheduler (background | blocking | asyncio), through (guard | jobstore |
-executor), interrupted and max_attempts (for what is guarded), drain (seconds that SIGTERM leaves to running jobs), store
-(a database's URL; none: memory), connect (arguments of the database driver), executor (threadpool | processpool), jobs
-(list of: id, trigger (an alias, or a class of own_triggers), at (its arguments), made (further ones, in seconds from its
-making), function, kwargs, grace, and more for add_job), late (add the jobs only after the guard), paused (start it so).
+executor), spread (whether the guard spreads), interrupted and max_attempts (for what is guarded), drain (seconds that
+SIGTERM leaves to running jobs), store (a database's URL; none: memory), connect (arguments of the database driver),
+executor (threadpool | processpool), jobs (list of: id, trigger (an alias, or a class of own_triggers), at (its
+arguments), made (further ones, in seconds from its making), function, kwargs, grace, and more for add_job), late (add
+the jobs only after the guard), paused (start it so).
 Environment: SKEW (seconds).
 """
 
@@ -73,7 +74,7 @@ def build():
     if not option("late", False):
         add_all(scheduler)
     if through == "guard":
-        guard(scheduler, **guarded, **again)
+        guard(scheduler, spread=option("spread", False), **guarded, **again)
     if option("late", False):
         add_all(scheduler)
     return scheduler

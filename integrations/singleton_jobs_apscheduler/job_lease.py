@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -10,6 +11,8 @@ from singleton_jobs.decisions.ledger import Attempt, Mark
 from singleton_jobs.leading.spread import SpreadPart
 
 __all__ = ["JobLease"]
+
+ERRANDS = 0.05  # seconds over which replicas spread that have all seen the same
 
 
 class Attempted(Protocol):
@@ -107,7 +110,7 @@ class JobLease:
             if first is not None:
                 self.candidacy.fires.introduce({self.key: first.fire})
             errand = _Errand(self, give_up, then)
-            self.take(errand, PlannedBid(self.key, self.stored, ()))
+            self.take(errand, PlannedBid(self.key, self.stored, (), random.uniform(0, ERRANDS)))
 
     def forget(self) -> None:
         """The job is gone, or the scheduler ends: what runs goes on to its end."""

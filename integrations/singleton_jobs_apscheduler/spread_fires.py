@@ -15,6 +15,7 @@ from singleton_jobs.renewal.candidacy import Candidacy
 
 from .fires import Fires, Submitted
 from .job_lease import JobLease
+from .turns import Turns
 
 __all__ = ["SpreadFires", "worker"]
 
@@ -34,6 +35,7 @@ class SpreadFires(Fires):
         self.decided: dict[str, bool] = {}  # ids of jobs that were granted their claims since the last pass, or not
         self.is_current: Callable[[Job], bool]  # whether that is still how a job is stored
         self.undecided: set[_Undecided] = set()
+        self.turns = Turns(leases.identity)
         self._spread = leases
 
     def candidacy_of(self, job_id: str) -> Candidacy:

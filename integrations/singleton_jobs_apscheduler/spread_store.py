@@ -221,14 +221,17 @@ class SpreadStore(PlannedStore):
         job = self._inner.store.lookup_job(job_id)
         if job is None and not self._fires.is_under_way(job_id):
             self._forget(job_id)
-        if lease is None or not isinstance(job, Job) or job.next_run_time is None:
+        if lease is None:
+            return None
+        if stored := lease.stored:
+            self._fires.turns.note(stored.by, lease.candidacy.clock.now())
+        if not isinstance(job, Job) or job.next_run_time is None:
             return None
         if self._fires.is_under_way(job_id) or lease.is_busy or not lease.is_known:
             return None
         if not lease.is_free:
             lease.scout()  # whoever holds it may die
             return None
-        stored = lease.stored
         if stored and (stored.attempts or stored.state == "c"):
             return self._again(job, lease, stored, now)
         if not lease.is_planned and job_id not in self._fires.finished:

@@ -46,7 +46,8 @@ class Taking(Submission):
             for claim in claims:
                 claim.outcome = "granted"
         self._fires.undecided.add(self)
-        if not self._lease.take(self, PlannedBid(self.due.key, self.due.mark, claims)):
+        turn = self._fires.turns.delay(f"{self.due.key} {self._run_times[-1].timestamp():.3f}", self._asked_at)
+        if not self._lease.take(self, PlannedBid(self.due.key, self.due.mark, claims, turn)):
             self._settle()
         self.look()
 
@@ -67,6 +68,7 @@ class Taking(Submission):
         if term and self._is_current():
             self._granted = [planned for planned in self._planned if self._is_granted(planned, term)]
         self._decided_at = self._candidacy.clock.now()
+        self._fires.turns.raced(refused=self._candidacy.candidate.raced)
         self._fires.undecided.discard(self)
         self._fires.decided[self.job.id] = bool(self._granted)
         runs = self._next()

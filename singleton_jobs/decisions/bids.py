@@ -15,10 +15,16 @@ __all__ = ["Bid", "PlannedBid", "Scout"]
 
 
 class Bid(Protocol):
-    """``waits``: go on while another holds the lease; else the bid is over as soon as one is seen to hold it."""
+    """``waits``: go on while another holds the lease; else the bid is over as soon as one is seen to hold it.
+
+    ``turn``: seconds for which others that bid at the same instant are let go first.
+    """
 
     @property
     def waits(self) -> bool: ...
+
+    @property
+    def turn(self) -> float: ...
 
     def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim] | None:
         """What to claim if the lease is taken now, at ``time`` by the store's clock, be it nothing; None: it is left.
@@ -37,6 +43,7 @@ class PlannedBid:
     job: str
     mark: Mark | None
     planned: tuple[Claim, ...]
+    turn: float = 0.0
     waits: bool = False
 
     def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim] | None:
@@ -49,6 +56,7 @@ class Scout:
     """Waits until the lease could be taken, and leaves it."""
 
     waits = True
+    turn = 0.0
 
     def claims(self, marks: Mapping[str, Mark], time: datetime) -> Sequence[Claim] | None:
         return None

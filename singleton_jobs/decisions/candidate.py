@@ -83,6 +83,7 @@ class Candidate:
         self._bid: Bid | None = None  # what the lease is wanted for; None: for as long as somebody wants it
         self._bid_from = -math.inf  # others bid at the same instant
         self._unsure = False  # a write of the bid may have landed
+        self.raced = False  # another was faster than a write of the last bid
         self._next = -math.inf  # a holder's next renewal, anyone else's next read
         self._last_hold: Hold | None = None  # the present or latest one, by which a release knows its record
         self._reread = False  # a holder's write met a conflict: the record is read before the next one
@@ -163,15 +164,13 @@ class Candidate:
         For a ``bid`` the lease is taken once, by a write that claims, and by what was just seen, if that is known.
         """
         self._wanted = True
-        self._bid, self._bid_from, self._unsure = bid, -math.inf, False
+        self._bid, self._unsure, self.raced = bid, False, False
+        self._bid_from = now + bid.turn if bid else -math.inf
         self.answer = "held" if self.hold else None
         if not self.hold:
             self._look_again(now)
-            if bid:
-                if not bid.waits:
-                    self._bid_from = now + self._pace.spread()
-                if not self.releasing and self.knows(now):
-                    self._observer.unjudged = True
+            if bid and not self.releasing and self.knows(now):
+                self._observer.unjudged = True
             if not self.releasing and now >= self._rest_until:
                 self._observer.presume_free(now)
 
@@ -397,6 +396,7 @@ class Candidate:
             self._observer.dismiss()
             self._reread = self.hold is not None
             self._ours = None
+            self.raced = self._bid is not None
             if self.hold or self.releasing or presumed:
                 self._next = now
             elif self._bid and (self._unsure or not self._pace.told):  # else a watch tells who was faster

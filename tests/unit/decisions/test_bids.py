@@ -18,7 +18,6 @@ from unit.harness import (
     OTHER,
     PERIOD,
     Least,
-    Most,
     acknowledged,
     moment,
     reads,
@@ -107,8 +106,9 @@ def test_what_was_read_long_ago_is_read_again():
 
 
 def test_bidders_of_one_instant_come_one_after_the_other():
-    made = bidder(None, bid(None), chance=Most())
-    assert 0 < waits(made, 0.0) <= 0.01
+    made = bidder(None, PlannedBid(JOB, None, (Claim(JOB, moment(0.0), "mine"),), turn=0.02))
+    assert waits(made, 0.0) == 0.02
+    reads(made, 0.02)
 
 
 def test_the_end_of_the_run_rides_in_the_release():
@@ -183,11 +183,20 @@ def test_a_loser_that_nobody_tells_looks_at_once():
 
 
 def test_a_sight_of_the_winner_before_the_turn_spares_the_write():
-    made = bidder(None, bid(None), chance=Most())
+    made = bidder(None, PlannedBid(JOB, None, (Claim(JOB, moment(0.0), "mine"),), turn=0.02))
     waits(made, 0.0)
     made.told(Sight(stored(version=2, ledger=ledger(0.0, "theirs", "c")), 2), 0.005)
     assert waits(made, 0.005) == math.inf
-    assert made.answer == "busy"
+    assert (made.answer, made.raced) == ("busy", False)
+
+
+def test_whoever_was_refused_knows_that_another_was_faster():
+    made = asked(bidder(free(), bid(mark())), free())
+    writes(made, 0.0)
+    made.failed(Conflict("another was faster"), 0.1)
+    assert made.raced
+    made.start(1.0, bid(mark()))
+    assert not made.raced
 
 
 # The holder before

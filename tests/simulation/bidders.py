@@ -220,7 +220,7 @@ class Bidder(Actor):
     def _start(self, claims: Sequence[Claim], *, waits: bool = False) -> None:
         self.bidden = tuple(claims)
         self.claims += claims
-        self.candidate.start(self.now, PlannedBid(JOB, self.plan, self.bidden, waits))
+        self.candidate.start(self.now, PlannedBid(JOB, self.plan, self.bidden, waits=waits))
 
 
 class Repeater(Bidder):

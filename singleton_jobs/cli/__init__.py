@@ -36,7 +36,8 @@ def status(*, leases: tuple[str, ...], watch: bool, store: str | None, namespace
     """Show who leads, since when, and what ran last.
 
     Of all leases of the namespace (which needs the right to list them), or of those named, with the leases of their
-    keys. Any Lease will do, also those of other libraries. A holder is alive, late (its own hold has run out) or
+    keys, and of jobs that are spread over all replicas. A lease of such a job is shown by itself only while it is held;
+    BY says where the job ran last. Any Lease will do, also those of other libraries. A holder is alive, late (its own hold has run out) or
     stale (others may take it over).
 
     Exit status: 0 whenever it could be read.
@@ -120,6 +121,8 @@ def step_down(*, lease: str, timeout: float, store: str | None, namespace: str |
 @main.command()
 @click.argument("leases", nargs=-1, metavar="LEASE...")
 @click.option("--keyed", multiple=True, metavar="LEASE", help="Also one lease per key of this one; repeatable.")
+@click.option("--spread", multiple=True, metavar="LEASE", help="Also one lease per job of this guard; repeatable.")
+@click.option("--job", "jobs", multiple=True, metavar="ID", help="Only of this job of --spread; repeatable.")
 @click.option("--app", default="singleton-jobs", show_default=True, help="Name of account, Role and binding.")
 @click.option("--watch-all", is_flag=True, help="Also: see all leases of the namespace, by one watch.")
 @click.option("--events", is_flag=True, help="Also allow what the hook for Kubernetes Events needs.")
@@ -129,6 +132,8 @@ def rbac(
     *,
     leases: tuple[str, ...],
     keyed: tuple[str, ...],
+    spread: tuple[str, ...],
+    jobs: tuple[str, ...],
     app: str,
     watch_all: bool,
     events: bool,
@@ -144,15 +149,25 @@ def rbac(
     binding, for a cluster's administrator to apply.
 
     The leases of keys have no names yet, so --keyed grants all leases of the namespace; the policy, then two, limits
-    the account to those whose names begin with LEASE and a dot.
+    the account to those whose names begin with LEASE and a dot. So does --spread, for the jobs of an APScheduler
+    without a leader, unless all of them are named by --job (of a job store other than the default one: STORE.ID).
     """
     from .rbac import documents
 
-    if not leases and not keyed:
-        raise click.UsageError("Missing argument 'LEASE...', or --keyed LEASE.")
+    if not (leases or keyed or spread):
+        raise click.UsageError("Missing argument 'LEASE...', --keyed LEASE or --spread LEASE.")
     with exits():
         text = documents(
-            leases, keyed, namespace, app, events=events, watch_all=watch_all, policy=admission_policy, store=store
+            leases,
+            keyed,
+            spread,
+            jobs,
+            namespace,
+            app,
+            events=events,
+            watch_all=watch_all,
+            policy=admission_policy,
+            store=store,
         )
         if as_json:
             from yaml import safe_load_all

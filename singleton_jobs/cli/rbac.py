@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ConfigError
-from ..keys import keyed_name
+from ..keys import key_text, keyed_name
 from ..locks.kubernetes.roles import admission_policy, manifests
 from ..names import lease_name, namespace_name, store_url
 
@@ -15,6 +15,8 @@ __all__ = ["documents"]
 def documents(
     leases: Sequence[str],
     keyed: Sequence[str],
+    spread: Sequence[str],
+    jobs: Sequence[str],
     namespace: str | None,
     app: str,
     *,
@@ -26,16 +28,22 @@ def documents(
     """The YAML documents. Raises ConfigError for names that cannot work."""
     names = list(dict.fromkeys(lease_name(lease) for lease in leases))
     bases = list(dict.fromkeys(lease_name(base) for base in keyed))
-    for base in bases:
+    spread_bases = list(dict.fromkeys(lease_name(base) for base in spread))
+    for base in (*bases, *spread_bases):
         keyed_name(base, "key")  # raises if it is too long
+    if jobs and len(spread_bases) != 1:
+        raise ConfigError("--job names a job of one spread guard: give one --spread LEASE with it")
+    if jobs:
+        base = spread_bases.pop()
+        names += [name for job in jobs if (name := keyed_name(base, key_text(base, job))) not in names]
     namespace = namespace_name(namespace) if namespace is not None else None
     if store is not None and store_url(store)[0] != "kubernetes":
         raise ConfigError(f"store {store!r} knows no Roles: only Kubernetes does")
     if lease_name(app) != app:
         raise ConfigError(f"app {app!r} cannot be used: it must be in lower case")
-    text = manifests(names, namespace, app, events=events, watch_all=watch_all, keyed=bases)
+    text = manifests(names, namespace, app, events=events, watch_all=watch_all, keyed=bases, spread=spread_bases)
     if not policy:
         return text
     if namespace is None:
         raise ConfigError("--admission-policy needs --namespace: a policy is the cluster's, and binds one namespace")
-    return f"{text}---\n{admission_policy(names, namespace, app, bases)}"
+    return f"{text}---\n{admission_policy(names, namespace, app, bases, spread_bases)}"

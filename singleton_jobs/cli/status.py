@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -39,13 +39,15 @@ UNLIMITED = 10_000  # columns where no terminal is: the reader is a program
 class Job:
     """One job of the ledger: its last claimed fire, and whether that run is known to have ended.
 
-    ``attempt``: of what has not ended, and may run again, how many times that was claimed: the most of any.
+    ``attempt``: of what has not ended, and may run again, how many times that was claimed: the most of any. ``by``: the
+    identity that claimed the last fire, of a job that is spread over all replicas.
     """
 
     job: str
     last_fire: datetime
     done: bool
     attempt: int | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class LeaseStatus:
     jobs: tuple[Job, ...] = ()
     problem: str | None = None
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether nothing is to be said of it but how its jobs are: nobody runs one, as most of the time."""
+        return self.state == "free" and self.problem is None and any(job.by for job in self.jobs)
+
 
 def lease_status(lease: str, found: Stored | StoreError | None) -> LeaseStatus:
     """What ``found`` says of ``lease``; None: there is no such lease."""
@@ -83,7 +90,7 @@ def lease_status(lease: str, found: Stored | StoreError | None) -> LeaseStatus:
         state=_state(age, record.lease_duration_seconds, gone=found.abandoned) if holder else "free",
         key=found.key,
         holder=holder,
-        pod=holder.rpartition("_")[0] or holder if holder else None,
+        pod=_pod(holder) if holder else None,
         leading_since=record.acquire_time if holder else None,
         renewed_ago=age,
         lease_duration=record.lease_duration_seconds or None,
@@ -143,18 +150,22 @@ async def _read(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
 
 
 async def _read_one(store: Inspectable, name: str) -> list[LeaseStatus]:
-    """The lease of that name, and those of its keys; one that is missing only where there is no other."""
+    """The lease of that name, those of its keys and of its jobs; one that is missing only where there is no other."""
     found = await store.lock(name, "status").get()
+    spread: dict[str, LeaseStatus] = {}
     keyed: dict[str, Stored | StoreError] = {}
     problem = None
     try:
         async for page in store.list_keyed(name):
             keyed |= page
+        others = await store.list_leases()
+        rows = (lease_status(other, others[other]) for other in sorted(others) if other.startswith(f"{name}."))
+        spread = {row.lease: row for row in rows if any(job.by for job in row.jobs)}
     except AccessDenied as error:  # with a Role for this lease alone, which most often is no one's with keys
         problem = str(error).partition("\n")[0]
-    if found is None and not keyed:
+    if found is None and not keyed and not spread:
         return [replace(lease_status(name, None), problem=problem)]
-    return [*([lease_status(name, found)] if found else []), *_rows(keyed)]
+    return [*([lease_status(name, found)] if found else []), *_rows(keyed), *spread.values()]
 
 
 def _rows(found: Mapping[str, Stored | StoreError]) -> list[LeaseStatus]:
@@ -181,10 +192,11 @@ def _screen(rows: list[LeaseStatus], store: Inspectable, width: int) -> Renderab
     parts: list[RenderableType] = [Text(f"{store.describe()}, {stamp(now)}", "dim")]
     if not rows:
         return Group(*parts, Text("No leases."))
-    parts.append(_lease_table(rows, now, width))
+    if led := [row for row in rows if not row.is_resting]:
+        parts.append(_lease_table(led, now, width))
     with_jobs = [row for row in rows if row.jobs]
     if with_jobs:
-        parts += [Text(), _job_table(with_jobs, now, width)]
+        parts += [*([Text()] if led else []), _job_table(with_jobs, now, width)]
     for row in rows:
         if row.asked_to_step_down:
             parts.append(Text(f"{row.lease}: {printable(row.asked_to_step_down)} is asked to step down"))
@@ -211,24 +223,31 @@ def _lease_table(rows: Collection[LeaseStatus], now: datetime, width: int) -> Te
     return columns(header, cells, width, shrink=[name for name in ("LEASE", "KEY", "POD") if name in header])
 
 
-def _job_table(rows: Iterable[LeaseStatus], now: datetime, width: int) -> Text:
+def _job_table(rows: Collection[LeaseStatus], now: datetime, width: int) -> Text:
+    spread = any(job.by for row in rows for job in row.jobs)
     cells = [
         (
             printable(job.job, SHOWN),
             ago(job.last_fire, now, wide=width >= WIDE),
             _run(job),
+            *((printable(_pod(job.by), SHOWN) if job.by else "-",) if spread else ()),
             printable(row.lease, LONGEST),
         )
         for row in rows
         for job in row.jobs
     ]
-    return columns(("JOB", "LAST FIRE", "RUN", "LEASE"), cells, width, shrink=("JOB", "LEASE"))
+    by = ("BY",) if spread else ()
+    return columns(("JOB", "LAST FIRE", "RUN", *by, "LEASE"), cells, width, shrink=("JOB", *by, "LEASE"))
 
 
 def _run(job: Job) -> str:
     if job.done:
         return "done"
     return f"attempt {job.attempt}" if job.attempt and job.attempt > 1 else "claimed"
+
+
+def _pod(identity: str) -> str:
+    return identity.rpartition("_")[0] or identity
 
 
 def _renewed(row: LeaseStatus) -> str:
@@ -254,4 +273,4 @@ def _jobs(ledger: str | None) -> tuple[tuple[Job, ...], str | None]:
 
 def _job(job: str, mark: Mark) -> Job:
     attempt = max((each.number for each in mark.attempts), default=None)
-    return Job(job, mark.fire, mark.state == "d" and attempt is None, attempt)
+    return Job(job, mark.fire, mark.state == "d" and attempt is None, attempt, mark.by or None)

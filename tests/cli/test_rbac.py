@@ -18,6 +18,7 @@ from controlplane.admin import Admin, lease_path
 from controlplane.fixtures import MakePod
 from controlplane.pod import Pod, lease_role
 from singleton_jobs import AccessDenied
+from singleton_jobs.keys import keyed_name
 from singleton_jobs.locks import KubernetesStore, LockRecord
 
 Json = dict[str, Any]
@@ -78,6 +79,10 @@ def test_events_are_allowed_when_asked_for():
         ([], "Missing argument"),
         (["--keyed", "No_Good!"], "cannot be used"),
         (["--keyed", "x" * 200], "too long for one with keys"),
+        (["--spread", "No_Good!"], "cannot be used"),
+        (["x", "--job", "north"], "give one --spread LEASE with it"),
+        (["--spread", "a", "--spread", "b", "--job", "north"], "give one --spread LEASE with it"),
+        (["--spread", "a", "--job", ""], "cannot be kept for the key"),
     ],
 )
 def test_bad_input_is_refused(arguments: list[str], says: str):
@@ -101,6 +106,22 @@ def test_leases_of_keys_need_a_rule_without_names():
     ]
     assert "One lease per key of sync, mail," in call("rbac", "--keyed", "sync", "--keyed", "Mail").output
     assert documents("--keyed", "sync", "--watch-all")[1]["rules"][1]["verbs"] == ["list", "watch"]
+
+
+JOBS_RULE = {
+    "apiGroups": ["coordination.k8s.io"],
+    "resources": ["leases"],
+    "verbs": ["get", "create", "update", "list", "watch"],
+}
+
+
+def test_leases_of_spread_jobs_need_a_rule_without_names_unless_all_are_given():
+    assert documents("--spread", "reports")[1]["rules"] == [JOBS_RULE]
+    named = documents("nightly", "--spread", "Reports", "--job", "north", "--job", "A & B", "--job", "north")
+    (rule,) = named[1]["rules"]
+    assert rule == JOBS_RULE | {"resourceNames": ["nightly", "reports.north", keyed_name("reports", "A & B")]}
+    both = documents("--keyed", "sync", "--spread", "reports")[1]["rules"]
+    assert both == [KEYED_RULE, JOBS_RULE]
 
 
 def test_without_keys_the_policy_is_one_and_as_it_was():
@@ -256,6 +277,17 @@ def test_without_leases_of_other_names_there_are_those_of_keys_alone(make_pod: M
     pod = under_policies(make_pod, admin, namespace, "--keyed", "sync", "--keyed", "mail")[0]
     assert [change(pod, "PUT", lease, "pod-a_1")[0] for lease in ("sync.a", "mail.a", "nightly")] == [201, 201, 403]
     assert [change(pod, "DELETE", lease)[0] for lease in ("sync.a", "mail.a")] == [200, 200]
+
+
+@pytest.mark.e2e
+def test_the_leases_of_spread_jobs_are_kept_and_never_deleted(make_pod: MakePod, admin: Admin, namespace: str):
+    first, second, _ = under_policies(make_pod, admin, namespace, "--spread", "reports", "--keyed", "mail")
+    assert change(first, "PUT", "reports.north", "pod-a_1")[0] == 201
+    assert change(second, "PUT", "reports.north", "")[0] == 403
+    assert change(first, "PUT", "reports.north", "")[0] == 200
+    status, message = change(first, "DELETE", "reports.north")
+    assert (status, "those of keys of mail and of jobs of reports" in message) == (403, True)
+    assert [change(first, "PUT", lease, "pod-a_1")[0] for lease in ("reports", "mail.a", "sync.a")] == [403, 201, 403]
 
 
 @pytest.mark.e2e

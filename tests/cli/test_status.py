@@ -164,6 +164,49 @@ def test_a_lease_that_has_keys_as_well_comes_first(file: str, tmp_path: Path):
     ]
 
 
+async def spread(store: Any, **jobs: str) -> None:
+    """Leases of jobs that have run; of those whose runner ends in "!", the run goes on."""
+    now = datetime.now(UTC)
+    for job, by in jobs.items():
+        state, holder = ("c", by.rstrip("!")) if by.endswith("!") else ("d", "")
+        mark = [now.isoformat(), "nonce", state, None, [], None, by.rstrip("!")]
+        ledger = json.dumps({"v": 1, "jobs": {f"aps:default:{job}": mark}})
+        lock = store.lock(f"reports.{job}", "whoever")
+        await lock.create(LockRecord(holder, 15, now, now, 1), ledger=ledger)
+
+
+def test_jobs_of_a_spread_guard_are_shown_with_their_last_runners(file: str, tmp_path: Path):
+    store = SQLiteStore(tmp_path / "leases.sqlite3")
+    asyncio.run(spread(store, north="pod-a_1", south="pod-b_2!"))
+    asyncio.run(store.lock("reports.eu", "x").create(LockRecord("pod-z_1", 15, None, datetime.now(UTC), 1)))
+    printed = call("status", "reports", "--store", file).output
+    assert re.search(r"^JOB +LAST FIRE +RUN +BY +LEASE", printed, re.MULTILINE), printed
+    assert re.search(r"^aps:default:north .* done +pod-a +reports\.north *$", printed, re.MULTILINE)
+    assert re.search(r"^aps:default:south .* claimed +pod-b +reports\.south *$", printed, re.MULTILINE)
+    assert re.search(r"^reports\.south +pod-b .*alive", printed, re.MULTILINE)
+    assert not re.search(r"^reports\.north ", printed, re.MULTILINE)  # nobody runs it
+    assert "missing" not in printed
+    assert "reports.eu" not in printed  # an ordinary lease
+    assert "reports.eu" in call("status", "--store", file).output
+    asked = call("status", "reports", "--store", file, "--json").json["leases"]
+    assert [(lease["lease"], lease["state"], lease["jobs"][0]["by"]) for lease in asked] == [
+        ("reports.north", "free", "pod-a_1"),
+        ("reports.south", "alive", "pod-b_2"),
+    ]
+
+
+def test_where_no_job_runs_there_is_only_the_table_of_jobs(file: str, tmp_path: Path):
+    asyncio.run(spread(SQLiteStore(tmp_path / "leases.sqlite3"), north="pod-a_1"))
+    assert "POD" not in call("status", "--store", file).output
+
+
+def test_without_spread_jobs_there_is_no_column_for_them(file: str):
+    with Replica(file, identity="worker-1") as replica:
+        assert replica.leadership("nightly").wait(5)
+        assert replica.leadership("nightly").claim("report", datetime.now(UTC))
+        assert " BY " not in call("status", "--store", file).output
+
+
 @pytest.mark.e2e
 def test_who_may_not_list_is_told_so_where_nothing_else_is_to_be_shown(make_pod: MakePod, admin: Admin, namespace: str):
     assert admin.put_lease(namespace, "nightly", {"spec": {"holderIdentity": "pod-a_1"}})[0] == 201

@@ -30,12 +30,14 @@ def role(
     events: bool = False,
     watch_all: bool = False,
     keyed: Sequence[str] = (),
+    spread: Sequence[str] = (),
 ) -> str:
-    """The Role that lets a pod hold ``leases``, and those of any key of ``keyed``.
+    """The Role that lets a pod hold ``leases``, those of any key of ``keyed``, and those of any job of ``spread``.
 
     With ``watch_all``, also see all leases of the namespace; with ``events``, tell of hand-overs as Kubernetes Events.
     """
-    rules = f"{_held(leases) if leases else ''}{_kept_by_key(keyed) if keyed else ''}"
+    held, keys, jobs = leases and _held(leases), keyed and _kept_by_key(keyed), spread and _taken_by_job(spread)
+    rules = f"{held or ''}{keys or ''}{jobs or ''}"
     return f"""\
 # All that a replica may do: hold these leases.
 apiVersion: rbac.authorization.k8s.io/v1
@@ -58,6 +60,7 @@ def manifests(
     events: bool = False,
     watch_all: bool = False,
     keyed: Sequence[str] = (),
+    spread: Sequence[str] = (),
 ) -> str:
     """ServiceAccount, Role and RoleBinding, all called ``app``."""
     subject = f"\n  namespace: {namespace}" if namespace else ""
@@ -67,7 +70,7 @@ apiVersion: v1
 kind: ServiceAccount
 {_metadata(app, namespace)}
 ---
-{role(leases, namespace, app, events=events, watch_all=watch_all, keyed=keyed)}---
+{role(leases, namespace, app, events=events, watch_all=watch_all, keyed=keyed, spread=spread)}---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 {_metadata(app, namespace)}
@@ -81,16 +84,19 @@ subjects:
 """
 
 
-def admission_policy(leases: Sequence[str], namespace: str, app: str, keyed: Sequence[str] = ()) -> str:
+def admission_policy(
+    leases: Sequence[str], namespace: str, app: str, keyed: Sequence[str] = (), spread: Sequence[str] = ()
+) -> str:
     """A ValidatingAdmissionPolicy and its binding: a hold is written, and emptied, only by its own pod.
 
-    With ``keyed``, another one limits the account to ``leases`` and those of keys.
+    With ``keyed`` or ``spread``, another one limits the account to ``leases`` and those of keys and jobs.
     """
     name = f"singleton-jobs-{namespace}-{app}"
     names = "".join(f"\n      - {lease}" for lease in leases)
     matched = f"\n      resourceNames:{names}"
-    if keyed:
-        ours = " || ".join([*_among("object.metadata.name", leases), *_beginning("object.metadata.name", keyed)])
+    if keyed or spread:
+        bases = [*keyed, *spread]
+        ours = " || ".join([*_among("object.metadata.name", leases), *_beginning("object.metadata.name", bases)])
         matched = f"""
   matchConditions:
   - name: kept-by-replicas
@@ -135,17 +141,25 @@ spec:
     reason: Forbidden
     message: "a hold is given back by its own pod only"
 ---
-{_bound(name, namespace)}{_names_policy(leases, namespace, app, keyed) if keyed else ""}"""
+{_bound(name, namespace)}{_names_policy(leases, namespace, app, keyed, spread) if keyed or spread else ""}"""
 
 
-def _names_policy(leases: Sequence[str], namespace: str, app: str, keyed: Sequence[str]) -> str:
+def _names_policy(leases: Sequence[str], namespace: str, app: str, keyed: Sequence[str], spread: Sequence[str]) -> str:
     name = f"singleton-jobs-{namespace}-{app}-names"
-    named = [f"request.operation != 'DELETE' && {among}" for among in _among("variables.lease", leases)]
+    lasting = [*_among("variables.lease", leases), *_beginning("variables.lease", spread)]
+    named = [f"request.operation != 'DELETE' && {each}" for each in lasting]
     allowed = " || ".join([*_beginning("variables.lease", keyed), *named])
+    those = " and ".join(
+        [
+            *([f"of keys of {', '.join(keyed)}"] if keyed else []),
+            *([f"of jobs of {', '.join(spread)}"] if spread else []),
+        ]
+    )
     return f"""\
 ---
 # The Role of this account is for leases of all names: these are the ones. Each of its pods may delete a lease of a key
-# that another pod holds, since whoever comes by sweeps those of dead holders, and admission sees no clock.
+# that another pod holds, since whoever comes by sweeps those of dead holders, and admission sees no clock. Nobody
+# deletes the lease of a job.
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
@@ -167,7 +181,7 @@ spec:
   validations:
   - expression: "{allowed}"
     reason: Forbidden
-    message: "{ANOTHER_NAME}: it does those of keys of {", ".join(keyed)}, and may not delete others"
+    message: "{ANOTHER_NAME}: it does those {those}, and may not delete others"
 ---
 {_bound(name, namespace)}"""
 
@@ -216,6 +230,16 @@ def _kept_by_key(bases: Sequence[str]) -> str:
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update, delete, list]"""
+
+
+def _taken_by_job(bases: Sequence[str]) -> str:
+    return f"""
+# One lease per job of {", ".join(bases)}, taken for each run. Unless their names are given, this is for all leases of
+# the namespace, as a Role knows no prefixes: an admission policy can limit it to these. There is no `delete`: a job's
+# lease stays, with the claimed fires in it. `list` and `watch` tell all replicas at once who has taken which.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update, list, watch]"""
 
 
 def _metadata(name: str, namespace: str | None) -> str:

@@ -169,8 +169,11 @@ class Candidate:
         self.answer = "held" if self.hold else None
         if not self.hold:
             self._look_again(now)
-            if bid and not self.releasing and self.knows(now):
-                self._observer.unjudged = True
+            if bid:
+                # Whoever waits may have to for long: what was seen busy, and nobody watches, is read again.
+                busy = bid.waits and not self._pace.told and self.seen and self.seen.record.holder_identity
+                if not self.releasing and self.knows(now) and not busy:
+                    self._observer.unjudged = True
             if not self.releasing and now >= self._rest_until:
                 self._observer.presume_free(now)
 
@@ -276,7 +279,7 @@ class Candidate:
 
     def _bids(self, bid: Bid, now: float, wall: float) -> bool:
         """Whether the lease is wanted as it is; what for is what the write that takes it is to claim."""
-        self.claims.bid(bid, self._observer.ledger, self.store_clock.time(now, wall))
+        self.claims.bid(bid, self._observer.ledger, self.store_clock.time(now, wall), now)
         return self.claims.bidden
 
     def _end_bid(self, answer: Answer, now: float, wall: float) -> Action:

@@ -66,14 +66,16 @@ class OpenClaims:
         self._add(claim)
         self._from = min(self._from, now)
 
-    def bid(self, bid: Bid, ledger: str | None, time: datetime) -> None:
+    def bid(self, bid: Bid, ledger: str | None, time: datetime, now: float) -> None:
         """Have the claims of ``bid`` written by the write that takes the lease, whose ledger is this."""
+        self._forget_bidden()
         self._look(ledger)
         self._bidden = None if self.unreadable else bid.claims(self._marks, time)
         claims = self._bidden or ()
         self._open = []
         for claim in claims:
             claim.outcome = None
+            claim.asked_at = now if claim.asked_at is None else claim.asked_at
             self._add(claim)
             before = self._marks.get(claim.job)
             if before is None or not claim.is_in(before):
@@ -112,11 +114,14 @@ class OpenClaims:
         self._hurry()
         return self._urgent
 
+    def is_ours(self, job: str, nonce: str) -> bool:
+        """Whether the run that was claimed under ``nonce`` goes on here, or has ended and the ledger is yet to know."""
+        return (job, nonce) in self._running or (job, nonce) in self._done
+
     def cut(self) -> dict[str, list[Attempt]]:
         """Runs of fires that may run again, by job, which no process goes on with; none unless a term lasts."""
-        ours = self._running | self._done
         cut = {
-            job: [each for each in mark.attempts if (job, each.nonce) not in ours]
+            job: [each for each in mark.attempts if not self.is_ours(job, each.nonce)]
             for job, mark in self._marks.items()
             if mark.attempts and self._leading
         }
@@ -208,8 +213,11 @@ class OpenClaims:
         """The term has ended: claims without an outcome stay without one."""
         self._leading = self._urgent = False
         self._open, self._from, self.introduced = [], math.inf, {}
-        self._running -= {(claim.job, claim.nonce) for claim in self._bidden or ()}
+        self._forget_bidden()
         self._bidden, self._replaced = None, {}
+
+    def _forget_bidden(self) -> None:
+        self._running -= {(claim.job, claim.nonce) for claim in self._bidden or ()}
 
     def _look(self, text: str | None) -> None:
         if text != self._text:
@@ -237,8 +245,7 @@ class OpenClaims:
         self._open.append(claim)
 
     def _is_cut(self, job: str, mark: Mark) -> bool:
-        ours = (job, mark.nonce) in self._running or (job, mark.nonce) in self._done
-        return mark.state == "c" and not ours and not job.startswith(PEOPLES)
+        return mark.state == "c" and not self.is_ours(job, mark.nonce) and not job.startswith(PEOPLES)
 
     def _cut_mark(self, claim: Claim) -> Mark | None:
         mark = self._marks.get(claim.job)

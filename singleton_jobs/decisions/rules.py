@@ -157,8 +157,10 @@ RULES = {
     ),
     29: (
         "`at_most_every` counts from start to start in the store's time, by a claim before the run, so that failures "
-        "count; 95 % of the interval suffice. The mark keeps the lease of a key so long, and no longer, an attempt "
-        "that is to run again until it has ended, and a ledger that cannot be read for ever."
+        "count; 95 % of the interval suffice. A lock's is a bid (rule 33), which leaves the lease if it is too soon "
+        "and there is nothing to tell its ledger, and claims once it is taken if the time is not known before. The "
+        "mark keeps the lease of a key so long, and no longer, an attempt that is to run again until it has ended, and "
+        "a ledger that cannot be read for ever."
     ),
     # Stores
     30: (

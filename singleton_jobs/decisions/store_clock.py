@@ -20,6 +20,11 @@ class StoreClock:
         self._doubted: float | None = None  # what the last answer said of it, if that is not believed yet
         self._tuned = False  # since the clocks were last compared
 
+    @property
+    def is_told(self) -> bool:
+        """Whether `time` is the store's."""
+        return self._offset is not None
+
     def time(self, now: float, wall: float) -> datetime:
         """The store's time at ``now``; the wall clock's if the store does not tell."""
         return datetime.fromtimestamp(wall if self._offset is None else now + self._offset, UTC)

@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..config import Seconds, seconds
+from ..decisions.bids import SeldomBid
 from ..decisions.ledger import PEOPLES, Claim, Mark, app_key
 from ..errors import ConfigError
 from ..renewal.candidacy import Candidacy
 from ..reruns import was_cut
 from ..term import CURRENT_FIRE, Fire, Term
 
-__all__ = ["Every", "Run", "claim_run", "every"]
+__all__ = ["Every", "Run", "bid_for", "claim_run", "every"]
 
 ENOUGH = 0.95  # of the interval: schedulers have jitter
 
@@ -46,10 +47,11 @@ def every(function: Callable[..., object], job: str | None, interval: Seconds, a
 class Run:
     """A claimed run: inside ``with run:`` `current_fire` tells what it is for, and its end is noted in the ledger."""
 
-    def __init__(self, claim: Claim, term: Term, candidacy: Candidacy) -> None:
+    def __init__(self, claim: Claim, term: Term, candidacy: Candidacy, *, soon: bool) -> None:
         self._claim = claim
         self._term = term
         self._candidacy = candidacy
+        self._soon = soon  # its end is to be noted at once, not with a release that follows
 
     def __enter__(self) -> None:
         claim = self._claim
@@ -61,20 +63,39 @@ class Run:
         if claim.repeats and was_cut(error, self._term):
             fires.interrupted(claim)
         else:
-            fires.ended(claim.job, claim.fire, claim.nonce, ok=kind is None)
+            fires.ended(claim.job, claim.fire, claim.nonce, ok=kind is None, soon=self._soon)
 
 
-async def claim_run(candidacy: Candidacy, term: Term, what: Every, nonce: str, *, block: bool) -> Run | None:
-    """The run to do now, first of all one that was cut short and is to run again.
+def bid_for(what: Every, nonce: str, candidacy: Candidacy) -> SeldomBid:
+    """What a lease is wanted for that is taken for one run of ``what``."""
+    candidate = candidacy.candidate
+    return SeldomBid(
+        what.key,
+        what.pause,
+        what.attempts,
+        nonce,
+        for_key=bool(candidacy.base),
+        is_ours=candidate.claims.is_ours,
+        is_timed=lambda: candidate.store_clock.is_told,
+    )
 
-    None if the last one began too short a while ago, by the store's time.
+
+async def claim_run(
+    candidacy: Candidacy, term: Term, what: Every, nonce: str, claim: Claim | None, *, soon: bool, block: bool
+) -> Run | None:
+    """The run to do now, first of all one that was cut short and is to run again; ``claim``, if that was made already.
+
+    None if the last one began too short a while ago, by the store's time. ``soon``: its end is noted at once.
     """
+    cut = candidacy.fires.cut_of(what.key, what.attempts)  # also tells of those that are given up
+    if claim:
+        granted = await candidacy.fires.decision(term, claim, block=block)
+        return Run(claim, term, candidacy, soon=soon) if granted else None
     now = candidacy.fires.store_time()
-    cut = candidacy.fires.cut_of(what.key, what.attempts)
     if cut:
         claim = Claim(what.key, cut[0].fire, nonce, repeats=True, after=cut[0])
     else:
         until = now + what.pause if candidacy.base else None  # the lease of a key is kept for its marks alone
         claim = Claim(what.key, now, nonce, unless_since=now - what.pause, repeats=what.attempts > 1, until=until)
     granted = await candidacy.fires.claim(term, claim, block=block)
-    return Run(claim, term, candidacy) if granted else None
+    return Run(claim, term, candidacy, soon=soon) if granted else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..concurrency.synchronization import on_event_loop, run_blocking
 from ..config import JITTER
+from ..decisions.ledger import Claim
 from ..errors import LeadershipLost, LeaseBusy, NotLeader, StoreError
 from ..events import RunSkipped
 from ..hooks.log import logger
@@ -20,7 +21,7 @@ from ..leading.locker_part import LockerPart
 from ..leading.participant import Participant, part_of
 from ..skipped import OnBusy, Reason, Skipped
 from ..term import Term
-from .at_most_every import Every, Run, claim_run
+from .at_most_every import Every, Run, bid_for, claim_run
 from .task_queue import RunningTask, running_task
 
 __all__ = ["ExclusiveGuard", "Guard", "HeldGuard", "LeaderGuard"]
@@ -28,6 +29,8 @@ __all__ = ["ExclusiveGuard", "Guard", "HeldGuard", "LeaderGuard"]
 
 class Guard(ABC):
     """Lets calls in, or says why not; every call let in is to be let out."""
+
+    soon = True  # the end of a run is noted at once; no release follows
 
     def __init__(self, part: Participant, *, strict: bool, every: Every | None = None) -> None:
         self.part = part
@@ -63,9 +66,14 @@ class Guard(ABC):
         """The run to do under ``term``, of a function that runs at most every so often; or why not."""
         candidacy = self.part.candidacy or self.part.core.pretended(self.part.lease)
         try:
-            return await claim_run(candidacy, term, every, self.part.core.nonce(), block=block) or "too-soon"
+            nonce, claim = self.part.core.nonce(), self.claimed(term)
+            return await claim_run(candidacy, term, every, nonce, claim, soon=self.soon, block=block) or "too-soon"
         except LeadershipLost:
             return "not-leader"
+
+    def claimed(self, term: Term) -> Claim | None:
+        """What was claimed by the write that began ``term``."""
+        return None
 
     def skip(self, function: Callable[..., Any], reason: Reason) -> Skipped:
         """Report a call that does not run; raises if the guard is strict."""
@@ -138,9 +146,10 @@ class HeldGuard(Guard):
 
 
 class ExclusiveGuard(Guard):
-    """Locks for each call."""
+    """Locks for each call; one that runs at most every so often is claimed by the write that locks."""
 
     part: LockerPart
+    soon = False
 
     def __init__(
         self,
@@ -163,10 +172,15 @@ class ExclusiveGuard(Guard):
         if pretended := self.part.pretended():
             return pretended
         task = running_task()
-        taken = await self.part.acquire(entry, self._wait, task.id if task else None, block=block)
+        every, nonce = self.every, self.part.core.nonce
+        bidding = (lambda candidacy: bid_for(every, nonce(), candidacy)) if every else None
+        taken = await self.part.acquire(entry, self._wait, task.id if task else None, bidding, block=block)
         if taken == "busy" and task and self._may_be_dead(task):
-            taken = await self.part.acquire(entry, self._patience(), task.id, block=block)
+            taken = await self.part.acquire(entry, self._patience(), task.id, bidding, block=block)
         return taken
+
+    def claimed(self, term: Term) -> Claim | None:
+        return self.part.claimed(term)
 
     def _may_be_dead(self, task: RunningTask) -> bool:
         """Whether the lease may still name an earlier run of ``task``, whose worker died."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..decisions.store_clock import StoreClock
 from ..keys import key_text, keyed_name
 from .lease_uses import ALL_KEYS
 from .locker_part import LockerPart
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..skipped import Reason
     from ..term import Term
     from .core import Core
+    from .locker_part import Bidding
 
 MOST_BUSY = 256
 
@@ -46,6 +48,7 @@ class KeyedLeases:
         self.name = name
         self.config = config
         core.declare(self, config)
+        self.store_clock = StoreClock()  # an answer about one key tells the time for all
         self._busy: dict[str, KeyedPart] = {}  # found busy last, by key
 
     def note(self, part: KeyedPart, key: str, *, busy: bool) -> None:
@@ -89,8 +92,16 @@ class KeyedPart(LockerPart):
     def lease(self) -> str:
         return keyed_name(self._leases.base, self._key)
 
-    async def acquire(self, entry: Lock, wait: float | None, task: str | None = None, *, block: bool) -> Term | Reason:
-        taken = await super().acquire(entry, wait, task, block=block)
+    async def acquire(
+        self,
+        entry: Lock,
+        wait: float | None,
+        task: str | None = None,
+        bidding: Bidding | None = None,
+        *,
+        block: bool,
+    ) -> Term | Reason:
+        taken = await super().acquire(entry, wait, task, bidding, block=block)
         self._leases.note(self, self._key, busy=taken == "busy")
         return taken
 
@@ -100,7 +111,15 @@ class KeyedPart(LockerPart):
     def _make(self) -> Candidacy:
         wiring, base, timing = self.core.wiring(), self.base, self.timing
         self._sweep = wiring.sweep(base, timing)
-        return wiring.keyed(base, self._key, self.core.locker_identity(None), timing, self.callbacks, self.jobs)
+        return wiring.keyed(
+            base,
+            self._key,
+            self.core.locker_identity(None),
+            timing,
+            self.callbacks,
+            self.jobs,
+            self._leases.store_clock,
+        )
 
     def _opened_now(self) -> Candidacy:
         candidacy = super()._opened_now()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..concurrency.forks import notice_fork
 from ..config import Config, Seconds, seconds
+from ..decisions.bids import SeldomBid
+from ..decisions.ledger import Claim
 from ..errors import AccessDenied, LeaseBusy, SingletonJobsError, StoreError
 from ..renewal.entries import Use
 from ..skipped import Reason, reason_of
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from ..renewal.candidacy import Candidacy
     from .core import Core
 
-__all__ = ["LockerPart", "caller"]
+__all__ = ["Bidding", "LockerPart", "caller"]
+
+Bidding = Callable[["Candidacy"], SeldomBid]
 
 ATTEMPT_SLACK = 0.5  # seconds; a herd spreads, and requests may queue
 RELEASE = 4  # requests that one release may take: again after a conflict
@@ -89,16 +93,26 @@ class LockerPart(Participant):
         if use is not None and use.entry is entry:
             await self.unlock_with_retry(use, None, block=block)
 
-    async def acquire(self, entry: Lock, wait: float | None, task: str | None = None, *, block: bool) -> Term | Reason:
+    async def acquire(
+        self,
+        entry: Lock,
+        wait: float | None,
+        task: str | None = None,
+        bidding: Bidding | None = None,
+        *,
+        block: bool,
+    ) -> Term | Reason:
         """The term of a lock taken for one call within ``wait`` seconds (None: no limit), or why there is none.
 
         It is held as long as ``entry`` is locked. ``task``: the id that the holder is to carry.
+        ``bidding`` makes the bid that it is taken for: `claimed` tells what came of that.
         """
         notice_fork()
         if self.core.closed:
             return "draining"
         try:
             use = Use(entry, caller(block=block))
+            use.bid = bidding and bidding(self._opened_now())
             if wait == 0:
                 taken = await self.try_lock(use, task, block=block)
             else:
@@ -107,7 +121,14 @@ class LockerPart(Participant):
             return reason_of(error)
         if taken and use.term:
             return use.term
+        if use.declined and not self.core.closed:
+            return "too-soon"
         return "draining" if self.core.closed else "busy"
+
+    def claimed(self, term: Term) -> Claim | None:
+        """What was claimed by the write that began ``term``, if that is the one of the lock's use."""
+        use = self._use
+        return use.bid.claim if use is not None and use.term is term and use.bid else None
 
     # Locking
 
@@ -136,7 +157,8 @@ class LockerPart(Participant):
                 return False
 
         def decided() -> bool:
-            return candidacy.term is not None or candidacy.work.draining or isinstance(candidacy.error, AccessDenied)
+            over = candidacy.work.draining or candidacy.declined
+            return candidacy.term is not None or over or isinstance(candidacy.error, AccessDenied)
 
         return await self._attempt(use, candidacy, decided, until, task, block=block)
 
@@ -276,7 +298,7 @@ class LockerPart(Participant):
         try:
             candidacy.rename(self.core.locker_identity(task) if task else self._identity)
             while True:
-                if not candidacy.start(unless=lambda: self.core.closed, use=use):
+                if not candidacy.start(unless=lambda: self.core.closed, use=use, bid=use.bid):
                     return False
                 taken = await candidacy.changed.wait(decided, until, block=block) and candidacy.term is not None
                 # However short the limit is, one attempt is made; a settled one waits for nothing here.
@@ -290,6 +312,7 @@ class LockerPart(Participant):
                     return True
                 if not taken or candidacy.work.draining:  # else it was lost again before it was looked at
                     break
+            use.declined = candidacy.declined
             if candidacy.error and not candidacy.work.draining:
                 raise candidacy.error
             if not candidacy.settled and not candidacy.work.draining:

@@ -90,12 +90,24 @@ class Wiring:
         return made
 
     def keyed(
-        self, base: str, key: str, identity: str, config: Config, callbacks: Iterable[Callback], jobs: set[str]
+        self,
+        base: str,
+        key: str,
+        identity: str,
+        config: Config,
+        callbacks: Iterable[Callback],
+        jobs: set[str],
+        store_clock: StoreClock,
     ) -> Candidacy:
-        """A candidacy for the lease of ``base`` for one ``key``. Raises ConfigError if the store keeps none."""
+        """A candidacy for the lease of ``base`` for one ``key``; they share the ``store_clock``.
+
+        Raises ConfigError if the store keeps no keys.
+        """
         lock = own_lock(self._keyed_store(), base, key, identity)
         name = keyed_name(base, key)
-        made = self._candidacy(lock, name, identity, config, callbacks, sticky=False, base=base, ephemeral=True)
+        made = self._candidacy(
+            lock, name, identity, config, callbacks, sticky=False, base=base, ephemeral=True, store_clock=store_clock
+        )
         made.fires.know(jobs)
         return made
 

@@ -102,6 +102,11 @@ class Candidacy:
         """When the store last answered (boot time); None if it never did."""
         return self._contact.at
 
+    @property
+    def declined(self) -> bool:
+        """Whether the lease was left as it is, since the bid did not want it so."""
+        return self.candidate.answer == "declined"
+
     def describe(self) -> str:
         """The lease's full name, for people."""
         return self._lock.describe()
@@ -225,6 +230,8 @@ class Candidacy:
             self.candidate.barred = busy and self.candidate.hold is None
             action = self.candidate.decide(now, self.clock.wall())
             self._settle()
+            if self.declined:  # perhaps for what was found in the ledger
+                self.fires.report()
         self.changed.notify()
         if isinstance(action, Wait):
             return self._by(action.until, now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 
+from ..decisions.bids import SeldomBid
 from ..term import Term
 
 __all__ = ["Use", "is_over"]
@@ -20,12 +21,14 @@ class Use:
     It lasts as long as ``entry`` is locked, and never longer than until it is ``ended``, which is one store.
     """
 
-    __slots__ = ("caller", "ended", "entry", "patient", "term")
+    __slots__ = ("bid", "caller", "declined", "ended", "entry", "patient", "term")
 
     def __init__(self, entry: threading.Lock, caller: object) -> None:
         self.entry = entry
         self.caller = caller
         self.term: Term | None = None
+        self.bid: SeldomBid | None = None  # what it takes the lock for, if that is claimed
+        self.declined = False  # the lock was left for the bid's sake
         self.patient = False  # the attempt waits for the lock
         self.ended = False
 

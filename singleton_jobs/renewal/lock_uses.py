@@ -74,5 +74,7 @@ class LockUses:
 
     def _end(self, use: Use, change: Callable[[float], None], now: float) -> None:
         if self._use is None or self._use is use:
+            if use.bid and use.bid.claim:  # nobody begins or goes on with that run, however it ended
+                self._competitor.candidate.claims.give_up(use.bid.claim)
             change(now)
             self._use = None

@@ -88,3 +88,23 @@ def test_a_job_runs_at_most_every_so_often_whoever_leads(start: Starter, journal
     times = [entry.time for entry in journal.entries("fire")]
     assert {entry.job for entry in journal.entries("fire")} == {"fn:report"}
     assert all(later - earlier >= 0.95 * 3 for earlier, later in zip(times, times[1:], strict=False))
+
+
+@pytest.mark.own_control_plane  # it counts all requests on leases
+@pytest.mark.parametrize("interrupted", ["skip", "rerun"])
+def test_a_locked_run_writes_twice_and_one_that_comes_too_soon_never(
+    start: Starter, admin: Admin, namespace: str, interrupted: str
+) -> None:
+    def puts() -> int:
+        return sum(count for (verb, _), count in admin.lease_request_counts().items() if verb == "PUT")
+
+    def call(times: int, interval: float) -> tuple[int, int]:
+        before = puts()
+        caller = start("seldom_lock", lease="job", config=LONG, times=times, interval=interval, interrupted=interrupted)
+        caller.wait_for("done")
+        caller.wait()
+        return len(caller.entries("ran")), puts() - before
+
+    admin.put_lease(namespace, "job", {"spec": {}})
+    assert call(5, 0.001) == (5, 10)
+    assert call(5, 3600) == (0, 0)

@@ -53,7 +53,7 @@ MUTANTS = [
         "own-run-is-cut",
         "a run that goes on in this very process is taken for one that was cut short",
         CLAIMS,
-        "if (job, each.nonce) not in ours]",
+        "if not self.is_ours(job, each.nonce)]",
         "if True]",
         ATTEMPTS,
     ),

@@ -6,6 +6,8 @@ BIDS = "singleton_jobs/decisions/bids.py"
 CANDIDATE = "singleton_jobs/decisions/candidate.py"
 CLAIMS = "singleton_jobs/decisions/open_claims.py"
 TESTS = ("unit/decisions/test_bids.py",)
+SELDOM = ("unit/decisions/test_seldom_bids.py",)
+CALLS = ("unit/guards/test_seldom_writes.py",)
 
 MUTANTS = [
     Mutant(
@@ -103,8 +105,8 @@ MUTANTS = [
         "scout-takes",
         "who only looks when a lease is free takes it",
         BIDS,
-        "        return None\n\n\ndef _plan",
-        "        return ()\n\n\ndef _plan",
+        "        return None\n\n\ndef _stands",
+        "        return ()\n\n\ndef _stands",
         TESTS,
     ),
     Mutant(
@@ -121,8 +123,8 @@ MUTANTS = [
         "bid-without-a-look",
         "a bid goes by what was seen long ago, though no watch tells",
         CANDIDATE,
-        "if not self.releasing and self.knows(now):",
-        "if not self.releasing:",
+        "if not self.releasing and self.knows(now) and not busy:",
+        "if not self.releasing and not busy:",
         TESTS,
     ),
     Mutant(
@@ -142,5 +144,95 @@ MUTANTS = [
         "elif self._bid and (self._unsure or not self._pace.told):",
         "elif False:",
         TESTS,
+    ),
+    Mutant(
+        33,
+        "landed-at-another-time",
+        "a run whose claim landed without an answer is told another time than the ledger has",
+        BIDS,
+        "return same and claim.is_in(mark)",
+        "return claim.is_in(mark)",
+        SELDOM,
+    ),
+    Mutant(
+        33,
+        "old-sight-of-a-holder",
+        "a call is refused as busy by what was seen before, though the lease may be free by now",
+        CANDIDATE,
+        "busy = bid.waits and not self._pace.told and self.seen and self.seen.record.holder_identity",
+        "busy = False",
+        SELDOM,
+    ),
+    Mutant(
+        33,
+        "waits-though-declined",
+        "a call that waits for a lease and finds that it is too soon waits on",
+        "singleton_jobs/leading/locker_part.py",
+        "over = candidacy.work.draining or candidacy.declined",
+        "over = candidacy.work.draining",
+        CALLS,
+    ),
+    Mutant(
+        33,
+        "run-of-nobody",
+        "a run that was claimed, and whose call was interrupted before it began, is taken for running ever after",
+        "singleton_jobs/renewal/lock_uses.py",
+        "                self._competitor.candidate.claims.give_up(use.bid.claim)\n",
+        "                pass\n",
+        CALLS,
+    ),
+    Mutant(
+        29,
+        "claimed-by-the-hosts-clock",
+        "a call that creates a lease claims by its host's clock",
+        BIDS,
+        "if not self.is_timed():",
+        "if False:",
+        SELDOM,
+    ),
+    Mutant(
+        29,
+        "taken-though-too-soon",
+        "a call that comes too soon takes the lease, and gives it back",
+        BIDS,
+        "return () if cut or (mark and mark.fire > time + AHEAD) else None",
+        "return ()",
+        SELDOM,
+    ),
+    Mutant(
+        29,
+        "silenced-by-a-mark-in-the-future",
+        "a mark that a broken clock has left keeps the job from running until then",
+        BIDS,
+        "return () if cut or (mark and mark.fire > time + AHEAD) else None",
+        "return () if cut else None",
+        SELDOM,
+    ),
+    Mutant(
+        29,
+        "its-end-is-a-write",
+        "the end of a locked run is told by a write of its own, though the release follows",
+        "singleton_jobs/guards/guards.py",
+        "    soon = False\n",
+        "    soon = True\n",
+        CALLS,
+    ),
+    Mutant(
+        32,
+        "locked-beside-itself",
+        "a run that goes on here under a lost lock is run again by the next call",
+        BIDS,
+        "cut = [each for each in mark.attempts if not self.is_ours(self.job, each.nonce)] if mark else []",
+        "cut = [*mark.attempts] if mark else []",
+        SELDOM,
+    ),
+    Mutant(
+        32,
+        "last-attempt-in-vain",
+        "attempts that were the last are found by each call, and never told of if that comes too soon",
+        BIDS,
+        "return () if cut or (mark",
+        "return () if (mark",
+        SELDOM,
     ),
 ]

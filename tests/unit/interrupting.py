@@ -48,11 +48,13 @@ class Interruption:
         return self._trace
 
 
-def interruptions(step: int = 1, first: int = 1) -> Iterator[Interruption]:
+def interruptions(
+    step: int = 1, first: int = 1, kinds: tuple[type[BaseException], ...] = KINDS
+) -> Iterator[Interruption]:
     """One for each line, until a call comes to its end without."""
     number = first
     while True:
-        one = Interruption(number, KINDS[number // step % len(KINDS)])
+        one = Interruption(number, kinds[number // step % len(kinds)])
         yield one
         if not one.where:
             return

@@ -128,6 +128,17 @@ def test_a_lock_is_free_again_and_can_be_taken_again(make, shape, step):
         assert call() == "ran", interruption.where
 
 
+def test_a_run_whose_call_is_interrupted_before_it_begins_is_run_by_the_next_call(make):
+    """By the same process, too: it does not take for running what never began."""
+    runs, options = [], {"wait": LIMIT, "at_most_every": 3600, "job": "job", "interrupted": "rerun"}
+    call = make().exclusive(lease="job", key="number", **options)(lambda number: runs.append(number))
+    call(-1)  # tells the time
+    for number, interruption in enumerate(interruptions(4, kinds=(KeyboardInterrupt,))):
+        interruption(lambda: call(number))
+        call(number)
+        assert runs[-1] == number, interruption.where
+
+
 def exclusive_of_a_key(replica):
     job = replica.exclusive(lease="job", key="tenant", wait=LIMIT, on_busy="raise")(lambda tenant: "ran")
     return lambda: job("a")

@@ -36,9 +36,9 @@ def status(*, leases: tuple[str, ...], watch: bool, store: str | None, namespace
     """Show who leads, since when, and what ran last.
 
     Of all leases of the namespace (which needs the right to list them), or of those named, with the leases of their
-    keys, and of jobs that are spread over all replicas. A lease of such a job is shown by itself only while it is held;
-    BY says where the job ran last. Any Lease will do, also those of other libraries. A holder is alive, late (its own hold has run out) or
-    stale (others may take it over).
+    keys, and of their jobs that are spread over all replicas: such a lease is shown while it is held, and BY says
+    where the job ran last. Any Lease will do, also those of other libraries. A holder is alive, late (its own hold has
+    run out) or stale (others may take it over).
 
     Exit status: 0 whenever it could be read.
     """

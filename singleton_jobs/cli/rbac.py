@@ -35,7 +35,7 @@ def documents(
         raise ConfigError("--job names a job of one spread guard: give one --spread LEASE with it")
     if jobs:
         base = spread_bases.pop()
-        names += [name for job in jobs if (name := keyed_name(base, key_text(base, job))) not in names]
+        names = list(dict.fromkeys([*names, *(keyed_name(base, key_text(base, job)) for job in jobs)]))
     namespace = namespace_name(namespace) if namespace is not None else None
     if store is not None and store_url(store)[0] != "kubernetes":
         raise ConfigError(f"store {store!r} knows no Roles: only Kubernetes does")

@@ -16,9 +16,10 @@ ERRANDS = 0.05  # seconds over which replicas spread that have all seen the same
 
 
 class Attempted(Protocol):
-    """What the lease is being taken for; `look` is called whenever something has changed, on the renewal thread."""
+    """What the lease is being taken for."""
 
-    def look(self) -> None: ...
+    def settled(self) -> None:
+        """The lease is taken, or not to be had; on the renewal thread, and more than once."""
 
 
 class JobLease:
@@ -37,8 +38,7 @@ class JobLease:
         self._scouting = False
         self._looks: object = NEVER
         part.jobs.add(key)
-        self.candidacy = part.open()
-        self.candidacy.listener = self._listen
+        self.candidacy = part.open(self._listen)
 
     @property
     def is_busy(self) -> bool:
@@ -78,11 +78,10 @@ class JobLease:
 
     def take(self, attempt: Attempted, bid: Bid) -> bool:
         """Try to take it; `release` ends that. False: the replica is closing."""
-        self._attempt, self._scouting = attempt, False
-        if self._start(bid):
-            return True
-        self._attempt = None
-        return False
+        self._scouting = False
+        with self.candidacy.mutex:  # or the end of what was tried before would be taken for this one's
+            self._attempt = attempt if self.candidacy.pretending or self._start(bid) else None
+            return self._attempt is not None
 
     def release(self, attempt: Attempted) -> None:
         """``attempt`` is over: stop trying, or give the lease back, with the end of what has run."""
@@ -106,7 +105,7 @@ class JobLease:
 
         Whoever takes the lease also tells of a run that was cut short, and nobody runs again.
         """
-        if self._attempt is None:
+        if not (self.is_busy or self.candidacy.pretending):
             if first is not None:
                 self.candidacy.fires.introduce({self.key: first.fire})
             errand = _Errand(self, give_up, then)
@@ -127,8 +126,11 @@ class JobLease:
 
     def _listen(self) -> None:
         candidate = self.candidacy.candidate
-        if self._attempt:
-            self._attempt.look()
+        with self.candidacy.mutex:
+            attempt = self._attempt
+            over = self.candidacy.term is not None or not candidate.wanted
+        if attempt and over:
+            attempt.settled()
         if self._scouting and not candidate.wanted:
             self._scouting = False
             self._looks = NEVER
@@ -147,14 +149,13 @@ class _Errand:
         self._give_up = give_up
         self._then = then
 
-    def look(self) -> None:
+    def settled(self) -> None:
         candidacy = self._lease.candidacy
         if candidacy.term:
             for attempt in self._give_up:
                 candidacy.fires.give_up(self._lease.key, attempt, self._then)
             self._give_up = []
-        if candidacy.term or not candidacy.candidate.wanted:
-            self._lease.release(self)
+        self._lease.release(self)
 
 
 class _Never:

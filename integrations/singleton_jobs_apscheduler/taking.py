@@ -8,6 +8,7 @@ from datetime import datetime
 
 from apscheduler.job import Job
 
+from singleton_jobs import Term
 from singleton_jobs.decisions.bids import PlannedBid
 
 from .due_trigger import StandIn
@@ -35,6 +36,7 @@ class Taking(Submission):
         super().__init__(due, job, run_times, hand_over)
         self._lease = self._fires.leases[due.job.id]
         self._settled = False
+        self._before: Term | None = None  # the last term before this one's
 
     def start(self) -> None:
         """Bid for the lease: `decide` is called once it is known what came of that."""
@@ -47,26 +49,32 @@ class Taking(Submission):
                 claim.outcome = "granted"
         self._fires.undecided.add(self)
         turn = self._fires.turns.delay(f"{self.due.key} {self._run_times[-1].timestamp():.3f}", self._asked_at)
-        if not self._lease.take(self, PlannedBid(self.due.key, self.due.mark, claims, turn)):
-            self._settle()
-        self.look()
+        self._before = self._candidacy.last_term
+        bid = PlannedBid(self.due.key, self.due.mark, claims, turn)
+        if not self._lease.take(self, bid) or self._candidacy.pretending:
+            self.settled()
 
-    def look(self) -> None:
-        """Something has changed."""
-        if self._candidacy.term or not self._candidacy.candidate.wanted:
-            self._settle()
+    def settled(self) -> None:
+        """The lease is taken, or not to be had: it is decided soon, once."""
+        if not self._settled:
+            self._settled = True
+            worker.submit(self._try_to_decide)
 
     def give_up(self) -> None:
         """The scheduler ends: what is not granted by now is left to others."""
         if self._term is None:
             self._lease.release(self)
-            self._settle()
+            self.settled()
 
     def decide(self) -> None:
         """Hand over what was granted, if the lease was taken."""
         self._term = term = self._candidacy.work.enter(self)
         if term and self._is_current():
             self._granted = [planned for planned in self._planned if self._is_granted(planned, term)]
+        if term is None and self._candidacy.last_term is not self._before:  # it was lost before anything could begin
+            for _, claim in self._planned:
+                if claim and claim.outcome == "granted":
+                    self._cut(claim)
         self._decided_at = self._candidacy.clock.now()
         self._fires.turns.raced(refused=self._candidacy.candidate.raced)
         self._fires.undecided.discard(self)
@@ -78,11 +86,6 @@ class Taking(Submission):
     @property
     def _is_last(self) -> bool:
         return not self._granted
-
-    def _settle(self) -> None:
-        if not self._settled:
-            self._settled = True
-            worker.submit(self._try_to_decide)
 
     def _try_to_decide(self) -> None:
         try:

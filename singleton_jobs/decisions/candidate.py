@@ -180,9 +180,7 @@ class Candidate:
     def stop(self, now: float) -> None:
         """Compete no longer; an acquisition under way is handed back as soon as it is seen to have landed."""
         self._wanted = self.released = False
-        if self._bid and not self.hold:
-            self.claims.end()
-        self._bid = None
+        self._drop_bid()
         if self.may_be_stored:
             self.release(now)
 
@@ -191,6 +189,7 @@ class Candidate:
 
         ``again`` keeps competing afterwards, but not within ``rest`` seconds, so that another may lead.
         """
+        self._drop_bid()
         self._ours = self.seen if self.hold else None  # if that is not the newest, the write is refused
         self._end("released", "it was released", now)
         self._wanted = again
@@ -276,6 +275,11 @@ class Candidate:
             return Wait(min(self._next, hold.until))
         self.doing = "renew"
         return self._own_writes.renewal(hold, self.seen, ledger, now, wall)
+
+    def _drop_bid(self) -> None:
+        if self._bid and not self.hold:
+            self.claims.end()  # what may have landed is taken back by the write that frees the lease
+        self._bid = None
 
     def _bids(self, bid: Bid, now: float, wall: float) -> bool:
         """Whether the lease is wanted as it is; what for is what the write that takes it is to claim."""

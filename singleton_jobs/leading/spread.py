@@ -72,6 +72,7 @@ class SpreadPart(Participant):
         super().__init__(leases.core, leases.name, leases.config)
         self._leases = leases
         self._key = key
+        self._listener: Callable[[], None] | None = None
         self.callbacks = leases.callbacks
         self.core.add_locker(self)
 
@@ -87,8 +88,12 @@ class SpreadPart(Participant):
     def lease(self) -> str:
         return keyed_name(self._leases.base, self._key)
 
-    def open(self) -> Candidacy:
-        """The candidacy, which is told of its lease from now on. Raises ConfigError if there is no store."""
+    def open(self, listener: Callable[[], None]) -> Candidacy:
+        """The candidacy, which is told of its lease from now on; ``listener``: see `Candidacy`.
+
+        Raises ConfigError if there is no store.
+        """
+        self._listener = listener
         with self._mutex:
             return self._open()
 
@@ -116,5 +121,6 @@ class SpreadPart(Participant):
 
     def _opened(self, candidacy: Candidacy) -> None:
         self.core.announce(candidacy)
+        candidacy.listener = self._listener
         if not candidacy.pretending:
             candidacy.wake()

@@ -339,6 +339,15 @@ def test_what_is_given_up_is_undone_as_it_was_granted_to_nobody():
     assert read_ledger(writes(made, 1.0).ledger)[JOB] == mark()
 
 
+def test_a_replica_that_closes_in_the_midst_of_a_bid_undoes_it_too():
+    made = asked(bidder(free(), bid(mark())), free())
+    write = writes(made, 0.0)
+    made.release(0.0)
+    made.wrote(acknowledged(write, 2), sent_at=0.0, now=0.1)
+    freed = writes(made, 0.1)
+    assert (freed.record.holder_identity, read_ledger(freed.ledger)[JOB]) == ("", mark())
+
+
 def test_the_first_claim_of_a_job_is_undone_by_leaving_it_without_a_mark():
     made = asked(bidder(None, bid(None)), None)
     write = writes(made, 0.0)

@@ -289,6 +289,8 @@ class Candidate:
     def _end_bid(self, answer: Answer, now: float, wall: float) -> Action:
         """The lease is another's, or not wanted as it is; a write of ours that may have landed is undone."""
         self.answer = answer
+        if self.claims.hopeless:  # by a clock, or by what others keep there: asking again at once is in vain
+            self._rest_until = now + self._pace.poll()
         self.stop(now)
         return self.decide(now, wall)
 

@@ -89,6 +89,11 @@ class OpenClaims:
         claims = self._bidden
         return claims is not None and (not claims or any(claim.outcome != "refused" for claim in claims))
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether what was bidden cannot be claimed, although the bid wants it."""
+        return bool(self.unreadable) if self._bidden is None else not self.bidden
+
     def introduce(self, marks: dict[str, datetime]) -> None:
         """Have jobs that have no mark get one with the next write; none is sent for that alone."""
         self.introduced |= {job: Mark(time, "", "d") for job, time in marks.items() if job not in self._marks}

@@ -57,7 +57,8 @@ class Core:
         self._rng = rng or secure_random()
         self._phase = self._rng.random()
         self._declared = LeaseUses()
-        self._lockers: set[ref[Participant]] = set()  # gone through while others add to it, which a WeakSet minds
+        # Oldest first; gone through while others add to it, which a WeakSet minds.
+        self._lockers: dict[ref[Participant], None] = {}
         self._kept: set[Participant] = set()
         self._ended = False  # by `close`, for good
         self._left = False  # closed by the end of `running`, which is not for ever
@@ -111,7 +112,7 @@ class Core:
 
     def add_locker(self, part: Participant) -> None:
         """Note a locker, so that it is closed with the replica."""
-        self._lockers.add(ref(part, self._lockers.discard))
+        self._lockers[ref(part, self._lockers.pop)] = None
 
     def keep(self, part: Participant) -> None:
         """Have the end of the replica wait for ``part``, which is closing, though nobody else keeps it any more."""

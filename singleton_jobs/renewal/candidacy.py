@@ -216,7 +216,8 @@ class Candidacy:
             self.listener()
         # A lock that is tried for, or held, needs nobody to tell it of others; a leadership is asked to step down.
         wanted = self.candidate.wanted and (self._sticky or (self.uses.patient and self.candidate.hold is None))
-        self.following.keep(wanted=self.standing or (wanted and self.contacted_at is not None))
+        standing = self.standing and not self.work.ending
+        self.following.keep(wanted=standing or (wanted and self.contacted_at is not None))
         return due
 
     async def _carry_out(self) -> float:

@@ -235,4 +235,13 @@ MUTANTS = [
         "return () if (mark",
         SELDOM,
     ),
+    Mutant(
+        33,
+        "bid-in-vain-at-once",
+        "a bid that cannot be claimed, by the clock or by what others keep there, is made again without end",
+        CANDIDATE,
+        "if self.claims.hopeless:",
+        "if False:",
+        TESTS,
+    ),
 ]

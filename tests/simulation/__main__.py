@@ -36,7 +36,8 @@ def main() -> int:
     rate = tally.failovers / took * 3600
     happened = (
         f"{tally.runs:,} storms from seed {seed}: {tally.failovers:,} failovers ({rate:,.0f} an hour), "
-        f"{tally.grants:,} fires granted{', each once' if failed is None else ''}, {tally.reruns:,} of them reruns"
+        f"{tally.grants:,} fires granted{', each once' if failed is None else ''}, {tally.reruns:,} of them reruns, "
+        f"{tally.bids:,} of them by bids"
     )
     rows = figures(tally, drilled, broken=failed is not None)
     good = show(rows, f"Simulation, {happened}")

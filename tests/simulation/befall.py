@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from singleton_jobs import Config
+from singleton_jobs.keys import keyed_name
 
 from simulation.cluster import Cluster
 from simulation.faults import CODES, DAY, Fault, asking, foreign, pick
 from simulation.network import CALM, Weather, spell
 from simulation.process import Process
+from simulation.spreading import BASE, SPREAD
 
 MEASURED = Config(lease_duration=3)  # the timing for which it is measured how long nobody leads
 LEADER = -1  # the slot of whoever leads the first lease
@@ -48,6 +50,8 @@ class Befalling:
 
     def _tamper(self, fault: Fault) -> None:
         lease = pick(fault, [*self.cluster.leases, "guard", "mutex"])
+        if fault.kind == "annotate" and fault.chance < 0.3:
+            lease = keyed_name(BASE, pick(fault, list(SPREAD)))
         if fault.kind != "annotate":
             self.cluster.referee.tampered[lease] = self.cluster.time + 1.2 * self.duration
         if fault.kind == "delete":

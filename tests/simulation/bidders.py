@@ -55,7 +55,7 @@ class Bidder(Actor):
         """Plan by the present mark."""
         self.plan = self.mark
 
-    def bid(self, count: int = 1, *, waits: bool = False) -> None:
+    def bid(self, count: int = 1, *, turn: float = 0.0, waits: bool = False) -> None:
         """Bid for the next ``count`` fires by the plan, or to run again what was cut short, if nothing is under way."""
         if self.busy:
             return
@@ -66,7 +66,7 @@ class Bidder(Actor):
         else:
             before = (plan.fire if plan else START) + timedelta(seconds=self.number)  # triggers differ, as by a jitter
             claims = [self._claim(before + INTERVAL * number) for number in range(1, count + 1)]
-        self._start(claims, waits=waits)
+        self._start(claims, turn, waits=waits)
 
     def bid_for_nothing(self, first: datetime | None = None) -> None:
         """Take the lease to tell its ledger something."""
@@ -201,6 +201,14 @@ class Bidder(Actor):
         self.land()
         self.time_out()
 
+    def hear_late(self) -> None:
+        """One request whose answer is read after the deadline that it would set."""
+        self.wait()
+        self.act()
+        self.land()
+        self.world.time += 11.0
+        self.hear()
+
     def heed(self) -> None:
         """No lease of a job is given back because of a clock."""
 
@@ -217,10 +225,10 @@ class Bidder(Actor):
         repeats = self.repeats or after is not None
         return Claim(JOB, fire, self.new_nonce(), repeats=repeats, after=after, by=self.candidate.identity)
 
-    def _start(self, claims: Sequence[Claim], *, waits: bool = False) -> None:
+    def _start(self, claims: Sequence[Claim], turn: float = 0.0, *, waits: bool = False) -> None:
         self.bidden = tuple(claims)
         self.claims += claims
-        self.candidate.start(self.now, PlannedBid(JOB, self.plan, self.bidden, waits=waits))
+        self.candidate.start(self.now, PlannedBid(JOB, self.plan, self.bidden, turn, waits))
 
 
 class Repeater(Bidder):

@@ -16,6 +16,7 @@ from singleton_jobs.renewal.renewer import Renewer
 from singleton_jobs.term import Term
 
 from simulation.network import Network, SimulatedStore
+from simulation.spreading import SpreadJob, spread
 from simulation.stepping import HostClock, SteppedLoop
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Process:
         self.identity = self.replica.identity
         self._rng = rng
         self._work: list[asyncio.Task[Any]] = []
+        self._jobs: list[SpreadJob] = []  # kept, as the library refers to their parts weakly
 
     def __str__(self) -> str:
         return self.name
@@ -138,7 +140,7 @@ class Process:
         async def tick() -> None:
             term = current_term()
             assert term
-            await self._piece(lease, term)
+            await self.piece(lease, term)
 
         async def ticks() -> None:
             while True:
@@ -161,12 +163,18 @@ class Process:
                     continue
                 try:
                     while taken and (term := locker.term) and self._rng.random() < 0.7:
-                        await self._piece(lease, term, cancelled=False)
+                        await self.piece(lease, term, cancelled=False)
                 except LeadershipLost:
                     pass
                 await locker.aunlock_with_retry(self._rng.choice([None, 0.0]))
 
         self._spawn(contend())
+
+    def spread(self) -> None:
+        """Run the jobs of a spread guard."""
+        self._jobs = spread(self, self.cluster.rng("spread", self.name))
+        for job in self._jobs:
+            self._spawn(job.run())
 
     async def leave(self) -> None:
         """End as a program does that was told to."""
@@ -204,10 +212,10 @@ class Process:
 
     async def _main(self, lease: str, term: Term) -> None:
         while True:
-            await self._piece(lease, term)
+            await self.piece(lease, term)
             await asyncio.sleep(self._rng.uniform(0, 0.5) * self.config.retry_period)
 
-    async def _piece(self, lease: str, term: Term, *, cancelled: bool = True) -> None:
+    async def piece(self, lease: str, term: Term, *, cancelled: bool = True) -> None:
         """A piece of work and its effect, each right after a check. Raises LeadershipLost."""
         referee, piece = self.cluster.referee, object()
         term.check()

@@ -7,18 +7,22 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from singleton_jobs.decisions.ledger import Mark, UnreadableLedger, read_ledger
+from singleton_jobs.decisions.ledger import Claim, Mark, UnreadableLedger, read_ledger
+from singleton_jobs.keys import keyed_name
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 from singleton_jobs.term import Term
 
+from simulation.spreading import BASE, SPREAD
 from simulation.states import illegal, illegal_drain
 
 if TYPE_CHECKING:
     from simulation.cluster import Cluster
     from simulation.process import Process
 
+EXACT = 1e-3  # seconds that a fire's time is compared within
 SLACK = 0.05  # seconds within which the end of a hold is told
 
 
@@ -49,6 +53,7 @@ class Tally:
     terms: int = 0
     starts: int = 0
     grants: int = 0
+    bids: int = 0  # granted
     reruns: int = 0
     effects: int = 0
     stale_refused: int = 0
@@ -83,6 +88,7 @@ class Referee:
         self._attempts: dict[tuple[str, str, float, int], Ask] = {}
         self._open: dict[str, dict[str, Mark]] = {}  # the marks of each lease with attempts that have not ended
         self._nonces: dict[tuple[str, str], str] = {}
+        self._claimed: dict[str, set[str]] = defaultdict(set)  # every nonce that was ever stored
 
     def broken(self, what: str) -> None:
         """A promise is broken; the first time counts."""
@@ -108,6 +114,7 @@ class Referee:
             return
         self._open[lease] = {job: mark for job, mark in marks.items() if mark.attempts}
         for job, mark in marks.items():
+            self._claimed[lease].update((mark.nonce, *(each.nonce for each in mark.attempts)))
             key = lease, job.partition(":")[2]
             if self._nonces.get(key) == mark.nonce:
                 continue
@@ -163,6 +170,26 @@ class Referee:
                 f"promise 5: attempt {ask.attempt} at {key} was granted to {first.process} and to {ask.process}"
             )
         self.tally.reruns += ask.attempt > 1
+
+    # Told by spread jobs
+
+    def won(self, process: Process, term: Term, job: str, claim: Claim) -> None:
+        """A bid was granted what it claims."""
+        if claim.nonce not in self._claimed[term.lease]:
+            self.broken(f"promise 5: {process} was granted {claim} of {job}, which is not in the ledger")
+        self.granted(self.asks(process, term, job, claim.fire.timestamp(), claim.attempt.number))
+        self.tally.bids += 1
+        fires = sorted({fire for lease, _, fire in self._granted if lease == term.lease})
+        for before, fire in pairwise(fires):
+            if fire - before < SPREAD[job] - EXACT:
+                self.broken(f"promise 5: {job} runs at {before:.3f} and at {fire:.3f}, within its interval")
+
+    def spread_goes_on(self, since: float) -> None:
+        """Once all is well: every spread job runs, and has not stopped doing so."""
+        for job, period in SPREAD.items():
+            fires = [fire for lease, name, fire in self._granted if lease == keyed_name(BASE, job)]
+            if not fires or max(fires) < since - 2 * period:
+                self.broken(f"promise 4: nobody runs {job}, last at {max(fires, default=0.0):.3f}")
 
     # Looks by itself
 
@@ -232,7 +259,7 @@ class Referee:
         What a host whose clock is off has claimed before ``since`` is no beginning.
         """
         for (lease, job), asks in self._asks.items():
-            if lease in self.tampered:
+            if lease in self.tampered or job not in periods:
                 continue
             by_fire: dict[float, list[Ask]] = defaultdict(list)
             for ask in asks:

@@ -21,6 +21,10 @@ class _NothingToSelect:
         pass
 
 
+class Spinning(Exception):
+    """Something is ready again and again, and no time passes."""
+
+
 class SteppedLoop(asyncio.BaseEventLoop):
     """Its time is its host's; whoever steps it decides when it goes on."""
 
@@ -59,7 +63,7 @@ class SteppedLoop(asyncio.BaseEventLoop):
                     return
                 self._clock_resolution = math.ulp(self.time())  # what is due now runs now, as from 3.15 on by itself
                 self._run_once()
-            raise RuntimeError("a loop spins: something is ready again and again, and no time passes")
+            raise Spinning("a loop spins: something is ready again and again, and no time passes")
 
     @contextmanager
     def _running_inside(self) -> Iterator[None]:

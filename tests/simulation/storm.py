@@ -15,7 +15,7 @@ from simulation.faults import Fault, plan
 from simulation.network import CALM
 from simulation.process import DRAIN
 from simulation.referee import Broken, Tally
-from simulation.stepping import HostClock
+from simulation.stepping import HostClock, Spinning
 
 TIMINGS = (
     *[{"lease_duration": 3}] * 6,
@@ -26,6 +26,7 @@ TIMINGS = (
 LENGTH = 25.0  # lease durations that faults go on for
 JOBS = {"often": 1.0, "seldom": 5.0, "again": 3.0}
 SLOWEST = 0.95  # the rate of the slowest clock
+SPREADS = 0.4  # chance that a storm has a spread guard
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Setting:
     guard: bool = False
     mutex: bool = False
     jobs: bool = True
+    spread: bool = False
     rates: tuple[float, float] = (SLOWEST, 1.05)
     role: str | None = (
         None  # whether it allows to watch "all" leases, those "by name", or makes for "polling"; None: drawn
@@ -70,6 +72,7 @@ def draw(seed: int) -> tuple[Setting, list[Fault]]:
         leases=rng.choice([1, 1, 2, 3, 9]),
         guard=rng.random() < 0.5,
         mutex=rng.random() < 0.5,
+        spread=Random(f"spread {seed}").random() < SPREADS,
     )
     tampering = rng.random() < 0.15
     end = LENGTH * setting.duration
@@ -114,6 +117,8 @@ class Run(Befalling):
             process.tick("guard", config.retry_period)
         if self.setting.mutex:
             process.contend("mutex", config.retry_period)
+        if self.setting.spread:
+            process.spread()
 
     def come_right(self) -> None:
         """From here on nothing goes wrong: every lease is led, no fire is lost, everybody leaves, nothing is left."""
@@ -130,6 +135,8 @@ class Run(Befalling):
         cluster.run(cluster.time + 4 * self.duration)
         cluster.referee.fires(JOBS, START, cluster.server_time() - 2 * self.duration)
         cluster.referee.attempts_are_over(cluster.server_time() - 2 * self.duration)
+        if self.setting.spread:
+            cluster.referee.spread_goes_on(cluster.server_time() - 2 * self.duration)
         self._end()
 
     def _lead_again(self) -> None:
@@ -163,7 +170,7 @@ def storm(seed: int, only: Collection[int] | None = None) -> Outcome:
         try:
             run.go(LENGTH * setting.duration, stormy=True)
             run.come_right()
-        except Broken as error:
+        except (Broken, Spinning) as error:
             broken = str(error)
         finally:
             digest, trace = run.cluster.digest(), list(run.cluster.trace)  # what is let go of after has no order

@@ -15,10 +15,13 @@ from singleton_jobs.decisions.ledger import read_ledger
 steady = st.tuples(*[st.sampled_from([0.9, 1.0, 1.1])] * 3)
 wild = st.tuples(*[st.sampled_from([0.3, 1.0, 3.0])] * 3)
 steps = st.lists(
-    st.sampled_from([Bidder.work, Bidder.work, Bidder.work, Bidder.lose_the_answer, Bidder.strand, Bidder.hear_of]),
+    st.sampled_from(
+        [Bidder.work, Bidder.work, Bidder.work, Bidder.lose_the_answer, Bidder.strand, Bidder.hear_late, Bidder.hear_of]
+    ),
     min_size=2,
     max_size=5,
 )
+turns = st.sampled_from([0.0, 0.0, 0.5, 3.0])
 ends = st.sampled_from([Bidder.finish, Bidder.finish, Bidder.cut, Bidder.work, Bidder.reborn])
 
 
@@ -37,9 +40,9 @@ class Bids(Faulty):
     def plans(self, which):
         self.world.actors[which].see()
 
-    @rule(which=actors, count=st.sampled_from([1, 1, 1, 2, 3]), waits=st.booleans())
-    def bids(self, which, count, waits):
-        self.world.actors[which].bid(count, waits=waits)
+    @rule(which=actors, count=st.sampled_from([1, 1, 1, 2, 3]), turn=turns, waits=st.booleans())
+    def bids(self, which, count, turn, waits):
+        self.world.actors[which].bid(count, turn=turn, waits=waits)
 
     @rule(which=actors, others=st.lists(actors, max_size=2))
     def plans_and_bids_with_others(self, which, others):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,23 @@ from simulation.referee import Tally
 from simulation.shrink import describe, shrink
 from simulation.stepping import SteppedLoop
 from simulation.storm import Outcome, draw, storm
+from singleton_jobs.decisions.bids import PlannedBid
+from singleton_jobs.decisions.bids import PlannedBid
 from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.concurrency.telling import worker
 from singleton_jobs.decisions.ledger import judge
 from singleton_jobs.decisions.observer import Observer
+from singleton_jobs.decisions.open_claims import OpenClaims
+from singleton_jobs.decisions.open_claims import OpenClaims
 from singleton_jobs.renewal.renewer import Renewer
 
 TESTS = Path(__file__).resolve().parents[1]
 # The quick ones of the first dozen: two to five replicas, one to nine leases, all kinds of work; and one in which the
 # end of a hold is so near that its timer was rounded to before it.
 FIXED = (1, 2, 3, 6, 7, 8, 9, 10, 1672)
+SPREAD = (1, 8, 9)  # those of them with spread jobs
 QUICK = 7  # the quickest, and yet with the most faults
+SPREAD = (8, 1, 9)  # those with a spread guard
 
 
 @pytest.mark.parametrize("seed", FIXED)
@@ -176,6 +183,65 @@ def _settle_gains_only(self):
     if hold and self.term is None:
         self.term = self.last_term = self._new_term(hold)
     self.settled = self.candidate.answer is not None
+
+
+def test_a_bid_by_an_old_plan_is_found(monkeypatch):
+    monkeypatch.setattr("singleton_jobs.decisions.bids._plan", lambda mark: None)
+    assert "within its interval" in broken(among=SPREAD)
+
+
+def test_a_claim_that_is_taken_back_after_it_was_granted_is_found(monkeypatch):
+    begin = OpenClaims.begin
+
+    def begin_and_keep(self, stored, now):
+        undo = self._undo
+        begin(self, stored, now)
+        self._undo = undo
+
+    monkeypatch.setattr(OpenClaims, "begin", begin_and_keep)
+    assert "promise 5" in broken(among=SPREAD)
+
+
+def test_a_spread_job_that_nobody_runs_any_more_is_found(monkeypatch):
+    claims, asked = PlannedBid.claims, count()
+    monkeypatch.setattr(PlannedBid, "claims", lambda *what: claims(*what) if next(asked) < 40 else None)
+    assert "nobody runs" in broken(among=[8])
+
+
+def test_a_plan_that_another_run_has_overtaken_is_found(monkeypatch):
+    monkeypatch.setattr(PlannedBid, "claims", lambda self, marks, time: self.planned)
+    assert "within its interval" in broken(SPREAD)
+
+
+def test_a_claim_that_is_granted_before_it_is_stored_is_found(monkeypatch):
+    monkeypatch.setattr(OpenClaims, "bid", _bid_and_grant(OpenClaims.bid))
+    assert "not in the ledger" in broken(SPREAD)
+
+
+def _bid_and_grant(bid):
+    def granted(self, *by):
+        bid(self, *by)
+        for claim in self._bidden or ():
+            claim.outcome = "granted"
+        self._open = []
+
+    return granted
+
+
+def test_a_bid_that_waits_for_ever_is_found(monkeypatch):
+    start = Candidate.start
+
+    def start_late(self, now, bid=None):
+        start(self, now, bid)
+        self._bid_from = math.inf if isinstance(bid, PlannedBid) else -math.inf
+
+    monkeypatch.setattr(Candidate, "start", start_late)
+    assert "nobody runs" in broken(SPREAD)
+
+
+def test_looks_without_end_are_found(monkeypatch):
+    monkeypatch.setattr(Candidate, "is_free", lambda self, wall: False)
+    assert "a loop spins" in broken(SPREAD)
 
 
 # Shrinking

@@ -157,6 +157,24 @@ def test_a_ledger_that_cannot_be_read_is_left_as_it_is():
     assert (made.answer, made.claims.unreadable is None) == ("declined", False)
 
 
+@pytest.mark.parametrize(("known", "fire"), [(stored("", ledger="{}"), 0.0), (stored("", ledger=ledger()), 61.0)])
+def test_what_cannot_be_claimed_is_not_asked_for_again_at_once(known, fire):
+    made = bidder(None, bid(mark(), fire=fire), sight=False)
+    made.saw(known, 0.0)
+    assert waits(made, 0.0) == math.inf
+    made.start(0.1, bid(mark(), fire=fire))
+    assert waits(made, 0.1) >= PERIOD
+    assert made.wanted
+
+
+def test_a_plan_that_was_overtaken_may_be_followed_by_another_at_once():
+    made = bidder(None, bid(mark(nonce="older")), sight=False)
+    made.saw(free(), 0.0)
+    assert waits(made, 0.0) == math.inf
+    made.start(0.1, bid(mark()))
+    writes(made, 0.1)
+
+
 def test_a_plan_does_not_wait_for_another():
     made = bidder(stored(ledger=ledger()), bid(mark()))
     assert waits(made, 0.0) == math.inf

@@ -20,7 +20,7 @@ from scoreboard import Figure, record, show
 from chaos import log, scenarios
 from chaos.beats import BeatsVerdict, beats_in_trouble
 from chaos.checker import Verdict, judge
-from chaos.crons import CronVerdict, judge_crons
+from chaos.crons import KINDS, CronVerdict, judge_crons
 from chaos.figures import complaints, figures
 from chaos.namespaces import unavailable
 from chaos.pace import at_pace, measure
@@ -32,7 +32,7 @@ from chaos.storm import LAST, PATIENCE, SETTLE, Storm, side_blows
 from chaos.timeline import draw
 
 ROOT = Path(__file__).resolve().parents[2]
-CRONS = 3
+CRONS = 3  # schedulers of each kind
 SHOWN = 20  # complaints about a peer, at most
 GAPS = (3, 4)  # rows that apply to any election
 SHORTEST = 30.0  # seconds of a storm
@@ -71,19 +71,21 @@ def _ours(options: argparse.Namespace, seed: int, made: Stage) -> int:
         _storm(made, path, seed, seconds, env={"SINK": str(sink.path)}, others=CRONS, pace=pace)
     written = log.read(path)
     lines = at_pace(written, pace)
-    verdict, crons = judge(lines), judge_crons(written, pace)
+    verdict, crons = judge(lines), [judge_crons(written, pace, kind) for kind in KINDS]
     rows = sorted([*figures(verdict), *scenarios.measure(made, share, measure(made))], key=lambda figure: figure.row)
     slowly = "" if pace == 1 else f"; each second of the storm took {pace} s"
     title = f"Chaos on a real API server, seed {seed}: {verdict.failovers:,} failovers{slowly}"
     good = show(rows, title, timed=not options.promises)
-    for sentence in (*complaints(verdict), crons, beats or "no Celery beats"):
+    for sentence in (*complaints(verdict), *crons, beats or "no Celery beats"):
         print(sentence)
     print(f"{time.monotonic() - began:.0f} s")
     if options.timeline:
         options.timeline.write_text(draw(lines))
     if options.record:
         _record(options, seed, rows, verdict, crons, beats)
-    return 0 if good and not complaints(verdict) and crons.ok and (beats is None or beats.ok) else 1
+    return (
+        0 if good and not complaints(verdict) and all(each.ok for each in crons) and (beats is None or beats.ok) else 1
+    )
 
 
 def _record(
@@ -91,12 +93,12 @@ def _record(
     seed: int,
     rows: list[Figure],
     verdict: Verdict,
-    crons: CronVerdict,
+    crons: list[CronVerdict],
     beats: BeatsVerdict | None,
 ) -> None:
     heading = (
         f"`make chaos MINUTES={options.minutes:g} SEED={seed}`: {verdict.failovers:,} failovers of 10 leases among 5 replicas. "
-        f"{crons}. {beats or 'No Celery beats'}."
+        f"{'. '.join(map(str, crons))}. {beats or 'No Celery beats'}."
     )
     record(options.record, "chaos", rows, heading)
 

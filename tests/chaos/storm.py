@@ -25,7 +25,8 @@ from chaos.swallow import LOOK, swallow, swallow_each
 
 LEASES = [f"storm-{number}" for number in range(10)]
 CALM_LEASES = [f"calm-{number}" for number in range(10)]
-CRON = "storm-cron"
+CRON, SPREAD = "storm-cron", "storm-spread"
+ANY = (*LEASES, CRON, f"{SPREAD}.tick", f"{SPREAD}.again")  # whose answers may be swallowed
 WITNESS = -1
 TIMING = {"lease_duration": 3.0, "renew_deadline": 2.0, "retry_period": 0.4}
 SETTLE = 2.0  # seconds from when everybody is up until it begins
@@ -33,11 +34,12 @@ LAST = 5.0  # seconds without faults at the end
 SAMPLE = 5.0  # seconds from one look at the memory to the next
 PATIENCE = 8.0  # seconds that a process told to end may take
 GET_UP = 120.0  # seconds that all together may take to start
+APART = 1.5  # seconds from what befalls a scheduler that leads or follows to the same for one that spreads
 NAMESPACED = 2  # so many replicas have a network namespace of their own, where that is possible
 
 
 class Storm:
-    """``command``: of a replica; ``others``: how many schedulers run besides, each in a slot of its own.
+    """``command``: of a replica; ``others``: how many schedulers of each kind run besides, each in a slot of its own.
 
     A second of the plan takes ``pace`` seconds.
     """
@@ -74,9 +76,11 @@ class Storm:
             self._place(
                 number, f"pod-{number}", command or ours("replica"), {**settings, **clock, **_json(options)}, network
             )
-        for number in range(SLOTS, SLOTS + others):
-            options = {"lease": CRON, **timing}
-            self._place(number, f"cron-{number - SLOTS}", ours("cron"), {"LOG": str(path), **_json(options)}, None)
+        for number in range(2 * others):
+            kind, lease = ("cron", CRON) if number < others else ("spread", SPREAD)
+            options = {"lease": lease, "spread": kind == "spread", **timing}
+            who = f"{kind}-{number % others}"
+            self._place(SLOTS + number, who, ours("cron"), {"LOG": str(path), **_json(options)}, None)
         self._calm = CALM_LEASES if command is None else []
         self._expected = {slot.who for slot in self._slots.values()} if command is None else set()  # peers do not say
         if command is None:  # nothing befalls this one: it shows what leases cost
@@ -198,7 +202,7 @@ class Storm:
                 self._after(blow.span, partial(self._set_right, slot))
             case "swallow each":
                 last = boot_time() + blow.span
-                swallow_each(slot, (*LEASES, CRON), self.log, self._after, last, self.pace)
+                swallow_each(slot, ANY, self.log, self._after, last, self.pace)
             case _:
                 self._after(blow.span, _disturb(slot, blow, self.pace))
 
@@ -260,7 +264,7 @@ def _disturb(slot: Slot, blow: Blow, pace: int) -> Callable[[], None]:
             slot.network.fault(blow.kind)
             return slot.network.heal
         case "swallow":
-            rules = swallow(slot, (*LEASES, CRON))
+            rules = swallow(slot, ANY)
             return lambda: [rule.remove() for rule in rules.values()] and None
         case "buffered":  # by something in between, which hands on an answer when it is whole: a watch never is
             proxy.cut()
@@ -282,11 +286,12 @@ def _disturb(slot: Slot, blow: Blow, pace: int) -> Callable[[], None]:
 
 
 def side_blows(seed: object, *, until: float, settle: float, count: int) -> list[Blow]:
-    """What befalls the schedulers, in slots of their own behind those of the replicas."""
+    """What befalls the schedulers, in slots of their own behind those of the replicas; both kinds the same."""
     rng, at, blows = Random(f"side {seed}"), settle, []
     while count and at < until - 10:
         kind = rng.choice(["kill", "kill", "term", "stop long", "partition", "swallow", "slow back"])
-        blows.append(Blow(at, kind, SLOTS + rng.randrange(count), rng.uniform(1, 5), rng.random()))
+        blow = Blow(at, kind, SLOTS + rng.randrange(count), rng.uniform(1, 5), rng.random())
+        blows += [blow, replace(blow, slot=blow.slot + count, at=at + APART)]
         at += rng.uniform(4, 9)
     return blows
 

@@ -209,6 +209,27 @@ def test_a_fire_that_runs_again_comes_to_its_end_each_attempt_once() -> None:
     assert judge_crons([*ticks, *begun[:7], *begun[8:], *ended[:6], *ended[7:], second]).unfinished == (6, 16)
 
 
+def test_spread_schedulers_are_judged_for_themselves() -> None:
+    led = [run(second) for second in range(1, 20) if second != 5]
+    spread = [{**run(second), "who": "spread-0"} for second in range(1, 20)]
+    assert judge_crons([*led, *spread]).missing == (5,)
+    verdict = judge_crons([*led, *spread], kind="spread")
+    assert (verdict.ok, verdict.fires) == (True, 19)
+
+
+def test_runs_of_two_processes_overlap_unless_the_first_has_stalled() -> None:
+    def again(time: float, event: str, pid: int, fire: int) -> Line:
+        return at(time, event, "cron-0", job="again", fire=float(fire), attempt=1) | {"pid": pid}
+
+    def overlaps(end: float, later: float) -> int:
+        first = [again(2, "attempt", 1, 2), again(later, "attempt", 2, 4)]
+        return len(judge_crons([run(1), *first, again(end, "done", 1, 2), again(9, "done", 2, 4)]).overlaps)
+
+    assert overlaps(end=2.5, later=2.4) == 1
+    assert overlaps(end=2.5, later=2.6) == 0
+    assert overlaps(end=3.1, later=2.4) == 0
+
+
 def test_beats_may_lose_what_was_in_flight_when_they_crashed() -> None:
     assert BeatsVerdict(sent=9, lost={"e": 1}, crashes=1).ok
     assert not BeatsVerdict(sent=9, lost={"e": 2}, crashes=1).ok

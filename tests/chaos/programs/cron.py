@@ -1,6 +1,6 @@
 """One of several replicas with a job each second under APScheduler, and one each other second whose fires run again.
 
-Environment: LOG, WHO, OPTIONS (lease, timing).
+Environment: LOG, WHO, OPTIONS (lease, timing, spread: whether the jobs are spread over the replicas).
 """
 
 import json
@@ -53,7 +53,7 @@ config = Config(**{name: options[name] for name in ("lease_duration", "renew_dea
 scheduler = BackgroundScheduler(timezone=UTC)
 with running(sigterm="exit", drain=2):
     replica = Replica("kubernetes:", hooks=[heard])
-    guard(scheduler, options["lease"], config=config, replica=replica)
+    guard(scheduler, options["lease"], spread=options["spread"], config=config, replica=replica)
     # Unless told otherwise, APScheduler makes one run of all that a take-over has to make up for.
     scheduler.add_job(tick, "cron", second="*", id="tick", coalesce=False, misfire_grace_time=GRACE)
     scheduler.add_job(again, "cron", second="*/2", id="again", coalesce=False, misfire_grace_time=GRACE)

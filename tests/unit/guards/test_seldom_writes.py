@@ -131,8 +131,8 @@ def test_a_call_that_waits_finds_that_it_is_too_soon_by_then(make_replica, space
     waiting = job_of(make_replica(), at_most_every=HOUR, wait=wait)
 
     def job():
-        outer.append(in_thread(waiting))
         sent = len(space.sent)
+        outer.append(in_thread(waiting))
         until(lambda: "read" in space.sent[sent:])
         return "ran"
 

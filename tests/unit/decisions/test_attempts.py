@@ -51,6 +51,13 @@ def test_the_text_is_as_documented():
     assert json.loads(text) == {"v": 1, "jobs": {JOB: [noon, "n", "d", None, [[noon, "n", 1]]]}}
 
 
+def test_whoever_claims_an_attempt_that_follows_is_who_claimed_last():
+    begun = after(first(by="pod-a_1"))
+    followed = after(again(begun[JOB].attempts[0], by="pod-b_2"), marks=begun)
+    assert [marks[JOB].by for marks in (begun, followed)] == ["pod-a_1", "pod-b_2"]
+    assert after(marks=followed, done=[(JOB, "m")])[JOB] == Mark(NOON, "n", "d", by="pod-b_2")
+
+
 @pytest.mark.parametrize("runs", [None, 0, 7])
 def test_what_is_written_is_read_back(runs):
     marks = {JOB: Mark(NOON, "n", "d", runs, (Attempt(NOON, "n"), Attempt(NOON - MINUTE, "m", 3)))}

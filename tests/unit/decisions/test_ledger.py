@@ -264,6 +264,45 @@ def test_a_mark_that_is_lowered_counts_as_long_from_then_on():
     assert lower({"a": mark}, NOON)["a"].until == NOON + timedelta(hours=1)
 
 
+NOBODYS = '{"v":1,"jobs":{"app:report":["2026-11-22T12:00:00.000000Z","n","c"]}}'
+SOMEBODYS = '{"v":1,"jobs":{"app:report":["2026-11-22T12:00:00.000000Z","n","c",null,[],null,"pod-a_1"]}}'
+
+
+def test_who_claimed_is_written_last_and_read_back():
+    text = advance({}, [claim(nonce="n", by="pod-a_1")], (), (), NOON)
+    assert text == SOMEBODYS
+    assert read_ledger(text) == {"app:report": Mark(NOON, "n", by="pod-a_1")}
+
+
+def test_a_ledger_that_does_not_say_who_claimed_is_written_as_it_was():
+    assert read_ledger(NOBODYS)["app:report"].by == ""
+    assert advance(read_ledger(NOBODYS), (), (), (), NOON) == NOBODYS
+
+
+@pytest.mark.parametrize("by", ["7", "null", "[]"])
+def test_who_claimed_is_a_text_or_the_ledger_is_unreadable(by):
+    with pytest.raises(UnreadableLedger):
+        read_ledger(SOMEBODYS.replace('"pod-a_1"', by))
+
+
+def test_who_claimed_outlives_the_end_of_the_run_and_a_mark_that_is_lowered():
+    marks = {"app:report": Mark(NOON + HOUR, "n", by="pod-a_1")}
+    assert after(marks=marks, done={("app:report", "n")})["app:report"] == Mark(NOON + HOUR, "n", "d", by="pod-a_1")
+    assert lower(marks, NOON)["app:report"].by == "pod-a_1"
+    assert after([claim("app:other")], marks)["app:report"].by == "pod-a_1"
+
+
+def test_the_next_fire_is_by_whoever_claims_it():
+    marks = {"app:report": Mark(NOON, "n", "d", by="pod-a_1")}
+    assert after([claim(fire=NOON + HOUR, by="pod-b_2")], marks)["app:report"].by == "pod-b_2"
+    assert after([claim(fire=NOON + HOUR)], marks)["app:report"].by == ""
+
+
+def test_the_latest_claim_of_a_batch_says_by_whom():
+    claims = [claim(fire=NOON + HOUR, nonce="b", by="pod-b_2"), claim(nonce="a", by="pod-a_1")]
+    assert after(claims)["app:report"].by == "pod-b_2"
+
+
 @pytest.mark.parametrize(
     ("marks", "until"),
     [

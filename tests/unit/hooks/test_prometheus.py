@@ -82,6 +82,23 @@ def test_the_leases_of_keys_go_by_one_name(hook, value, registry):
     assert b"sync." not in generate_latest(registry)
 
 
+def test_the_leases_of_spread_jobs_go_by_one_name_and_the_jobs_by_theirs(hook, value, registry):
+    for job in ("mail", "report"):
+        lease = f"reports.{job}"
+        hook(HolderChanged(lease, "pod-a_1", None, base="reports"))
+        hook(TermStarted(lease, "pod-a_1", 41, base="reports"))
+        hook(RequestEnded(lease, "pod-a_1", "acquire", "done", 0.1, base="reports"))
+        hook(FireGranted(lease, "pod-a_1", f"aps:default:{job}", NOON, 0.1, base="reports"))
+        hook(FireEnded(lease, "pod-a_1", f"aps:default:{job}", NOON, True, base="reports"))
+    hook(FireSkipped("reports.mail", "pod-a_1", "aps:default:mail", NOON, "refused", base="reports"))
+    hook(TermEnded("reports.mail", "pod-a_1", 41, False, "it was released", "released", base="reports"))
+    assert value("is_leader", lease="reports") == 1
+    assert value("fires_total", lease="reports", job_name="aps:default:mail", outcome="run") == 1
+    assert value("fires_total", lease="reports", job_name="aps:default:report", outcome="run") == 1
+    assert value("fires_total", lease="reports", job_name="aps:default:mail", outcome="skipped") == 1
+    assert b"reports." not in generate_latest(registry)
+
+
 def test_a_follower_says_that_it_does_not_lead(hook, value):
     hook(HolderChanged("other", "pod-a_1", "pod-b_1"))
     assert value("is_leader", lease="other") == 0

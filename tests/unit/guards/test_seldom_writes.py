@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from singleton_jobs import LeaseBusy, current_fire, current_term
+from singleton_jobs import Config, LeaseBusy, current_fire, current_term
 from singleton_jobs.decisions.ledger import Attempt, Mark, read_ledger
 from singleton_jobs.errors import StoreError
 from singleton_jobs.events import FireGranted, FireInterrupted, LedgerUnreadable
@@ -15,6 +15,7 @@ from unit.guards.test_reruns import crashed
 from unit.stage import LIMIT, QUICK, Space, SpaceLock, in_thread, until
 
 HOUR = timedelta(hours=1)
+UNHURRIED = Config(lease_duration=6, retry_period=1)  # no call here takes so long that the lease is renewed
 SHORT = 1e-6  # an interval that is over at once
 
 
@@ -64,7 +65,7 @@ def space():
 
 @pytest.fixture
 def replica(make_replica, heard):
-    return make_replica(hooks=[heard])
+    return make_replica(hooks=[heard], config=UNHURRIED)
 
 
 def job_of(replica, function=lambda: "ran", **more):

@@ -35,7 +35,7 @@ class SpreadFires(Fires):
         self.decided: dict[str, bool] = {}  # ids of jobs that were granted their claims since the last pass, or not
         self.is_current: Callable[[Job], bool]  # whether that is still how a job is stored
         self.undecided: set[_Undecided] = set()
-        self.turns = Turns(leases.identity)
+        self.turns = Turns()
         self._spread = leases
 
     def candidacy_of(self, job_id: str) -> Candidacy:
@@ -56,6 +56,11 @@ class SpreadFires(Fires):
         for each in tuple(self.undecided):
             each.give_up()
 
+    @property
+    def identity(self) -> str:
+        """Who claims here."""
+        return self._spread.identity
+
     def _signed(self, claim: Claim) -> Claim:
-        claim.by = self._spread.identity
+        claim.by = self.identity
         return claim

@@ -48,7 +48,8 @@ class Taking(Submission):
             for claim in claims:
                 claim.outcome = "granted"
         self._fires.undecided.add(self)
-        turn = self._fires.turns.delay(f"{self.due.key} {self._run_times[-1].timestamp():.3f}", self._asked_at)
+        fire = f"{self.due.key} {self._run_times[-1].timestamp():.3f}"
+        turn = self._fires.turns.delay(self._fires.identity, fire, self._asked_at)
         self._before = self._candidacy.last_term
         bid = PlannedBid(self.due.key, self.due.mark, claims, turn)
         if not self._lease.take(self, bid) or self._candidacy.pretending:

@@ -19,30 +19,30 @@ KNOWN = 900.0  # seconds for which a replica is remembered by a mark
 
 
 class Turns:
-    """Of the replica called ``me``; ``chance(a, b)`` is a number between them."""
+    """``chance(a, b)`` is a number between them."""
 
-    def __init__(self, me: str, chance: Callable[[float, float], float] = random.uniform) -> None:
-        self._me = me
+    def __init__(self, chance: Callable[[float, float], float] = random.uniform) -> None:
         self._chance = chance
         self._turn = TURN
-        self._seen: dict[str, float] = {}  # others, and when they were last seen to have run something
+        self._seen: dict[str, float] = {}  # replicas, and when they were last seen to have run something
 
     def note(self, identity: str, now: float) -> None:
         """The replica of that ``identity`` has claimed something; ``now`` is in seconds."""
-        if identity and identity != self._me:
+        if identity:
             self._seen[identity] = now
 
     def raced(self, *, refused: bool) -> None:
         """A write was ``refused`` since another's was not seen before it, or one was not."""
         self._turn = min(1.5 * self._turn, LONGEST) if refused else max(0.9 * self._turn, TURN)
 
-    def delay(self, fire: str, now: float) -> float:
-        """How many seconds to wait before the write for ``fire``."""
+    def delay(self, me: str, fire: str, now: float) -> float:
+        """How many seconds the replica called ``me`` is to wait before its write for ``fire``."""
         self._seen = {identity: at for identity, at in self._seen.items() if now - at < KNOWN}
-        if not self._seen:
+        others = self._seen.keys() - {me}
+        if not others:
             return self._chance(0, ALONE)
-        mine = _hash(self._me, fire)
-        before = sum(_hash(identity, fire) < mine for identity in self._seen)
+        mine = _hash(me, fire)
+        before = sum(_hash(identity, fire) < mine for identity in others)
         return before * self._turn + self._chance(0, TURN / 10)
 
 

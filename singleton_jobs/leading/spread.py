@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..decisions.store_clock import StoreClock
@@ -52,10 +51,10 @@ class SpreadLeases:
         """The timing of each lease."""
         return self.core.timing(self)
 
-    @cached_property
+    @property
     def identity(self) -> str:
         """Who holds leases here."""
-        return self.core.locker_identity(None)
+        return self.core.wiring().identity
 
     def part(self, key: str) -> SpreadPart:
         """A part in the lease of the job that goes by ``key``. Raises ConfigError for what can be no key."""

@@ -495,6 +495,11 @@ def test_whoever_subscribes_hears_of_each_run(start, due, ran):
     cancel()
 
 
+def test_a_guard_asks_for_nothing_before_the_start(make, make_replica):
+    scheduler = make(on=make_replica())
+    assert scheduler.replica._core._wiring is None  # so that it may be configured, and a fork is somebody else
+
+
 def test_a_job_needs_an_id_of_its_own(make):
     with pytest.raises(ConfigError, match="id"):
         make().add_job(work, "interval", hours=1)

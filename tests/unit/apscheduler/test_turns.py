@@ -23,7 +23,7 @@ def least(a, b):
 @pytest.fixture
 def replicas():
     """Three that know each other."""
-    made = [Turns(name, least) for name in NAMES]
+    made = [Turns(least) for _ in NAMES]
     for turns in made:
         for name in NAMES:
             turns.note(name, 0.0)
@@ -31,43 +31,50 @@ def replicas():
 
 
 def test_whoever_knows_nobody_spreads_by_chance():
-    assert Turns("me", most).delay("fire", 0.0) == ALONE
+    assert Turns(most).delay("me", "fire", 0.0) == ALONE
 
 
 def test_marks_of_its_own_are_of_nobody_else():
-    turns = Turns("me", most)
+    turns = Turns(most)
     turns.note("me", 0.0)
     turns.note("", 0.0)
-    assert turns.delay("fire", 0.0) == ALONE
+    assert turns.delay("me", "fire", 0.0) == ALONE
 
 
 def test_of_each_fire_one_is_first_and_the_others_come_after_one_turn_each(replicas):
     for fire in map(str, range(50)):
-        assert sorted(turns.delay(fire, 1.0) for turns in replicas) == [0, TURN, 2 * TURN]
+        assert sorted(turns.delay(name, fire, 1.0) for name, turns in zip(NAMES, replicas, strict=True)) == [
+            0,
+            TURN,
+            2 * TURN,
+        ]
 
 
 def test_each_is_first_as_often_as_others(replicas):
-    first = Counter(min(range(3), key=lambda each: replicas[each].delay(str(fire), 1.0)) for fire in range(600))
+    first = Counter(
+        min(range(3), key=lambda each: replicas[each].delay(NAMES[each], str(fire), 1.0)) for fire in range(600)
+    )
     assert all(0.25 <= first[each] / 600 <= 0.42 for each in range(3))
 
 
 def test_who_has_left_no_mark_for_long_is_forgotten():
-    turns = Turns("me", most)
+    turns = Turns(most)
     turns.note("other", 0.0)
-    assert turns.delay("fire", KNOWN - 1) != ALONE
-    assert turns.delay("fire", KNOWN) == ALONE
+    assert turns.delay("me", "fire", KNOWN - 1) != ALONE
+    assert turns.delay("me", "fire", KNOWN) == ALONE
 
 
 def test_turns_grow_where_writes_are_refused_and_shrink_again(replicas):
-    last = max(replicas, key=lambda turns: turns.delay("fire", 1.0))
-    last.raced(refused=True)
-    assert last.delay("fire", 1.0) == pytest.approx(3 * TURN)
+    last = max(NAMES, key=lambda name: replicas[0].delay(name, "fire", 1.0))
+    turns = replicas[NAMES.index(last)]
+    turns.raced(refused=True)
+    assert turns.delay(last, "fire", 1.0) == pytest.approx(3 * TURN)
     for _ in range(20):
-        last.raced(refused=True)
-    assert last.delay("fire", 1.0) == pytest.approx(2 * LONGEST)
+        turns.raced(refused=True)
+    assert turns.delay(last, "fire", 1.0) == pytest.approx(2 * LONGEST)
     for _ in range(40):
-        last.raced(refused=False)
-    assert last.delay("fire", 1.0) == pytest.approx(2 * TURN)
+        turns.raced(refused=False)
+    assert turns.delay(last, "fire", 1.0) == pytest.approx(2 * TURN)
 
 
 # Busy replicas

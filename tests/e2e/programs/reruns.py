@@ -6,7 +6,7 @@ Options: lease, config, how ("leader_only", "exclusive" or "claim"), takes (seco
 import time
 from datetime import UTC, datetime
 
-from program import configure, log, option, options
+from program import configure, log, log_skip, option, options
 
 from singleton_jobs import LeadershipLost, current_fire, exclusive, leader_only, running
 
@@ -27,7 +27,7 @@ def by_guard(guard):
         run(current_fire().time, current_fire().attempt)
 
     while True:
-        job()
+        log_skip(job())
         time.sleep(0.05)
 
 

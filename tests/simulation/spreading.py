@@ -36,10 +36,9 @@ class SpreadJob:
         self._rng = rng
         self._part = leases.part(job)
         self._part.jobs.add(self.key)
-        self._candidacy = self._part.open()
         self._period = timedelta(seconds=SPREAD[job])
         self._news = asyncio.Event()
-        self._candidacy.listener = self._news.set
+        self._candidacy = self._part.open(self._news.set)
 
     async def run(self) -> None:
         """Run what is due, for ever."""

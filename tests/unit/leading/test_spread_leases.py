@@ -21,19 +21,19 @@ def watched(part):
 
 
 def test_the_lease_of_a_job_is_watched_before_anybody_wants_it(part):
-    part.open()
+    part.open(listener=bool)
     until(lambda: watched(part))
 
 
 def test_a_replica_that_has_closed_is_told_of_nothing_more(replica, part):
-    part.open()
+    part.open(listener=bool)
     until(lambda: watched(part))
     replica.close()
     until(lambda: not watched(part))
 
 
 def test_a_job_that_is_gone_is_told_of_nothing_more(part):
-    part.open()
+    part.open(listener=bool)
     until(lambda: watched(part))
     part.forget()
     until(lambda: not watched(part))

@@ -29,13 +29,18 @@ ACCOUNT = manifest("rbac.yaml", "ServiceAccount")["metadata"]["name"]
 
 def leases_of_the_examples() -> set[str]:
     used = re.compile(
-        r'(?:leader_only\(lease=|exclusive\(lease=|leadership\(|LeaseLocker\(|guard\(.*lease=|"lease": )"([^"]+)"(?!, key=)'
+        r'(?:leader_only\(lease=|exclusive\(lease=|leadership\(|LeaseLocker\(|guard\(.*lease=|"lease": )"([^"]+)"(?!, (?:key|spread)=)'
     )
     return {lease for path in EXAMPLES.rglob("*.py") for lease in used.findall(path.read_text())}
 
 
 def keyed_leases_of_the_examples() -> set[str]:
     used = re.compile(r'exclusive\(lease="([^"]+)", key=')
+    return {lease for path in EXAMPLES.rglob("*.py") for lease in used.findall(path.read_text())}
+
+
+def spread_leases_of_the_examples() -> set[str]:
+    used = re.compile(r'guard\(.*lease="([^"]+)", spread=True')
     return {lease for path in EXAMPLES.rglob("*.py") for lease in used.findall(path.read_text())}
 
 
@@ -93,6 +98,12 @@ def test_rights_and_policies_for_keys_are_what_the_command_prints():
     [lease] = keyed_leases_of_the_examples()
     printed = call("rbac", "--keyed", lease, "--app", lease, "--namespace", "default", "--admission-policy").output
     assert printed == (FOLDER / "keyed.yaml").read_text()
+
+
+def test_rights_and_policies_for_spread_jobs_are_what_the_command_prints():
+    [lease] = spread_leases_of_the_examples()
+    printed = call("rbac", "--spread", lease, "--app", lease, "--namespace", "default", "--admission-policy").output
+    assert printed == (FOLDER / "spread.yaml").read_text()
 
 
 def test_the_role_gives_the_leases_of_the_examples_and_nothing_else():

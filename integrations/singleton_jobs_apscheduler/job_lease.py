@@ -70,7 +70,9 @@ class JobLease:
     @property
     def is_planned(self) -> bool:
         """Whether the job's schedule goes on from its present mark."""
-        return self.planned_by == _plan_of(self.stored)
+        stored = _plan_of(self.stored)
+        is_first = self.planned_by is None and self.first is not None and stored == _plan_of(self.first)
+        return is_first or self.planned_by == stored
 
     def planned(self) -> None:
         """The job's schedule goes on from its present mark."""

@@ -65,6 +65,7 @@ class SpreadStore(PlannedStore):
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Start with the scheduler; leases are watched from when that first runs."""
         super().start(scheduler, alias)
+        self.leases.prepare()
         membership = SpreadMembership(scheduler, self.leases.core, self._wake)
         self._inner.start(scheduler, alias)
         if self._membership:  # an earlier start has failed half-way

@@ -56,6 +56,11 @@ class SpreadLeases:
         """Who holds leases here."""
         return self.core.wiring().identity
 
+    def prepare(self) -> None:
+        """Raises ConfigError if there is no store."""
+        if self.core.mode == "auto":
+            self.core.wiring().store()
+
     def part(self, key: str) -> SpreadPart:
         """A part in the lease of the job that goes by ``key``. Raises ConfigError for what can be no key."""
         return SpreadPart(self, key_text(self.name, key))

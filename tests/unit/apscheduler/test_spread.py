@@ -194,6 +194,15 @@ def test_its_first_fire_is_run(space, start, ran):
     scheduler.serve(ran_and_released(space, ran))
 
 
+def test_a_first_run_that_a_new_job_asks_for_is_run_by_one(space, start, ran):
+    cron = {"func": work, "trigger": "cron", "minute": (now() + 20 * MINUTE).minute, "id": "job"}
+    one, other = start({**cron, "next_run_time": now()}), start({**cron, "next_run_time": now()})
+    one.serve(lambda: ran and is_free(space))
+    one.serve(lambda: plan(one) > now())
+    other.serve(lambda: plan(other) > now())
+    assert [fire for _, fire, _ in ran] == [None]  # it is off schedule
+
+
 def test_dates_are_run_once_and_removed(space, start, ran):
     scheduler = start({"func": work, "trigger": "date", "id": "job", "run_date": now()})
     scheduler.run(EVENT_JOB_EXECUTED)
@@ -498,6 +507,13 @@ def test_whoever_subscribes_hears_of_each_run(start, due, ran):
 def test_a_guard_asks_for_nothing_before_the_start(make, make_replica):
     scheduler = make(on=make_replica())
     assert scheduler.replica._core._wiring is None  # so that it may be configured, and a fork is somebody else
+
+
+def test_without_a_store_it_does_not_start(make, make_replica, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    scheduler = make(on=make_replica(store=None))
+    with pytest.raises(ConfigError):
+        scheduler.start()
 
 
 def test_a_job_needs_an_id_of_its_own(make):

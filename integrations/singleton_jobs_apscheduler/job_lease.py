@@ -127,10 +127,13 @@ class JobLease:
         return self.candidacy.start(unless=lambda: self._part.core.closed, bid=bid)
 
     def _listen(self) -> None:
-        candidate = self.candidacy.candidate
-        with self.candidacy.mutex:
+        candidacy = self._part.candidacy  # which may tell before it is known here
+        if candidacy is None:
+            return
+        candidate = candidacy.candidate
+        with candidacy.mutex:
             attempt = self._attempt
-            over = self.candidacy.term is not None or not candidate.wanted
+            over = candidacy.term is not None or not candidate.wanted
         if attempt and over:
             attempt.settled()
         if self._scouting and not candidate.wanted:

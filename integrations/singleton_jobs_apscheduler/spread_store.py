@@ -102,13 +102,13 @@ class SpreadStore(PlannedStore):
         load = Counter({alias: running(executor) for alias, executor in self._executors.items()})
         load.update(job.executor for job in again)
         before = load.copy()
+        taken: list[Job] = []
         for job in due:
             if job.id not in self._handed_out and self._is_takeable(job, now, before, load):
-                self._handed_out[job.id] = job
+                taken.append(job)
                 load[job.executor] += 1
-        again_ids = {job.id for job in again}
-        new = [job for job_id, job in self._handed_out.items() if job_id not in again_ids]
-        handed_out = again + [self._hand_out(job, self._leases[job.id].mark, now) for job in new]
+        self._handed_out |= {job.id: job for job in taken}
+        handed_out = again + [self._hand_out(job, self._leases[job.id].mark, now) for job in taken]
         return [clone(job, _jobstore_alias=self._alias) for job in handed_out]
 
     # What it depends on who may fire

@@ -76,7 +76,6 @@ class SpreadPart(Participant):
         super().__init__(leases.core, leases.name, leases.config)
         self._leases = leases
         self._key = key
-        self._listener: Callable[[], None] | None = None
         self.callbacks = leases.callbacks
         self.core.add_locker(self)
 
@@ -97,9 +96,12 @@ class SpreadPart(Participant):
 
         Raises ConfigError if there is no store.
         """
-        self._listener = listener
         with self._mutex:
-            return self._open()
+            candidacy = self._open()
+        candidacy.listener = listener
+        if not candidacy.pretending:
+            candidacy.wake()
+        return candidacy
 
     def begin_close(self) -> None:
         """As any other; a job store that has shut down keeps none of its parts."""
@@ -125,6 +127,3 @@ class SpreadPart(Participant):
 
     def _opened(self, candidacy: Candidacy) -> None:
         self.core.announce(candidacy)
-        candidacy.listener = self._listener
-        if not candidacy.pretending:
-            candidacy.wake()

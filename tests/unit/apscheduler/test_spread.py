@@ -203,13 +203,14 @@ def test_a_first_run_that_a_new_job_asks_for_is_run_by_one(space, start, ran):
     assert [fire for _, fire, _ in ran] == [None]  # it is off schedule
 
 
-def test_dates_are_run_once_and_removed(space, start, ran):
+def test_dates_are_run_once_and_removed(space, start, ran, caplog):
     scheduler = start({"func": work, "trigger": "date", "id": "job", "run_date": now()})
     scheduler.run(EVENT_JOB_EXECUTED)
     scheduler.serve(lambda: scheduler.get_job("job") is None)
     other = start({"func": work, "trigger": "date", "id": "job", "run_date": fires(ran)[0], "misfire_grace_time": None})
     other.run(EVENT_JOB_REMOVED)
     assert len(ran) == 1
+    assert "Error" not in caplog.text
 
 
 # Several replicas

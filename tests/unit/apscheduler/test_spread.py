@@ -57,6 +57,13 @@ def start(make):
     return start
 
 
+@pytest.fixture(autouse=True)
+def faults(caplog):
+    """A pass that fails is tried again, and would go unseen."""
+    yield
+    assert not [record.getMessage() for record in caplog.records if "Error" in record.getMessage() or record.exc_info]
+
+
 @pytest.fixture
 def held():
     return Held()
@@ -139,12 +146,13 @@ def test_listeners_hear_of_the_run(start, due):
     assert start().run(EVENT_JOB_EXECUTED)[0].job_id == "job"
 
 
-def test_a_run_that_raises_has_had_its_fire(space, start, due, ran, heard):
+def test_a_run_that_raises_has_had_its_fire(space, start, due, ran, heard, caplog):
     due()
     scheduler = start({**JOB, "func": fail})
     scheduler.run(EVENT_JOB_ERROR)
     scheduler.serve(ran_and_released(space, ran))
     assert not heard.wait_for(FireEnded).ok
+    caplog.clear()
 
 
 def test_fires_that_were_missed_are_made_up_for_within_the_grace(space, start, due, ran):
@@ -203,14 +211,13 @@ def test_a_first_run_that_a_new_job_asks_for_is_run_by_one(space, start, ran):
     assert [fire for _, fire, _ in ran] == [None]  # it is off schedule
 
 
-def test_dates_are_run_once_and_removed(space, start, ran, caplog):
+def test_dates_are_run_once_and_removed(space, start, ran):
     scheduler = start({"func": work, "trigger": "date", "id": "job", "run_date": now()})
     scheduler.run(EVENT_JOB_EXECUTED)
     scheduler.serve(lambda: scheduler.get_job("job") is None)
     other = start({"func": work, "trigger": "date", "id": "job", "run_date": fires(ran)[0], "misfire_grace_time": None})
     other.run(EVENT_JOB_REMOVED)
     assert len(ran) == 1
-    assert "Error" not in caplog.text
 
 
 # Several replicas

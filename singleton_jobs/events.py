@@ -35,8 +35,8 @@ __all__ = [
 class Event:
     """Something that happened to ``lease``, seen by the candidate ``identity``.
 
-    ``base``: what all leases of keys like it are called, ``""`` for any other lease. Keys come and go, and there is no
-    end to them: metrics go by the base.
+    ``base``: what all leases of keys like it, or of jobs of its spread guard, are called, ``""`` for any other lease.
+    They come and go, and there is no end to keys: metrics go by the base.
     """
 
     lease: str

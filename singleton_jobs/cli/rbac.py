@@ -36,6 +36,7 @@ def documents(
     if jobs:
         base = spread_bases.pop()
         names = list(dict.fromkeys([*names, *(keyed_name(base, key_text(base, job)) for job in jobs)]))
+    _keep_apart(bases, names, spread_bases)
     namespace = namespace_name(namespace) if namespace is not None else None
     if store is not None and store_url(store)[0] != "kubernetes":
         raise ConfigError(f"store {store!r} knows no Roles: only Kubernetes does")
@@ -47,3 +48,16 @@ def documents(
     if namespace is None:
         raise ConfigError("--admission-policy needs --namespace: a policy is the cluster's, and binds one namespace")
     return f"{text}---\n{admission_policy(names, namespace, app, bases, spread_bases)}"
+
+
+def _keep_apart(keyed: Sequence[str], names: Sequence[str], spread: Sequence[str]) -> None:
+    """ConfigError if a lease that must outlast its holders has a name like those of keys, which may be deleted."""
+    for base in keyed:
+        among = [name for name in names if name.startswith(f"{base}.")]
+        among += [other for other in spread if _is_within(base, other) or _is_within(other, base)]
+        if among:
+            raise ConfigError(f"the leases of keys of {base!r} may be deleted, and {among[0]!r} must not: rename one")
+
+
+def _is_within(outer: str, inner: str) -> bool:
+    return f"{inner}.".startswith(f"{outer}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from asyncio import Future
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,12 +19,14 @@ from ..decisions.ledger import Mark, UnreadableLedger, read_ledger
 from ..errors import AccessDenied, StoreError
 from ..hooks.log import printable
 from ..locks import Stored
+from ..locks.keyed import between
 from .columns import columns
 from .target import Inspectable, closing, print_json
 from .text import ago, length, stamp
 
 __all__ = ["Job", "LeaseStatus", "lease_status", "run_status"]
 
+Listed = Mapping[str, Stored | StoreError]
 State = Literal["alive", "late", "stale", "free", "missing", "unreadable"]
 
 LATE_AFTER = 2 / 3  # of a record's duration: when a holder's own hold ends by default
@@ -137,7 +140,9 @@ async def _read(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
     async with closing(store):
         if not names:
             return _rows(await store.list_leases())
-        found = await asyncio.gather(*(_read_one(store, name) for name in names), return_exceptions=True)
+        listed = asyncio.ensure_future(store.list_leases())  # once, however many are named
+        found = await asyncio.gather(*(_read_one(store, name, listed) for name in names), return_exceptions=True)
+        await asyncio.gather(listed, return_exceptions=True)  # where no other has heard how that failed
         rows: list[LeaseStatus] = []
         for name, each in zip(names, found, strict=True):
             if isinstance(each, BaseException):
@@ -149,26 +154,31 @@ async def _read(store: Inspectable, names: list[str]) -> list[LeaseStatus]:
         return rows
 
 
-async def _read_one(store: Inspectable, name: str) -> list[LeaseStatus]:
+async def _read_one(store: Inspectable, name: str, listed: Future[Listed]) -> list[LeaseStatus]:
     """The lease of that name, those of its keys and of its jobs; one that is missing only where there is no other."""
     found = await store.lock(name, "status").get()
-    spread: dict[str, LeaseStatus] = {}
     keyed: dict[str, Stored | StoreError] = {}
+    of_jobs: list[LeaseStatus] = []
     problem = None
     try:
         async for page in store.list_keyed(name):
             keyed |= page
-        others = await store.list_leases()
-        rows = (lease_status(other, others[other]) for other in sorted(others) if other.startswith(f"{name}."))
-        spread = {row.lease: row for row in rows if any(job.by for job in row.jobs)}
+        of_jobs = _of_jobs(name, {other: each for other, each in (await listed).items() if other not in keyed})
     except AccessDenied as error:  # with a Role for this lease alone, which most often is no one's with keys
         problem = str(error).partition("\n")[0]
-    if found is None and not keyed and not spread:
+    if found is None and not keyed and not of_jobs:
         return [replace(lease_status(name, None), problem=problem)]
-    return [*([lease_status(name, found)] if found else []), *_rows(keyed), *spread.values()]
+    return [*([lease_status(name, found)] if found else []), *_rows(keyed), *of_jobs]
 
 
-def _rows(found: Mapping[str, Stored | StoreError]) -> list[LeaseStatus]:
+def _of_jobs(base: str, listed: Listed) -> list[LeaseStatus]:
+    """Those of ``listed`` that jobs of the spread guard ``base`` have, or may have: what cannot be read is shown."""
+    first, last = between(base)
+    rows = _rows({name: each for name, each in listed.items() if first < name < last})
+    return [row for row in rows if row.key is None and (row.problem or any(job.by for job in row.jobs))]
+
+
+def _rows(found: Listed) -> list[LeaseStatus]:
     return [lease_status(name, each) for name, each in sorted(found.items())]
 
 

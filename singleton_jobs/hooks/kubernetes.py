@@ -36,7 +36,7 @@ class Note(NamedTuple):
 
 
 def note(event: Event) -> Note | None:  # noqa: PLR0911 (a table of cases)
-    """What to tell of ``event``; None for most, and for the leases of keys, which come and go."""
+    """What to tell of ``event``; None for most, and for leases of keys and spread jobs, which come and go."""
     if event.base:
         return None
     match event:

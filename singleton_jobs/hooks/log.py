@@ -1,6 +1,6 @@
 """The log: one INFO line at the start, gains at INFO, losses and failures at WARNING, skips at DEBUG.
 
-Locks of keys come and go as the calls that they are for: what goes as it should is logged at DEBUG.
+Locks of keys, and of spread jobs, come and go as what they are for: what goes as it should is logged at DEBUG.
 """
 
 import logging
@@ -37,7 +37,7 @@ def printable(text: str, limit: int = 200) -> str:
 
 
 def is_logged(event: Event) -> bool:
-    """Whether anything may be said of it: of what goes as it should with keys, which is much, only at DEBUG."""
+    """Whether anything may be said of it: of what goes as it should with leases of a base only at DEBUG."""
     routine = isinstance(event, (TermStarted, HolderChanged)) or (isinstance(event, TermEnded) and not event.lost)
     return not (event.base and routine) or logger.isEnabledFor(logging.DEBUG)
 

@@ -45,7 +45,7 @@ METRICS = (
         "singleton_jobs_is_leader",
         Gauge,
         ("lease",),
-        "1 while this process holds the lease, else 0; for a lease with keys: of how many.",
+        "1 while this process holds the lease, else 0; of leases of keys or spread jobs: how many.",
     ),
     Metric(
         "singleton_jobs_terms_ended_total",
@@ -96,8 +96,8 @@ METRICS = (
 class PrometheusHook:
     """Counts what happens; ``registry`` is prometheus_client's default one unless given.
 
-    No label is ever a holder's name, or a key: the leases of all keys go by one name. One hook a registry: a second one
-    raises ValueError, as prometheus_client does.
+    No label is ever a holder's name, or a key: the leases of all keys, or all jobs of a spread guard, go by one name.
+    One hook a registry: a second one raises ValueError, as prometheus_client does.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY, *, clock: Clock = SYSTEM_CLOCK) -> None:

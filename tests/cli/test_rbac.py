@@ -83,6 +83,11 @@ def test_events_are_allowed_when_asked_for():
         (["x", "--job", "north"], "give one --spread LEASE with it"),
         (["--spread", "a", "--spread", "b", "--job", "north"], "give one --spread LEASE with it"),
         (["--spread", "a", "--job", ""], "cannot be kept for the key"),
+        (["--spread", "Sync", "--keyed", "sync"], "'sync' must not: rename one"),
+        (["--spread", "sync.jobs", "--keyed", "sync"], "'sync.jobs' must not"),
+        (["--spread", "sync", "--keyed", "sync.keys"], "'sync' must not"),
+        (["--spread", "sync", "--job", "north", "--keyed", "sync"], "'sync.north' must not"),
+        (["sync.main", "--keyed", "sync"], "'sync.main' must not"),
     ],
 )
 def test_bad_input_is_refused(arguments: list[str], says: str):
@@ -120,8 +125,33 @@ def test_leases_of_spread_jobs_need_a_rule_without_names_unless_all_are_given():
     named = documents("nightly", "--spread", "Reports", "--job", "north", "--job", "A & B", "--job", "north")
     (rule,) = named[1]["rules"]
     assert rule == JOBS_RULE | {"resourceNames": ["nightly", "reports.north", keyed_name("reports", "A & B")]}
-    both = documents("--keyed", "sync", "--spread", "reports")[1]["rules"]
-    assert both == [KEYED_RULE, JOBS_RULE]
+    both = documents("sync", "--keyed", "sync", "--spread", "sync2", "--spread", "mail")[1]["rules"]
+    assert both == [documents("sync")[1]["rules"][0], KEYED_RULE, JOBS_RULE]
+    assert "One lease per job of sync2, mail," in call("rbac", "--spread", "Sync2", "--spread", "mail").output
+
+
+def test_a_policy_lets_leases_of_keys_alone_be_deleted():
+    given = ("-n", "jobs", "--admission-policy")
+    all_three = call("rbac", "nightly", "--keyed", "sync", "--spread", "reports", *given).output
+    [validation] = list(yaml.safe_load_all(all_three))[5]["spec"]["validations"]
+    assert validation["expression"] == (
+        "variables.lease.startsWith('sync.')"
+        " || request.operation != 'DELETE' && variables.lease in ['nightly']"
+        " || request.operation != 'DELETE' && variables.lease.startsWith('reports.')"
+    )
+    assert "those of keys of sync and of jobs of reports, and may delete those of keys alone" in validation["message"]
+    assert "may delete a lease of a key\n# that another" in all_three
+    jobs = call("rbac", "--spread", "reports", *given).output
+    assert "those of jobs of reports, and may delete none" in jobs
+    assert "may delete a lease of a key" not in jobs
+    assert "deletes no lease of a job" in jobs
+    assert "deletes no lease of a job" not in call("rbac", "--keyed", "sync", *given).output
+
+
+def test_where_all_spread_jobs_are_named_so_are_their_leases_in_the_policy():
+    named = documents("--spread", "reports", "--job", "mail", "-n", "jobs", "--admission-policy")
+    assert [d["kind"] for d in named[3:]] == ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+    assert named[3]["spec"]["matchConstraints"]["resourceRules"][0]["resourceNames"] == ["reports.mail"]
 
 
 def test_without_keys_the_policy_is_one_and_as_it_was():
@@ -222,11 +252,12 @@ def under_policies(make_pod: MakePod, admin: Admin, namespace: str, *leases: str
     """Two pods under the printed Role and policies for ``leases``, and one of another application."""
     for document in documents(*leases, "-n", namespace, "--app", "app", "--admission-policy"):
         admin.apply(document, namespace)
+    ours = f"{leases[-1]}.x"  # refused by the policy of holds alone
     made = [make_pod(name, roles=[]) for name in ("pod-a", "pod-b")]
     made.append(make_pod("pod-c", roles=[lease_role(verbs=KEYED_RULE["verbs"])], service_account="another"))
 
     def in_force() -> bool:
-        tried = [change(made[0], "PUT", "sync.x", "nobody", dry=True), change(made[0], "PUT", "x", "pod-a_1", dry=True)]
+        tried = [change(made[0], "PUT", ours, "nobody", dry=True), change(made[0], "PUT", "x", "pod-a_1", dry=True)]
         return all(status == 403 and "ValidatingAdmissionPolicy" in message for status, message in tried)
 
     wait_until(in_force, 60, lambda: "the policies do not come into force")
@@ -281,13 +312,36 @@ def test_without_leases_of_other_names_there_are_those_of_keys_alone(make_pod: M
 
 @pytest.mark.e2e
 def test_the_leases_of_spread_jobs_are_kept_and_never_deleted(make_pod: MakePod, admin: Admin, namespace: str):
-    first, second, _ = under_policies(make_pod, admin, namespace, "--spread", "reports", "--keyed", "mail")
+    given = ("nightly", "--keyed", "mail", "--spread", "reports")
+    first, second, stranger = under_policies(make_pod, admin, namespace, *given)
     assert change(first, "PUT", "reports.north", "pod-a_1")[0] == 201
     assert change(second, "PUT", "reports.north", "")[0] == 403
+    assert change(stranger, "PUT", "reports.north", "")[0] == 403
     assert change(first, "PUT", "reports.north", "")[0] == 200
     status, message = change(first, "DELETE", "reports.north")
     assert (status, "those of keys of mail and of jobs of reports" in message) == (403, True)
-    assert [change(first, "PUT", lease, "pod-a_1")[0] for lease in ("reports", "mail.a", "sync.a")] == [403, 201, 403]
+    assert change(second, "PUT", "reports.north", "pod-b_1")[0] == 200
+    leases = ("reports", "reports2.north", "sync.a", keyed_name("reports", "Clean up"), "mail.a", "nightly")
+    assert [change(first, "PUT", lease, "pod-a_1")[0] for lease in leases] == [403, 403, 403, 201, 201, 201]
+    assert [change(first, "DELETE", lease)[0] for lease in leases[3:]] == [403, 200, 403]
+
+
+@pytest.mark.e2e
+def test_the_roles_of_spread_jobs_allow_no_more(make_pod: MakePod, namespace: str):
+    given = ("--spread", "reports", "-n", namespace, "--app")
+    any_job = make_pod("pod-a", roles=[documents(*given, "any")[1]], service_account="any")
+    one_job = make_pod("pod-b", roles=[documents(*given, "one", "--job", "north")[1]], service_account="one")
+
+    def answers(method: str, lease: str) -> list[int]:
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": lease}}
+        sent, path = body if method == "PUT" else None, lease_path(namespace, lease).rstrip("/")
+        return [pod.client().request(method, f"{path}?dryRun=All", sent)[0] for pod in (one_job, any_job)]
+
+    assert answers("PUT", "reports.north") == [201, 201]
+    assert answers("PUT", "reports.south") == [403, 201]
+    assert answers("GET", "reports.south") == [403, 404]
+    assert answers("GET", "") == [403, 200]
+    assert answers("DELETE", "reports.north") == [403, 403]
 
 
 @pytest.mark.e2e

@@ -195,6 +195,27 @@ def test_jobs_of_a_spread_guard_are_shown_with_their_last_runners(file: str, tmp
     ]
 
 
+def test_fifty_jobs_that_rest_leave_the_table_of_leases_readable(file: str, tmp_path: Path):
+    jobs = {f"job-{number}": "pod-a_1" for number in range(50)}
+    asyncio.run(spread(SQLiteStore(tmp_path / "leases.sqlite3"), busy="pod-b_2!", **jobs))
+    above, below = call("status", "--store", file).output.split("\nJOB ")
+    assert len(above.strip().splitlines()) == 3, above  # the store, the header and the lease that is held
+    assert below.count("aps:default:") == 51
+
+
+def test_a_ledger_of_a_spread_job_that_cannot_be_read_is_shown_by_the_base(file: str, tmp_path: Path):
+    store, now = SQLiteStore(tmp_path / "leases.sqlite3"), datetime.now(UTC)
+    asyncio.run(store.lock("reports.north", "x").create(LockRecord("", 15, now, now, 3), ledger='{"v":9}'))
+    printed = call("status", "reports", "--store", file).output
+    assert re.search(r"^reports\.north +- .*free", printed, re.MULTILINE), printed
+    assert "reports.north: its ledger cannot be read" in printed
+
+
+def test_another_base_with_the_same_beginning_is_not_shown(file: str, tmp_path: Path):
+    asyncio.run(spread(SQLiteStore(tmp_path / "leases.sqlite3"), north="pod-a_1"))
+    assert "missing" in call("status", "report", "--store", file).output
+
+
 def test_where_no_job_runs_there_is_only_the_table_of_jobs(file: str, tmp_path: Path):
     asyncio.run(spread(SQLiteStore(tmp_path / "leases.sqlite3"), north="pod-a_1"))
     assert "POD" not in call("status", "--store", file).output
@@ -355,6 +376,31 @@ def test_a_thousand_leases_take_one_list(make_pod: MakePod, admin: Admin, namesp
     assert [(seen.method, seen.path.partition("?")[0]) for seen in proxy.requests] == [
         ("GET", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases")
     ]
+
+
+@pytest.mark.e2e
+def test_leases_of_keys_and_of_jobs_are_shown_once_each_by_one_list_of_all(
+    make_pod: MakePod, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+):
+    pod = make_pod("pod-a", server=proxy)
+    monkeypatch.setenv("KUBECONFIG", str(pod.kubeconfig))
+
+    async def fill() -> None:
+        store = KubernetesStore(namespace=pod.namespace)
+        await spread(store, north="pod-b_1")
+        await keep(store, "acme", base="reports")
+        await store.aclose()
+
+    asyncio.run(fill())
+    sent = len(proxy.requests)
+    asked = call("status", "reports", "other", "--json", **pod.env).json
+    assert [(lease["lease"], lease["state"]) for lease in asked["leases"]] == [
+        ("reports.acme", "alive"),
+        ("reports.north", "free"),
+        ("other", "missing"),
+    ]
+    lists = [seen.path for seen in proxy.requests[sent:] if seen.path.partition("?")[0].endswith("/leases")]
+    assert len([path for path in lists if "labelSelector" not in path]) == 1, lists
 
 
 @pytest.mark.e2e

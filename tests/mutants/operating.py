@@ -1,4 +1,4 @@
-"""What operators rely on: requests to step down (rule 19) and the children of `run` (rule 3)."""
+"""What operators rely on: requests to step down (rule 19), the children of `run` (3), marks that no pod deletes (28)."""
 
 from mutants.mutant import Mutant
 
@@ -6,6 +6,7 @@ CANDIDACY = "singleton_jobs/renewal/candidacy.py"
 SUPERVISOR = "singleton_jobs/cli/run/supervisor.py"
 ASKED = "unit/decisions/test_asked_to_step_down.py"
 RUN = "cli/test_run.py"
+RBAC = "cli/test_rbac.py"
 
 MUTANTS = [
     Mutant(
@@ -61,5 +62,23 @@ MUTANTS = [
         "config.lease_duration - config.renew_deadline - BEFORE_TAKEOVER",
         "config.lease_duration - config.renew_deadline",
         (f"{RUN}::test_a_hold_that_ran_out_leaves_time_and_any_other_end_none",),
+    ),
+    Mutant(
+        28,
+        "policy-lets-marks-be-deleted",
+        "the policy allows a pod to delete the lease of a spread job, with what was claimed in it",
+        "singleton_jobs/locks/kubernetes/roles.py",
+        "f\"request.operation != 'DELETE' && {each}\" for each in lasting",
+        "each for each in lasting",
+        (f"{RBAC}::test_a_policy_lets_leases_of_keys_alone_be_deleted",),
+    ),
+    Mutant(
+        28,
+        "marks-among-keys",
+        "leases of spread jobs may have names like those of keys, which a pod may delete",
+        "singleton_jobs/cli/rbac.py",
+        "        if among:\n",
+        "        if among and False:\n",
+        (f"{RBAC}::test_bad_input_is_refused",),
     ),
 ]

@@ -15,6 +15,10 @@ WATCH_ALL = """
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [list, watch]"""
+KEYS_GO = """ Each of its pods may delete a lease of a key
+# that another pod holds, since whoever comes by sweeps those of dead holders, and admission sees no clock."""
+JOBS_STAY = """
+# A pod deletes no lease of a job: a fire that is claimed in it could run again."""
 EVENTS = """
 # For the hook that tells of hand-overs.
 - apiGroups: [""]
@@ -149,17 +153,15 @@ def _names_policy(leases: Sequence[str], namespace: str, app: str, keyed: Sequen
     lasting = [*_among("variables.lease", leases), *_beginning("variables.lease", spread)]
     named = [f"request.operation != 'DELETE' && {each}" for each in lasting]
     allowed = " || ".join([*_beginning("variables.lease", keyed), *named])
-    those = " and ".join(
-        [
-            *([f"of keys of {', '.join(keyed)}"] if keyed else []),
-            *([f"of jobs of {', '.join(spread)}"] if spread else []),
-        ]
+    whose = (("keys", keyed), ("jobs", spread))
+    those = " and ".join(f"of {what} of {', '.join(bases)}" for what, bases in whose if bases)
+    deletes = (
+        "may delete none" if not keyed else "may delete those of keys alone" if spread else "may not delete others"
     )
+    told = f"{KEYS_GO if keyed else ''}{JOBS_STAY if spread else ''}"
     return f"""\
 ---
-# The Role of this account is for leases of all names: these are the ones. Each of its pods may delete a lease of a key
-# that another pod holds, since whoever comes by sweeps those of dead holders, and admission sees no clock. Nobody
-# deletes the lease of a job.
+# The Role of this account is for leases of all names: these are the ones.{told}
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
@@ -181,7 +183,7 @@ spec:
   validations:
   - expression: "{allowed}"
     reason: Forbidden
-    message: "{ANOTHER_NAME}: it does those {those}, and may not delete others"
+    message: "{ANOTHER_NAME}: it does those {those}, and {deletes}"
 ---
 {_bound(name, namespace)}"""
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime
 from itertools import pairwise
 
 import pytest
-from controlplane.admin import Admin
+import yaml
+from controlplane.admin import Admin, lease_path
 from controlplane.fixtures import MakePod
 from controlplane.pod import lease_role
+from singleton_jobs.cli.rbac import documents
+from singleton_jobs.locks.record import LEDGER_ANNOTATION
 
 from ..journal import boot_time, eventually
 from .fires import Verdict
@@ -240,6 +244,34 @@ def test_lesser_roles_cost_requests_but_no_fire(
     end = int(schedulers.fires("tick-0")[0]) + 12
     for job in jobs:
         assert schedulers.verdict(job["id"], end, every=2) == CLEAN
+    assert not schedulers.journal.entries("FireInterrupted")
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["any-job", "named-jobs"])
+def test_the_printed_role_and_policies_suffice(
+    schedulers: Schedulers, make_pod: MakePod, admin: Admin, namespace: str, *, named: bool
+) -> None:
+    jobs = ticks(2)
+    ids = [job["id"] for job in jobs] if named else []
+    printed = documents([], [], ["jobs"], ids, namespace, "app", events=False, watch_all=False, policy=True, store=None)
+    for document in yaml.safe_load_all(printed):
+        admin.apply(document, namespace)
+    pods = [make_pod(f"pod-{number}", roles=[]) for number in range(3)]
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": lease_of("tick-0")}}
+    foreign = {**lease, "spec": {"holderIdentity": "nobody"}}
+    tried = f"{lease_path(namespace, lease_of('tick-0'))}?dryRun=All"
+    eventually(lambda: pods[0].client().request("PUT", tried, foreign)[0] == 403, "the policy is in force", 60)
+    for pod in pods:
+        schedulers(spread=True, jobs=jobs, pod=pod)
+    schedulers.wait_until("tick-0", 0)
+    end = int(schedulers.fires("tick-0")[0]) + 12
+    for job in jobs:
+        assert schedulers.verdict(job["id"], end, every=2) == CLEAN
+        marks = json.loads(
+            admin.get_lease(namespace, lease_of(job["id"]))["metadata"]["annotations"][LEDGER_ANNOTATION]
+        )
+        assert str(marks["jobs"][f"aps:default:{job['id']}"][6]).startswith("pod-")
+    assert not schedulers.journal.entries("StoreFailed")
     assert not schedulers.journal.entries("FireInterrupted")
 
 

@@ -40,6 +40,7 @@ AT_TWO = "at 2026-11-27T02:00:00+00:00:"
         (TermEnded("sync.acme", "me_1", 41, False, "released", base="sync"), logging.DEBUG, ["sync.acme"]),
         (TermEnded("sync.acme", "me_1", 41, True, "gone", base="sync"), logging.WARNING, ["sync.acme", "lost"]),
         (HolderChanged("sync.acme", "me_1", None, base="sync"), logging.DEBUG, ["nobody"]),
+        (TermStarted("reports.north", "me_1", 41, base="reports"), logging.DEBUG, ["reports.north", "41"]),
         (RunSkipped(*ME, "report", "not-leader"), logging.DEBUG, ["report", "not-leader"]),
         (FireSkipped(*ME, "aps:a", TWO, "refused"), logging.DEBUG, ["aps:a", AT_TWO, "claimed before"]),
         (

@@ -73,6 +73,7 @@ class Candidate:
         self.barred = False  # by the caller: work of an ended term still runs, and would make a new one skip everything
         self.answer: Answer | None = None  # what came of the attempt under way
         self.releasing = False  # the record may name us, and is to be freed if it does
+        self._release_until = -math.inf  # when the hold that is given back would have ended
         self.claims = OpenClaims()
         self.released = False  # whether the last release freed the lease
         self.doing: Literal["read", "acquire", "renew", "release"] = "read"  # the last request
@@ -191,6 +192,7 @@ class Candidate:
         """
         self._drop_bid()
         self._ours = self.seen if self.hold else None  # if that is not the newest, the write is refused
+        self._release_until = self.hold.until if self.hold else now
         self._end("released", "it was released", now)
         self._wanted = again
         self._rest = rest
@@ -419,6 +421,8 @@ class Candidate:
         elif self.releasing:
             if self.doing in ("acquire", "renew"):  # that write may have landed, and is then to be released
                 self._next, self._ours = now, None
+            elif self.claims.untold and now < self._release_until:  # a run that has ended would pass for cut short
+                self._next, self._ours = now + self._pace.retry(error, self._release_until - now), None
             else:
                 self._end_release(released=False, now=now)
         else:

@@ -123,6 +123,11 @@ class OpenClaims:
         """Whether the run that was claimed under ``nonce`` goes on here, or has ended and the ledger is yet to know."""
         return (job, nonce) in self._running or (job, nonce) in self._done
 
+    @property
+    def untold(self) -> bool:
+        """Whether runs have ended, and the ledger is yet to know."""
+        return bool(self._done)
+
     def cut(self) -> dict[str, list[Attempt]]:
         """Runs of fires that may run again, by job, which no process goes on with; none unless a term lasts."""
         cut = {

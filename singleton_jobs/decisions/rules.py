@@ -98,6 +98,7 @@ RULES = {
     18: (
         "A drain refuses new work but not what running work calls, and goes on renewing until that has ended. Then the "
         "term ends and the record that was seen last is freed; after a conflict it is read, and freed if it is ours. "
+        "So it is after any failure, for as long as the hold would have lasted, if an ended run is yet to be told. "
         "The lease of a key is deleted instead, once no mark in it counts; those of dead holders by whoever uses a key "
         "of the same base, as soon as they could be taken. At the drain limit the term is lost instead and the record "
         "runs out. An end that was interrupted is finished by the renewal thread."

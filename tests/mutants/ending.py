@@ -11,6 +11,33 @@ ENDING = "unit/decisions/test_candidate_ending.py"
 MUTANTS = [
     Mutant(
         18,
+        "untold-end-given-up",
+        "the end of a run whose write has failed is not written again",
+        CANDIDATE,
+        "elif self.claims.untold and now < self._release_until:",
+        "elif False:",
+        ("unit/decisions/test_bids.py",),
+    ),
+    Mutant(
+        18,
+        "untold-end-for-ever",
+        "the end of a run is written again after its hold would have ended",
+        CANDIDATE,
+        "elif self.claims.untold and now < self._release_until:",
+        "elif self.claims.untold:",
+        ("unit/decisions/test_bids.py",),
+    ),
+    Mutant(
+        18,
+        "closing-part-not-kept",
+        "a replica's end does not wait for the leases of a job store that was shut down",
+        "singleton_jobs/leading/core.py",
+        "        self._kept.add(part)\n",
+        "",
+        ("unit/apscheduler/test_spread.py",),
+    ),
+    Mutant(
+        18,
         "drain-admits",
         "a drain lets new work start",
         WORK,

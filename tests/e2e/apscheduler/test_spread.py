@@ -12,6 +12,8 @@ import yaml
 from controlplane.admin import Admin, lease_path
 from controlplane.fixtures import MakePod
 from controlplane.pod import lease_role
+from controlplane.proxy import Proxy
+
 from singleton_jobs.cli.rbac import documents
 from singleton_jobs.locks.record import LEDGER_ANNOTATION
 
@@ -99,7 +101,7 @@ def test_no_job_overlaps_itself_though_its_runs_outlast_its_interval(schedulers:
 
 
 def test_who_is_told_to_end_ends_its_run_gives_the_lease_back_in_one_write_and_takes_nothing_more(
-    schedulers: Schedulers, make_pod: MakePod, proxy: object, admin: Admin, namespace: str
+    schedulers: Schedulers, make_pod: MakePod, proxy: Proxy, admin: Admin, namespace: str
 ) -> None:
     long = LONG | {"kwargs": {"seconds": 3}, "at": {"second": "*/10"}}
     jobs = [*ticks(4), long]
@@ -292,3 +294,22 @@ def test_a_fire_costs_two_writes_and_idle_replicas_nothing(
     assert asked.get(("PUT", 200), 0) == 2 * runs
     assert asked.get(("PUT", 409), 0) <= runs // 3, asked  # who loses has mostly been told before it would ask
     assert sum(count for (verb, _), count in asked.items() if verb in ("GET", "LIST")) <= 3, asked
+
+
+@pytest.mark.parametrize("interrupted", ["skip", "rerun"])
+@pytest.mark.parametrize("how", ["refused", "unknown"])
+def test_an_end_whose_write_fails_is_written_again(
+    schedulers: Schedulers, make_pod: MakePod, proxy: Proxy, interrupted: str, how: str
+) -> None:
+    job = LONG | {"at": {"second": "*/10"}, "kwargs": {"seconds": 1}}
+    options = {"spread": True, "jobs": [job], "interrupted": interrupted, "config": {"lease_duration": 6}}
+    one = schedulers(pod=make_pod("troubled", server=proxy), **options)
+    run = one.process.wait_for("run", job="long")
+    schedulers(**options).process.wait_for("started")
+    rule = proxy.on("PUT", "/leases/jobs.long")  # renewals, too, for less than the hold lasts
+    rule = rule.respond(503) if how == "refused" else rule.drop()
+    one.process.wait_for("RequestEnded", lease="jobs.long", request="release", after=run.at)
+    rule.remove()
+    schedulers.wait_until("long", run.nominal + 10)
+    assert told(schedulers, "long") == []
+    assert schedulers.fires("long") == [run.nominal, run.nominal + 10]

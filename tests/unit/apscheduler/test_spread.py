@@ -14,7 +14,7 @@ from singleton_jobs_apscheduler import SingletonJobStore, Spread, guard
 from unit.apscheduler import work as work_module
 from unit.apscheduler.site import HOUR, KEY, MINUTE, SECOND, Delegate, Guarded, Held, now
 from unit.apscheduler.work import fail, work, work_async
-from unit.stage import until
+from unit.stage import in_thread, until
 
 LEASE = "nightly.job"
 JOB = {"func": work, "trigger": "interval", "hours": 1, "id": "job", "misfire_grace_time": 1800}
@@ -319,6 +319,20 @@ def test_a_shutdown_gives_back_what_nobody_runs_under(space, start, due, held):
     scheduler.shutdown(wait=False)
     held.let_go()
     until(lambda: is_free(space) and mark(space).state == "d")
+
+
+def test_the_end_of_a_replica_waits_for_what_a_scheduler_that_was_shut_down_gives_back(space, start, due, held):
+    due()
+    scheduler = start(executors={"default": held})
+    scheduler.serve(lambda: held.given)
+    space.fault = "down"
+    held.let_go()
+    scheduler.shutdown()
+    close = in_thread(scheduler.replica.close)
+    until(lambda: scheduler.replica._core.closed)
+    space.fault = None
+    close()
+    assert (is_free(space), mark(space).state) == (True, "d")
 
 
 def test_a_scheduler_that_is_started_again_goes_on(space, start, due, ran):

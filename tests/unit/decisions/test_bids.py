@@ -468,3 +468,31 @@ def test_what_is_to_be_told_rides_in_the_write_that_takes_the_lease():
     made.start(0.0, PlannedBid(JOB, None, ()))
     asked(made, None)
     assert read_ledger(answers(made, 0.0, 1).ledger)[JOB] == Mark(moment(-5.0), "", "d")
+
+
+@pytest.mark.parametrize("error", [unknown(), StoreError("503", outcome="not done")])
+def test_the_end_of_a_run_is_written_again_while_its_hold_would_have_lasted(error):
+    made = asked(bidder(free(), bid(mark(), repeats=True)), free())
+    taken = answers(made, 0.0, 2)
+    made.claims.done(JOB, "mine")
+    made.stop(1.0)
+    writes(made, 1.0)
+    made.failed(error, 1.1)
+    assert made.releasing
+    at = waits(made, 1.1)
+    assert 1.1 < at < DEADLINE
+    reads(made, at)
+    made.saw(acknowledged(taken, 2), at)
+    again = writes(made, at)
+    assert again.record.holder_identity == ""
+    assert read_ledger(again.ledger)[JOB].attempts == ()
+
+
+def test_it_is_left_to_run_out_once_the_hold_would_have_ended():
+    made = asked(bidder(free(), bid(mark())), free())
+    answers(made, 0.0, 2)
+    made.claims.done(JOB, "mine")
+    made.stop(1.0)
+    writes(made, 1.0)
+    made.failed(unknown(), DEADLINE)
+    assert not made.releasing

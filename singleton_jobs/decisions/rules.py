@@ -193,6 +193,7 @@ RULES = {
         "decides: if our write is there, it is taken again; over the old version, the same nonces are sent again; "
         "if another has come, it is over. What is given up is freed, and its claims, granted to nobody, are taken back "
         "in that write; if none gets through, the fire is told as interrupted, and never runs. A run that was cut "
-        "short is told of by whoever claims after it. A scout takes nothing."
+        "short is told of by whoever claims after it. A scout takes nothing. Whoever cannot claim what it bids for, by "
+        "a clock or for want of room, rests before its next bid."
     ),
 }

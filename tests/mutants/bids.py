@@ -244,4 +244,13 @@ MUTANTS = [
         "if False:",
         TESTS,
     ),
+    Mutant(
+        33,
+        "bid-out-of-turn",
+        "all that bid at one instant write at once, and all but one are refused",
+        CANDIDATE,
+        "return self._take(max(take_at, self._bid_from), now, wall)",
+        "return self._take(take_at, now, wall)",
+        TESTS,
+    ),
 ]

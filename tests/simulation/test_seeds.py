@@ -18,7 +18,6 @@ from simulation.shrink import describe, shrink
 from simulation.stepping import SteppedLoop
 from simulation.storm import Outcome, draw, storm
 from singleton_jobs.decisions.bids import PlannedBid
-from singleton_jobs.decisions.bids import PlannedBid
 from singleton_jobs.decisions.candidate import Candidate
 from singleton_jobs.concurrency.telling import worker
 from singleton_jobs.decisions.ledger import judge

@@ -35,7 +35,7 @@ from .internals import (
     take_place,
 )
 from .runs import Run, Runs, guarded, run_in_process
-from .spread_fires import SpreadFires
+from .spread_fires import SpreadFires, join
 from .submission import Submission, SubmittedId
 from .taking import Taking
 
@@ -95,6 +95,8 @@ class ClaimingExecutor(BaseExecutor):
         """Run what was submitted, then shut ``inner`` down; ``wait`` for that, except on an event loop."""
         for fires in tuple(self._spread):
             fires.give_up()
+        if self._spread and wait and loop_call(self._inner) is None:
+            join()  # what was granted runs
         waiters, self._waiters = tuple(self._waiters.values()), {}
         for waiter in waiters:
             waiter.end()

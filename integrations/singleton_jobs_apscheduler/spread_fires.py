@@ -8,6 +8,7 @@ from typing import Protocol
 
 from apscheduler.job import Job
 
+from singleton_jobs.concurrency.synchronization import new_event
 from singleton_jobs.concurrency.threads import Worker
 from singleton_jobs.decisions.ledger import Attempt, Claim
 from singleton_jobs.leading.spread import SpreadLeases
@@ -17,9 +18,18 @@ from .fires import Fires, Submitted
 from .job_lease import JobLease
 from .turns import Turns
 
-__all__ = ["SpreadFires", "worker"]
+__all__ = ["SpreadFires", "join", "worker"]
+
+LONGEST = 5.0  # seconds that a shutdown waits for that
 
 worker = Worker("singleton-jobs-spread", cooperative=True)  # hands over what was granted, and wakes schedulers
+
+
+def join() -> None:
+    """Wait until what was granted by now is handed over."""
+    done = new_event()
+    worker.submit(done.set)
+    done.wait(LONGEST)
 
 
 class _Undecided(Protocol):
@@ -34,6 +44,7 @@ class SpreadFires(Fires):
         self.leases: dict[str, JobLease] = {}  # by the ids of the jobs
         self.decided: dict[str, bool] = {}  # ids of jobs that were granted their claims since the last pass, or not
         self.is_current: Callable[[Job], bool]  # whether that is still how a job is stored
+        self.granted: Callable[[str], None]  # told of the ids of jobs that are about to run
         self.undecided: set[_Undecided] = set()
         self.turns = Turns()
         self._spread = leases

@@ -31,6 +31,7 @@ __all__ = ["SpreadStore"]
 
 logger = logging.getLogger("singleton_jobs")
 
+LIST_EVERY = timedelta(seconds=10)
 TOLD_WITHIN = timedelta(seconds=1)  # by the watch that has begun; what it does not tell by then is asked for
 
 
@@ -48,13 +49,15 @@ class SpreadStore(PlannedStore):
     def __init__(self, inner: BaseJobStore, leases: SpreadLeases, poll: timedelta, attempts: int) -> None:
         fires = SpreadFires(leases, self._wake, lambda job: attempts_of(job.func, attempts))
         super().__init__(inner, leases, poll, fires)
-        fires.is_current = self._is_current
+        fires.is_current, fires.granted = self._is_current, self._granted
         self.leases = leases
         self._leases = fires.leases
         self._membership: SpreadMembership | None = None
         self._news: set[str] = set()  # ids of jobs whose leases look otherwise than at the last pass
         self._ask_at: datetime | None = None  # when leases are asked for that no watch has told by then
         self._unseen = True  # the jobs that were stored before
+        self._wishes: dict[str, datetime] = {}  # runs that were asked for at once, and are not granted yet
+        self._list_at: datetime | None = None  # when a store that all share is looked through for new jobs
         self._upcoming: dict[str, _Upcoming] = {}  # how jobs go on once their runs were granted
 
     def __repr__(self) -> str:
@@ -155,6 +158,8 @@ class SpreadStore(PlannedStore):
             self._forget(job_id)
 
     def _hand_out(self, job: Job, mark: Mark | None, now: datetime) -> Job:
+        if self._fires.notes[job.id].run_now == job.next_run_time:
+            self._wishes[job.id] = job.next_run_time
         handed_out = super()._hand_out(job, mark, now)
         handed_out.trigger.mark = self._leases[job.id].stored  # where the job begins may not be stored yet
         return handed_out
@@ -171,7 +176,9 @@ class SpreadStore(PlannedStore):
 
     def _find_leases(self, now: datetime) -> None:
         """Have a lease for each job; that of one that another replica has added is found when the job is due."""
-        if self._unseen or self._fresh:
+        listed = self._inner.shared and (self._list_at is None or now >= self._list_at)
+        if self._unseen or self._fresh or listed:
+            self._list_at = now + LIST_EVERY
             for job in self.get_all_jobs():
                 if job.id not in self._leases:
                     self._lease(job.id)
@@ -197,6 +204,16 @@ class SpreadStore(PlannedStore):
         self._news.add(job_id)
         return lease
 
+    def _granted(self, job_id: str) -> None:
+        """Runs of the job are about to begin: after its last fire nobody finds it any more, as in a plain scheduler.
+
+        Without the scheduler's lock, which a shutdown holds while it waits for this.
+        """
+        upcoming = self._upcoming.get(job_id)
+        stored = self._inner.store.lookup_job(job_id) if upcoming and upcoming.next_run_time is None else None
+        if upcoming and isinstance(stored, Job) and stored.next_run_time == upcoming.submitted:
+            self._fires.finished[job_id] = upcoming.job
+
     def _take_news(self) -> list[str]:
         news = list(self._news)
         self._news.difference_update(news)
@@ -208,10 +225,13 @@ class SpreadStore(PlannedStore):
             del self._fires.decided[job_id]
             upcoming = self._upcoming.pop(job_id, None)
             lease = self._leases.get(job_id)
+            wish = self._wishes.pop(job_id, None)
+            if wish and not granted:
+                self._fires.notes[job_id].run_now = wish
             if granted and lease and upcoming:
                 lease.planned()
-                if upcoming.next_run_time is None:
-                    self._finish(upcoming.job)
+                if upcoming.next_run_time is None:  # it is hidden by now, or somebody has put another in its place
+                    pass
                 elif upcoming.job.next_run_time == upcoming.submitted:  # else somebody has changed it meanwhile
                     self._move(upcoming.job, upcoming.next_run_time)
             self._news.add(job_id)

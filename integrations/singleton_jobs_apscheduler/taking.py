@@ -59,17 +59,18 @@ class Taking(Submission):
         """The lease is taken, or not to be had: it is decided soon, once."""
         if not self._settled:
             self._settled = True
+            self._term = self._candidacy.work.enter(self)  # before anybody can find that nothing runs
             worker.submit(self._try_to_decide)
 
     def give_up(self) -> None:
         """The scheduler ends: what is not granted by now is left to others."""
-        if self._term is None:
+        if self._candidacy.term is None:
             self._lease.release(self)
-            self.settled()
+        self.settled()
 
     def decide(self) -> None:
         """Hand over what was granted, if the lease was taken."""
-        self._term = term = self._candidacy.work.enter(self)
+        term = self._term
         if term and self._is_current():
             self._granted = [planned for planned in self._planned if self._is_granted(planned, term)]
         if term is None and self._candidacy.last_term is not self._before:  # it was lost before anything could begin
@@ -80,6 +81,8 @@ class Taking(Submission):
         self._fires.turns.raced(refused=self._candidacy.candidate.raced)
         self._fires.undecided.discard(self)
         self._fires.decided[self.job.id] = bool(self._granted)
+        if self._granted:
+            self._fires.granted(self.job.id)
         runs = self._next()
         self._fires.progressed(self, over=False)
         self._hand_over(self, runs)

@@ -101,6 +101,11 @@ class Candidate:
         return self._observer.stored
 
     @property
+    def last_ledger(self) -> str | None:
+        """The ledger that was last seen, also of a lease that has vanished since."""
+        return self._observer.ledger
+
+    @property
     def wanted(self) -> bool:
         """Whether the program wants to lead, now or after the release under way."""
         return self._wanted
@@ -192,7 +197,7 @@ class Candidate:
         """
         self._drop_bid()
         self._ours = self.seen if self.hold else None  # if that is not the newest, the write is refused
-        self._release_until = self.hold.until if self.hold else now
+        self._release_until = self.hold.until if self.hold else max(self._release_until, now)  # it may be asked again
         self._end("released", "it was released", now)
         self._wanted = again
         self._rest = rest

@@ -115,9 +115,8 @@ class FireClaims:
     def stored(self, job: str) -> Mark | None:
         """The last claimed fire of ``job``, as it was seen stored."""
         with self._claimant.mutex:
-            seen = self._claimant.candidate.seen
-            try:
-                return self._open.read(seen.ledger if seen else None).get(job)
+            try:  # also of a lease that has vanished: whoever makes it anew writes that into it
+                return self._open.read(self._claimant.candidate.last_ledger).get(job)
             except UnreadableLedger:
                 return None
 

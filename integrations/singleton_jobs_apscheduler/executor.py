@@ -65,6 +65,7 @@ class ClaimingExecutor(BaseExecutor):
         self._waiters: dict[object, _Waiter] = {}  # by candidacy: a store that is away keeps no other's claims waiting
         self._spread: WeakSet[SpreadFires] = WeakSet()  # whose runs were submitted here
         self._closed = False
+        self.end: BaseException | None = None  # of the process, which has come while something was submitted
 
     def start(self, scheduler: BaseScheduler, alias: str) -> None:
         """Start with the scheduler."""
@@ -95,8 +96,6 @@ class ClaimingExecutor(BaseExecutor):
         """Run what was submitted, then shut ``inner`` down; ``wait`` for that, except on an event loop."""
         for fires in tuple(self._spread):
             fires.give_up()
-        if self._spread and wait and loop_call(self._inner) is None:
-            join()  # what was granted runs
         waiters, self._waiters = tuple(self._waiters.values()), {}
         for waiter in waiters:
             waiter.end()
@@ -111,10 +110,20 @@ class ClaimingExecutor(BaseExecutor):
     def _shut_down(self, waiters: Iterable[_Waiter], *, wait: bool) -> None:
         for waiter in waiters:
             waiter.join()
+        if self._spread:
+            join()
         try:
             self._inner.shutdown(wait)
         except RuntimeError:  # it was called by a job, or a listener on its thread, which cannot wait for itself
             self._inner.shutdown(False)
+
+    def submit_job(self, job: Job, run_times: list[datetime]) -> None:
+        """As any; an end of the process that comes in the midst of it is kept: APScheduler would log it and go on."""
+        try:
+            super().submit_job(job, run_times)
+        except (SystemExit, KeyboardInterrupt) as end:
+            self.end = end
+            raise
 
     def _do_submit_job(self, job: Job, run_times: list[datetime]) -> None:
         due = job.trigger

@@ -91,6 +91,8 @@ def guard(
     seconds("poll", poll)
     most = attempts(interrupted, max_attempts)
     _refuse_stand_in(scheduler)
+    if not isinstance(spread, bool):
+        raise ConfigError(f"spread must be True or False, not {spread!r:.80}")
     if spread:
         return _spread(scheduler, SpreadLeases(core_of(replica or default_replica()), lease, config), poll, most)
     leadership = (replica or default_replica()).leadership(lease, config)

@@ -30,7 +30,7 @@ from .scheduler import GuardedStore
 __all__ = ["SingletonJobStore"]
 
 
-class SingletonJobStore(PlannedStore):
+class SingletonJobStore(PlannedStore[SchedulerMembership]):
     """Guards the jobs of ``inner``, a job store or the alias of one with its ``options``; plugin alias: ``singleton``.
 
     All replicas name the same ``lease``; only its holder runs jobs, each fire once. ``poll``: how many seconds at
@@ -72,23 +72,11 @@ class SingletonJobStore(PlannedStore):
         super().__init__(inner, part, timedelta(seconds=seconds("poll", cast("Seconds", poll))), fires)
         self._begun: Term | None = None  # the term under which the schedules were taken over
         self._reruns = Reruns(self._fires, self._inner, self._is_elsewhere, timedelta(seconds=self._grace.needed))
-        self._membership: SchedulerMembership | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({self._inner.store!r}, lease={self.leadership.lease!r})>"
 
     # What the scheduler calls
-
-    def start(self, scheduler: BaseScheduler, alias: str) -> None:
-        """Start with the scheduler; candidacy starts when that first runs."""
-        super().start(scheduler, alias)
-        membership = SchedulerMembership(scheduler, self.leadership)
-        self._fires.candidacy = membership.candidacy
-        self._inner.start(scheduler, alias)
-        if self._membership:  # an earlier start has failed half-way
-            self._membership.leave()
-        self._membership = membership
-        membership.start()
 
     def shutdown(self) -> None:
         """Stop with the scheduler, and give the lease back once what runs has ended."""
@@ -141,9 +129,11 @@ class SingletonJobStore(PlannedStore):
         """The term under which jobs may fire now."""
         return self._membership.running_term if self._membership else None
 
-    def _wake(self) -> None:
-        if self._membership:
-            self._membership.wake()
+    def _join(self, scheduler: BaseScheduler) -> SchedulerMembership:
+        """Candidacy starts when the scheduler first runs."""
+        membership = SchedulerMembership(scheduler, self.leadership)
+        self._fires.candidacy = membership.candidacy
+        return membership
 
     @property
     def _fires_here(self) -> bool:

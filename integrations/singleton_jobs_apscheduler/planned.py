@@ -6,6 +6,7 @@ import logging
 import threading
 from abc import abstractmethod
 from datetime import UTC, datetime, timedelta
+from typing import Generic, Protocol, TypeVar
 
 from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore, JobLookupError
@@ -29,7 +30,20 @@ __all__ = ["PlannedStore"]
 logger = logging.getLogger("singleton_jobs")
 
 
-class PlannedStore(GuardedStore):
+class _Membership(Protocol):
+    """The scheduler's part in the lease or leases, from `start` to `leave`."""
+
+    def start(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+    def wake(self) -> None: ...
+
+
+M = TypeVar("M", bound=_Membership)
+
+
+class PlannedStore(GuardedStore, Generic[M]):
     """Guards the jobs of ``inner``; ``part``: what takes part in their lease, or leases."""
 
     def __init__(self, inner: BaseJobStore, part: Timed, poll: timedelta, fires: Fires) -> None:
@@ -39,6 +53,7 @@ class PlannedStore(GuardedStore):
         self._poll = poll
         self._grace = Grace(part)
         self._fires = fires
+        self._membership: M | None = None
         self._fresh: set[str] = set()  # ids of jobs that were added here, and whose schedules were not looked at since
         self._starts = Starts()
         self._handed_out: dict[str, Job] = {}  # due jobs of the present pass, as they were read
@@ -46,6 +61,10 @@ class PlannedStore(GuardedStore):
         self._look_at: datetime | None = None  # when a due job that has to wait is to be looked at again
 
     # What it depends on who may fire
+
+    @abstractmethod
+    def _join(self, scheduler: BaseScheduler) -> M:
+        """What takes part for ``scheduler``."""
 
     @property
     @abstractmethod
@@ -94,6 +113,12 @@ class PlannedStore(GuardedStore):
             )
         super().start(scheduler, alias)
         adopt(scheduler)
+        membership = self._join(scheduler)
+        self._inner.start(scheduler, alias)
+        if self._membership:  # an earlier start has failed half-way
+            self._membership.leave()
+        self._membership = membership
+        membership.start()
 
     def get_next_run_time(self) -> datetime | None:
         """When to look again: never while nothing may fire here, until woken."""
@@ -196,6 +221,10 @@ class PlannedStore(GuardedStore):
         self._know([])
 
     # Inner parts
+
+    def _wake(self) -> None:
+        if self._membership:
+            self._membership.wake()
 
     def _key(self, job_id: str) -> str:
         return f"aps:{self._alias}:{job_id}"

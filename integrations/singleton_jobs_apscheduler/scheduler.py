@@ -134,6 +134,10 @@ class GuardedScheduler(BaseScheduler):
             for store in tuple(self._jobstores.values()):
                 if isinstance(store, GuardedStore):
                     store.passed()
+        for executor in executors_of(self).values():
+            if isinstance(executor, ClaimingExecutor) and executor.end:
+                end, executor.end = executor.end, None
+                raise end
         return wait
 
 

@@ -7,15 +7,16 @@ from datetime import datetime
 from typing import Protocol
 
 from apscheduler.job import Job
+from apscheduler.jobstores.base import JobLookupError
 
 from singleton_jobs.concurrency.synchronization import new_event
 from singleton_jobs.concurrency.threads import Worker
 from singleton_jobs.decisions.ledger import Attempt, Claim
-from singleton_jobs.leading.spread import SpreadLeases
 from singleton_jobs.renewal.candidacy import Candidacy
 
 from .fires import Fires, Submitted
 from .job_lease import JobLease
+from .job_leases import JobLeases
 from .turns import Turns
 
 __all__ = ["SpreadFires", "join", "worker"]
@@ -39,18 +40,24 @@ class _Undecided(Protocol):
 class SpreadFires(Fires):
     """By job: its lease, what was submitted, and what became of that since the last pass of the scheduler."""
 
-    def __init__(self, leases: SpreadLeases, wake: Callable[[], None], attempts: Callable[[Job], int]) -> None:
-        super().__init__(leases.core.nonce, wake, attempts)
-        self.leases: dict[str, JobLease] = {}  # by the ids of the jobs
+    def __init__(self, leases: JobLeases, wake: Callable[[], None], attempts: Callable[[Job], int]) -> None:
+        super().__init__(leases.spread.core.nonce, wake, attempts)
+        self.leases = leases
         self.decided: dict[str, bool] = {}  # ids of jobs that were granted their claims since the last pass, or not
         self.is_current: Callable[[Job], bool]  # whether that is still how a job is stored
         self.granted: Callable[[str], None]  # told of the ids of jobs that are about to run
         self.undecided: set[_Undecided] = set()
         self.turns = Turns()
-        self._spread = leases
 
     def candidacy_of(self, job_id: str) -> Candidacy:
-        return self.leases[job_id].candidacy
+        return self.lease_of(job_id).candidacy
+
+    def lease_of(self, job_id: str) -> JobLease:
+        """The lease of a job that was handed out."""
+        lease = self.leases.get(job_id)
+        if lease is None:
+            raise JobLookupError(job_id)  # it was removed in this very pass
+        return lease
 
     def claim(self, job: Job, key: str, fire: datetime) -> Claim:
         return self._signed(super().claim(job, key, fire))
@@ -70,7 +77,7 @@ class SpreadFires(Fires):
     @property
     def identity(self) -> str:
         """Who claims here."""
-        return self._spread.identity
+        return self.leases.spread.identity
 
     def _signed(self, claim: Claim) -> Claim:
         claim.by = self.identity

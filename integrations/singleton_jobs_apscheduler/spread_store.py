@@ -13,7 +13,7 @@ from apscheduler.job import Job
 from apscheduler.jobstores.base import BaseJobStore
 from apscheduler.schedulers.base import BaseScheduler
 
-from singleton_jobs.decisions.ledger import Mark
+from singleton_jobs.decisions.ledger import AHEAD, Mark
 from singleton_jobs.leading.spread import SpreadLeases
 
 from .due_trigger import RerunTrigger, clone
@@ -21,6 +21,7 @@ from .executor import ClaimingExecutor
 from .fairness import delay
 from .internals import executors_of, running
 from .job_lease import JobLease
+from .job_leases import JobLeases
 from .planned import PlannedStore
 from .repeating import attempts_of
 from .spread_fires import SpreadFires
@@ -31,8 +32,7 @@ __all__ = ["SpreadStore"]
 
 logger = logging.getLogger("singleton_jobs")
 
-LIST_EVERY = timedelta(seconds=10)
-TOLD_WITHIN = timedelta(seconds=1)  # by the watch that has begun; what it does not tell by then is asked for
+LIST_EVERY = timedelta(seconds=10)  # a store that all share is looked through for jobs that others have added
 
 
 class _Upcoming(NamedTuple):
@@ -41,40 +41,26 @@ class _Upcoming(NamedTuple):
     next_run_time: datetime | None
 
 
-class SpreadStore(PlannedStore):
+class SpreadStore(PlannedStore[SpreadMembership]):
     """Guards the jobs of ``inner``, each by one of the ``leases``; ``attempts``: of a fire whose job does not say."""
 
     _fires: SpreadFires
 
     def __init__(self, inner: BaseJobStore, leases: SpreadLeases, poll: timedelta, attempts: int) -> None:
-        fires = SpreadFires(leases, self._wake, lambda job: attempts_of(job.func, attempts))
+        self._leases = JobLeases(leases, self._key, self._wake)
+        fires = SpreadFires(self._leases, self._wake, lambda job: attempts_of(job.func, attempts))
         super().__init__(inner, leases, poll, fires)
         fires.is_current, fires.granted = self._is_current, self._granted
         self.leases = leases
-        self._leases = fires.leases
-        self._membership: SpreadMembership | None = None
-        self._news: set[str] = set()  # ids of jobs whose leases look otherwise than at the last pass
-        self._ask_at: datetime | None = None  # when leases are asked for that no watch has told by then
         self._unseen = True  # the jobs that were stored before
         self._wishes: dict[str, datetime] = {}  # runs that were asked for at once, and are not granted yet
-        self._list_at: datetime | None = None  # when a store that all share is looked through for new jobs
+        self._list_at: datetime | None = None  # when a shared store is looked through again
         self._upcoming: dict[str, _Upcoming] = {}  # how jobs go on once their runs were granted
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({self._inner.store!r}, lease={self.leases.base!r})>"
 
     # What the scheduler calls
-
-    def start(self, scheduler: BaseScheduler, alias: str) -> None:
-        """Start with the scheduler; leases are watched from when that first runs."""
-        super().start(scheduler, alias)
-        self.leases.prepare()
-        membership = SpreadMembership(scheduler, self.leases.core, self._wake)
-        self._inner.start(scheduler, alias)
-        if self._membership:  # an earlier start has failed half-way
-            self._membership.leave()
-        self._membership = membership
-        membership.start()
 
     def shutdown(self) -> None:
         """Stop with the scheduler; leases are given back once what runs has ended."""
@@ -85,9 +71,7 @@ class SpreadStore(PlannedStore):
             self._membership = None
         self._unseen = True
         self._inner.store.shutdown()
-        for lease in self._leases.values():
-            lease.close()
-        self._leases.clear()
+        self._leases.close()
 
     def get_due_jobs(self, now: datetime) -> list[Job]:
         """The due jobs whose leases are free, as far as one can see: their claims decide."""
@@ -97,7 +81,15 @@ class SpreadStore(PlannedStore):
         self._inner.catch_up()
         self._settle()
         self._find_leases(now)
-        again = [job for job_id in self._take_news() if (job := self._see(job_id, now))]
+        news = self._leases.take_news()
+        try:
+            return self._due_jobs(news, now)
+        except Exception:  # the next pass sees what this one has not come to
+            self._leases.look_again(news)
+            raise
+
+    def _due_jobs(self, news: list[str], now: datetime) -> list[Job]:
+        again = [job for job_id in news if (job := self._see(job_id, now))]
         self._remove_finished()
         due = self._inner.due_jobs(now, self._executors)
         random.shuffle(due)  # or all replicas would want the same ones first
@@ -107,21 +99,27 @@ class SpreadStore(PlannedStore):
         before = load.copy()
         taken: list[Job] = []
         for job in due:
-            if job.id not in self._handed_out and self._is_takeable(job, now, before, load):
+            if job.id not in self._handed_out and self._is_takeable(job, now) and self._is_turn(job, now, before, load):
                 taken.append(job)
                 load[job.executor] += 1
         self._handed_out |= {job.id: job for job in taken}
-        handed_out = again + [self._hand_out(job, self._leases[job.id].mark, now) for job in taken]
+        handed_out = again + [self._hand_out(job, self._leases.of(job.id, now).mark, now) for job in taken]
         return [clone(job, _jobstore_alias=self._alias) for job in handed_out]
 
     # What it depends on who may fire
+
+    def _join(self, scheduler: BaseScheduler) -> SpreadMembership:
+        self.leases.prepare()
+        self._leases.alias = self._alias
+        return SpreadMembership(scheduler, self.leases.core, self._wake)
 
     @property
     def _fires_here(self) -> bool:
         return self._membership is not None and self._membership.runs
 
     def _mark(self, job_id: str) -> Mark | None:
-        return self._leases[job_id].mark if job_id in self._leases else None
+        lease = self._leases.get(job_id)
+        return lease.mark if lease else None
 
     def _skipped(self, job: Job) -> None:
         fires = self._fires.candidacy_of(job.id).fires
@@ -139,7 +137,9 @@ class SpreadStore(PlannedStore):
             self._move(job, next_run_time)
 
     def _unsubmitted(self, rerun: RerunTrigger) -> None:
-        self._leases[rerun.job.id].settle([rerun.cut])
+        lease = self._leases.get(rerun.job.id)
+        if lease:
+            lease.settle([rerun.cut])
 
     def _is_unfinished(self, job_id: str) -> bool:
         lease = self._leases.get(job_id)
@@ -149,19 +149,17 @@ class SpreadStore(PlannedStore):
     def _forget(self, job_id: str) -> None:
         self._fires.notes.pop(job_id, None)
         self._starts.forget(job_id)
-        lease = self._leases.pop(job_id, None)
-        if lease:
-            lease.forget()
+        self._leases.forget(job_id)
 
     def _know(self, jobs: list[Job]) -> None:
-        for job_id in self._leases.keys() - {job.id for job in jobs}:
+        for job_id in self._leases.keep({job.id for job in jobs}):
             self._forget(job_id)
 
     def _hand_out(self, job: Job, mark: Mark | None, now: datetime) -> Job:
         if self._fires.notes[job.id].run_now == job.next_run_time:
             self._wishes[job.id] = job.next_run_time
         handed_out = super()._hand_out(job, mark, now)
-        handed_out.trigger.mark = self._leases[job.id].stored  # where the job begins may not be stored yet
+        handed_out.trigger.mark = self._leases.of(job.id, now).stored  # where the job begins may not be stored yet
         return handed_out
 
     # Inner parts
@@ -170,39 +168,18 @@ class SpreadStore(PlannedStore):
     def _executors(self) -> dict[str, BaseExecutor]:
         return executors_of(self._scheduler)
 
-    def _wake(self) -> None:
-        if self._membership:
-            self._membership.wake()
-
     def _find_leases(self, now: datetime) -> None:
-        """Have a lease for each job; that of one that another replica has added is found when the job is due."""
+        """Have a lease for each job, also of those that other replicas add, and for no others."""
         listed = self._inner.shared and (self._list_at is None or now >= self._list_at)
         if self._unseen or self._fresh or listed:
             self._list_at = now + LIST_EVERY
-            for job in self.get_all_jobs():
-                if job.id not in self._leases:
-                    self._lease(job.id)
-                    self._ask_at = now + TOLD_WITHIN
+            jobs = self.get_all_jobs()
+            for job in jobs:
+                self._leases.of(job.id, now)
+            self._know([*jobs, *self._fires.finished.values()])
             self._unseen, self._fresh = False, set()
-        if self._ask_at and now >= self._ask_at:
-            self._ask_at = None
-            for lease in self._leases.values():
-                if not lease.is_known:
-                    lease.scout()
-        self._look(self._ask_at)
-
-    def _lease(self, job_id: str) -> JobLease:
-        if job_id in self._leases:
-            return self._leases[job_id]
-
-        def news() -> None:
-            self._news.add(job_id)
-            self._wake()
-
-        part = self.leases.part(job_id if self._alias == "default" else f"{self._alias}.{job_id}")
-        lease = self._leases[job_id] = JobLease(part, self._key(job_id), news)
-        self._news.add(job_id)
-        return lease
+        self._leases.ask(now)
+        self._look(self._leases.ask_at)
 
     def _granted(self, job_id: str) -> None:
         """Runs of the job are about to begin: after its last fire nobody finds it any more, as in a plain scheduler.
@@ -210,18 +187,20 @@ class SpreadStore(PlannedStore):
         Without the scheduler's lock, which a shutdown holds while it waits for this.
         """
         upcoming = self._upcoming.get(job_id)
-        stored = self._inner.store.lookup_job(job_id) if upcoming and upcoming.next_run_time is None else None
-        if upcoming and isinstance(stored, Job) and stored.next_run_time == upcoming.submitted:
-            self._fires.finished[job_id] = upcoming.job
+        if upcoming and upcoming.next_run_time is None:
+            self._hide(upcoming)
 
-    def _take_news(self) -> list[str]:
-        news = list(self._news)
-        self._news.difference_update(news)
-        return news
+    def _hide(self, upcoming: _Upcoming) -> None:
+        """Its last fire was granted: nobody finds the job any more, unless somebody has put another in its place."""
+        stored = self._inner.store.lookup_job(upcoming.job.id)
+        if isinstance(stored, Job) and stored.next_run_time == upcoming.submitted:
+            self._fires.finished[stored.id] = upcoming.job
 
     def _settle(self) -> None:
         """Plans go on from what was granted since the last pass; what was not is planned anew, by the new mark."""
-        for job_id, granted in tuple(self._fires.decided.items()):
+        settled = tuple(self._fires.decided)
+        for job_id in settled:
+            granted = self._fires.decided[job_id]
             del self._fires.decided[job_id]
             upcoming = self._upcoming.pop(job_id, None)
             lease = self._leases.get(job_id)
@@ -230,11 +209,11 @@ class SpreadStore(PlannedStore):
                 self._fires.notes[job_id].run_now = wish
             if granted and lease and upcoming:
                 lease.planned()
-                if upcoming.next_run_time is None:  # it is hidden by now, or somebody has put another in its place
-                    pass
+                if upcoming.next_run_time is None:
+                    self._hide(upcoming)
                 elif upcoming.job.next_run_time == upcoming.submitted:  # else somebody has changed it meanwhile
                     self._move(upcoming.job, upcoming.next_run_time)
-            self._news.add(job_id)
+        self._leases.look_again(settled)
 
     def _see(self, job_id: str, now: datetime) -> Job | None:
         """The lease of the job looks otherwise: plan by its mark; what is to run again at once, if something is."""
@@ -246,18 +225,23 @@ class SpreadStore(PlannedStore):
             return None
         if stored := lease.stored:
             self._fires.turns.note(stored.by, lease.candidacy.clock.now())
-        if not isinstance(job, Job) or job.next_run_time is None:
-            return None
-        if self._fires.is_under_way(job_id) or lease.is_busy or not lease.is_known:
-            return None
-        if not lease.is_free:
-            lease.scout()  # whoever holds it may die
-            return None
-        if stored and (stored.attempts or stored.state == "c"):
-            return self._again(job, lease, stored, now)
-        if not lease.is_planned and job_id not in self._fires.finished:
-            self._plan_by(job, lease, now)
+        if isinstance(job, Job) and job.next_run_time is not None and self._is_at_rest(job_id, lease):
+            if stored and stored.fire > lease.candidacy.fires.store_time() + AHEAD:
+                lease.settle([])  # which lowers it: a broken clock must not silence the job
+            elif stored and (stored.attempts or stored.state == "c"):
+                return self._again(job, lease, stored, now)
+            elif not lease.is_planned and job_id not in self._fires.finished:
+                self._plan_by(job, lease, now)
         return None
+
+    def _is_at_rest(self, job_id: str, lease: JobLease) -> bool:
+        """Whether nobody runs the job, here or elsewhere; if that is not known, or not so, it is waited for."""
+        if self._fires.is_under_way(job_id) or lease.is_busy:
+            return False
+        if not (lease.is_known and lease.is_free):
+            lease.scout()  # whoever holds it may die
+            return False
+        return True
 
     def _plan_by(self, job: Job, lease: JobLease, now: datetime) -> bool:
         """Whether ``job`` may be taken now, as it goes on where its mark says."""
@@ -277,9 +261,10 @@ class SpreadStore(PlannedStore):
         """The run that follows one that was cut short; of what nobody runs again, people are told."""
         most = self._fires.attempts(job)
         left = sorted(each for each in stored.attempts if each.number < most and not self._is_too_late(job, lease, now))
-        if not left or job.executor not in self._executors:
-            gone = [each for each in stored.attempts if each not in left]
-            lease.settle(gone, None, "skipped" if most == 1 else "gave-up")
+        if job.executor not in self._executors:  # it runs where there is one
+            return None
+        if not left:
+            lease.settle([*stored.attempts], None, "skipped" if most == 1 else "gave-up")
             return None
         self._handed_out[job.id] = job
         return clone(
@@ -298,15 +283,14 @@ class SpreadStore(PlannedStore):
             return False
         return now - written > timedelta(seconds=grace + lease.candidacy.config.lease_duration)
 
-    def _is_takeable(self, job: Job, now: datetime, before: Counter[str], load: Counter[str]) -> bool:
-        lease = self._lease(job.id)
-        if job.id in self._fires.finished or self._fires.is_under_way(job.id) or lease.is_busy:
+    def _is_takeable(self, job: Job, now: datetime) -> bool:
+        lease = self._leases.of(job.id, now)
+        if job.id in self._fires.finished or not self._is_at_rest(job.id, lease):
             return False
-        if not (lease.is_known and lease.is_free):
-            lease.scout()
-            return False
-        if not lease.is_planned and not self._plan_by(job, lease, now):
-            return False
+        return lease.is_planned or self._plan_by(job, lease, now)
+
+    def _is_turn(self, job: Job, now: datetime, before: Counter[str], load: Counter[str]) -> bool:
+        """Whether others have had their chance, by what runs here."""
         executor = self._executors[job.executor]
         size = executor.places if isinstance(executor, ClaimingExecutor) else None
         grace = None if job.misfire_grace_time is None else timedelta(seconds=job.misfire_grace_time)

@@ -34,7 +34,7 @@ class Taking(Submission):
         hand_over: Callable[[Submission, list[Run]], None],
     ) -> None:
         super().__init__(due, job, run_times, hand_over)
-        self._lease = self._fires.leases[due.job.id]
+        self._lease = self._fires.lease_of(due.job.id)
         self._settled = False
         self._before: Term | None = None  # the last term before this one's
 
@@ -57,8 +57,9 @@ class Taking(Submission):
 
     def settled(self) -> None:
         """The lease is taken, or not to be had: it is decided soon, once."""
-        if not self._settled:
-            self._settled = True
+        with self._candidacy.mutex:  # a shutdown may come at the same moment, on another thread
+            is_first, self._settled = not self._settled, True
+        if is_first:
             self._term = self._candidacy.work.enter(self)  # before anybody can find that nothing runs
             worker.submit(self._try_to_decide)
 
@@ -73,7 +74,7 @@ class Taking(Submission):
         term = self._term
         if term and self._is_current():
             self._granted = [planned for planned in self._planned if self._is_granted(planned, term)]
-        if term is None and self._candidacy.last_term is not self._before:  # it was lost before anything could begin
+        elif self._candidacy.last_term is not self._before:  # it was lost, or is of no use, before anything began
             for _, claim in self._planned:
                 if claim and claim.outcome == "granted":
                     self._cut(claim)

@@ -8,9 +8,11 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MI
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from singleton_jobs import ConfigError, current_fire
+from singleton_jobs.errors import Conflict
 from singleton_jobs.decisions.ledger import Attempt
-from singleton_jobs.events import FireEnded, FireInterrupted, TermEnded, TermStarted
+from singleton_jobs.events import FireEnded, FireInterrupted, MarkLowered, TermEnded, TermStarted
 from singleton_jobs_apscheduler import SingletonJobStore, Spread, guard
+from singleton_jobs_apscheduler.spread_fires import worker
 from unit.apscheduler import work as work_module
 from unit.apscheduler.site import HOUR, KEY, MINUTE, SECOND, Delegate, Guarded, Held, now
 from unit.apscheduler.work import fail, work, work_async
@@ -242,6 +244,7 @@ def test_who_sees_that_another_has_run_a_fire_goes_on_after_it(space, start, due
     fire = due(30 * MINUTE)
     scheduler = start()
     scheduler.serve(lambda: abs(plan(scheduler) - fire) < SECOND)
+    fire = now()
     space.mark(fire, lease=LEASE, nonce="theirs")
     scheduler.serve(lambda: plan(scheduler) == fire + HOUR)
     assert ran == []
@@ -410,6 +413,104 @@ def test_each_end_of_several_runs_is_told_in_time(space, start, due, held):
     scheduler.serve(lambda: mark(space).attempts == () and is_free(space))
 
 
+def test_a_rerun_that_no_executor_here_can_do_is_left_to_others(space, start, due, ran):
+    fire = due(5 * MINUTE) - HOUR
+    space.mark(fire, lease=LEASE, nonce="theirs", attempts=(Attempt(fire, "theirs", 1),))
+    scheduler = start({**JOB, "executor": "elsewhere"}, interrupted="rerun", executors={"default": Held()})
+    version = space._version
+    for _ in range(5):
+        scheduler.look()
+    assert (space._version, len(mark(space).attempts)) == (version, 1)
+
+
+# Ends of the scheduler, of a lease and of a job
+
+
+def test_what_was_granted_as_the_scheduler_ends_runs(space, start, due, ran, heard):
+    due()
+    scheduler = start()
+    gate = work_module.threading.Event()
+    worker.submit(lambda: gate.wait(5))  # it has yet to hand over what is granted now
+    scheduler.look()
+    until(lambda: scheduler.look() and space.holder(LEASE))
+    end = in_thread(scheduler.shutdown)
+    gate.set()
+    end()
+    until(ran_and_released(space, ran))
+    assert not any(isinstance(event, FireInterrupted) for event in heard.events)
+
+
+def test_what_was_granted_as_the_replica_ends_runs(space, start, due, ran):
+    due()
+    scheduler = start()
+    gate = work_module.threading.Event()
+    worker.submit(lambda: gate.wait(5))
+    until(lambda: scheduler.look() and space.holder(LEASE))
+    end = in_thread(lambda: scheduler.replica.close(drain=5))
+    until(lambda: scheduler.replica._core.closed)
+    gate.set()
+    end()
+    assert ran_and_released(space, ran)()
+
+
+def test_a_lease_that_was_deleted_is_made_anew_and_its_job_goes_on(space, start, due, ran):
+    fire = due(30 * MINUTE)
+    scheduler = start()
+    scheduler.serve(lambda: abs(plan(scheduler) - fire) < SECOND)
+    with space.mutex:
+        space.drop(LEASE)
+    scheduler.modify_job("job", next_run_time=now())
+    scheduler.serve(lambda: ran and is_free(space))
+    assert mark(space).fire >= fire - HOUR
+
+
+def test_a_job_that_adds_itself_again_as_it_runs_stays(space, start, ran):
+    later = now() + HOUR
+    scheduler = None
+
+    def again():
+        scheduler.add_job(work, "date", run_date=later, id="job")
+        ran.append("again")
+
+    scheduler = start({"func": again, "trigger": "date", "id": "job", "run_date": now()})
+    scheduler.serve(lambda: ran)
+    for _ in range(3):
+        scheduler.look()
+    assert plan(scheduler) == later
+
+
+def test_a_run_asked_for_now_that_loses_to_another_is_tried_again(space, start, due, ran):
+    fire = due(30 * MINUTE)
+    scheduler = start()
+    scheduler.serve(lambda: abs(plan(scheduler) - fire) < SECOND)
+    scheduler.modify_job("job", next_run_time=now())
+    landed = space.keep
+
+    def overtake(lease, row):
+        space.keep = landed
+        space.leases[lease] = row
+        raise Conflict("another was faster")
+
+    space.keep = overtake
+    try:
+        scheduler.look()
+        scheduler.serve(lambda: ran)
+    finally:
+        space.keep = landed
+    assert len(ran) == 1
+
+
+# What is wrong with the ledger
+
+
+def test_a_mark_in_the_future_is_lowered_so_that_the_job_goes_on(space, start, due, heard):
+    due(-3 * HOUR)
+    scheduler = start()
+    scheduler.serve(lambda: is_free(space) and mark(space).fire < now() + MINUTE)
+    scheduler.serve(lambda: plan(scheduler) < now() + 2 * HOUR)
+    assert heard.wait_for(MarkLowered)
+
+
 # A store that all replicas share
 
 
@@ -504,6 +605,14 @@ def test_in_mode_always_it_runs_without_asking_anybody(space, make_replica, star
     assert (len(ran), space.requests) == (1, 0)
 
 
+def test_in_mode_always_a_date_is_run_once_and_removed(make_replica, start, ran):
+    scheduler = start({"func": work, "trigger": "date", "id": "job", "run_date": now()}, on=make_replica(mode="always"))
+    scheduler.serve(lambda: ran and scheduler.get_job("job") is None)
+    for _ in range(3):
+        scheduler.look()
+    assert len(ran) == 1
+
+
 def test_in_mode_never_nothing_runs(space, make_replica, start, ran):
     scheduler = start({**JOB, "next_run_time": now()}, on=make_replica(mode="never"))
     scheduler.look()
@@ -562,6 +671,11 @@ def test_a_lease_with_a_leader_is_none_of_a_spread_guards_jobs(make, make_replic
         exclusive(lease="nightly", key="name", replica=replica)(lambda name: None)
 
 
+def test_what_is_no_yes_or_no_is_refused(make_replica):
+    with pytest.raises(ConfigError, match="spread must be True or False"):
+        guard(Guarded(), "nightly", spread="yes", replica=make_replica())
+
+
 def test_a_base_that_is_too_long_is_refused(make_replica, shut):
     with pytest.raises(ConfigError, match="too long"):
         guard(Guarded(), "n" * 230, spread=True, replica=make_replica())
@@ -591,6 +705,19 @@ def test_while_the_store_is_away_a_fire_waits_for_it_within_its_grace(space, sta
     assert ran == []
     space.fault = None
     scheduler.serve(ran_and_released(space, ran))
+
+
+def test_an_error_of_the_job_store_makes_no_news_be_forgotten(space, start, due, ran, caplog):
+    rows, fire = Delegate(), due(5 * MINUTE) - HOUR
+    scheduler = start(jobstores={"default": rows}, interrupted="rerun")
+    scheduler.serve(lambda: abs(plan(scheduler) - fire - HOUR) < SECOND)
+    rows.broken.add("lookup_job")
+    space.mark(fire, lease=LEASE, nonce="theirs", attempts=(Attempt(fire, "theirs", 1),))
+    until(lambda: scheduler.look() and "no lookup_job" in caplog.text)
+    rows.broken.clear()
+    caplog.clear()
+    scheduler.serve(ran_and_released(space, ran))
+    assert ran[0][1].attempt == 2
 
 
 def test_a_removed_job_is_not_run_and_its_lease_not_watched(space, start, due, ran):

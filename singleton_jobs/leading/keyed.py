@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..decisions.store_clock import StoreClock
-from ..keys import key_text, keyed_name
-from .lease_uses import ALL_KEYS
+from ..keys import key_text
+from .bases import BasedLeases, BasedPart
 from .locker_part import LockerPart
 
 if TYPE_CHECKING:
@@ -34,21 +33,15 @@ class _NoKey:
 NO_KEY = _NoKey()
 
 
-class KeyedLeases:
-    """The leases of all keys of the base ``name``, as one replica uses them. Nothing here grows with their number,
-    but with that of keys that were found busy, up to 256.
-
-    Raises ConfigError for a name or timing that cannot work.
+class KeyedLeases(BasedLeases):
+    """The leases of all keys of a base. Nothing here grows with their number, but with that of keys that were found
+    busy, up to 256.
     """
 
     role = LockerPart.role
 
     def __init__(self, core: Core, name: str, config: Config | None) -> None:
-        self.core = core
-        self.name = name
-        self.config = config
-        core.declare(self, config)
-        self.store_clock = StoreClock()  # an answer about one key tells the time for all
+        super().__init__(core, name, config)
         self._busy: dict[str, KeyedPart] = {}  # found busy last, by key
 
     def note(self, part: KeyedPart, key: str, *, busy: bool) -> None:
@@ -59,38 +52,12 @@ class KeyedLeases:
         while len(self._busy) > MOST_BUSY:
             self._busy.pop(next(iter(self._busy), key), None)
 
-    @property
-    def use(self) -> str:
-        """Equal for all users of keys of this base."""
-        return f"{self.name.lower()}{ALL_KEYS}"
 
-    @property
-    def base(self) -> str:
-        """What the names of the leases begin with, as they are stored."""
-        return self.core.full_name(self.name)
-
-
-class KeyedPart(LockerPart):
+class KeyedPart(BasedPart, LockerPart):
     """For one ``key``: it lasts no longer than somebody uses it, or it was found busy last."""
 
     attempt = 3  # a creation without a look; if there is something, a read and a write
-
-    def __init__(self, leases: KeyedLeases, key: str) -> None:
-        self._leases = leases
-        self._key = key
-        super().__init__(leases.core, leases.name, leases.config)
-
-    @property
-    def use(self) -> str:
-        return self._leases.use
-
-    @property
-    def base(self) -> str:  # type: ignore[override]
-        return self._leases.base
-
-    @property
-    def lease(self) -> str:
-        return keyed_name(self._leases.base, self._key)
+    _leases: KeyedLeases
 
     async def acquire(
         self,
@@ -109,17 +76,9 @@ class KeyedPart(LockerPart):
         """The leases of all keys are declared."""
 
     def _make(self) -> Candidacy:
-        wiring, base, timing = self.core.wiring(), self.base, self.timing
-        self._sweep = wiring.sweep(base, timing)
-        return wiring.keyed(
-            base,
-            self._key,
-            self.core.locker_identity(None),
-            timing,
-            self.callbacks,
-            self.jobs,
-            self._leases.store_clock,
-        )
+        wiring, timing, identity = self.core.wiring(), self.timing, self.core.locker_identity(None)
+        self._sweep = wiring.sweep(self.base, timing)
+        return wiring.of_base(self._leases, self._key, identity, timing, self.callbacks, self.jobs, lasting=False)
 
     def _opened_now(self) -> Candidacy:
         candidacy = super()._opened_now()

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..decisions.store_clock import StoreClock
 from ..keys import key_text, keyed_name
-from .lease_uses import ALL_KEYS
-from .participant import Participant
+from .bases import BasedLeases, BasedPart
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -19,32 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["SpreadLeases", "SpreadPart"]
 
 
-class SpreadLeases:
-    """The leases of all jobs of the guard ``name``, as one replica uses them.
-
-    Raises ConfigError for a name or timing that cannot work.
-    """
+class SpreadLeases(BasedLeases):
+    """The leases of all jobs of a guard."""
 
     role = "a spread guard"
 
     def __init__(self, core: Core, name: str, config: Config | None) -> None:
-        self.core = core
-        self.name = name
-        self.config = config
+        super().__init__(core, name, config)
         self.callbacks: list[Callable[[Event], object]] = []
-        self.store_clock = StoreClock()  # an answer about one job tells the time for all
-        keyed_name(self.base, "key")
-        core.declare(self, config)
-
-    @property
-    def use(self) -> str:
-        """Equal for all users of leases of this base."""
-        return f"{self.name.lower()}{ALL_KEYS}"
-
-    @property
-    def base(self) -> str:
-        """What the names of the leases begin with, as they are stored."""
-        return self.core.full_name(self.name)
+        keyed_name(self.base, "key")  # raises if it leaves no room
 
     @property
     def timing(self) -> Config:
@@ -66,30 +47,17 @@ class SpreadLeases:
         return SpreadPart(self, key_text(self.name, key))
 
 
-class SpreadPart(Participant):
+class SpreadPart(BasedPart):
     """The part in the lease of one job."""
 
     role = SpreadLeases.role
     sticky = False
+    _leases: SpreadLeases
 
     def __init__(self, leases: SpreadLeases, key: str) -> None:
-        super().__init__(leases.core, leases.name, leases.config)
-        self._leases = leases
-        self._key = key
+        super().__init__(leases, key)
         self.callbacks = leases.callbacks
         self.core.add_locker(self)
-
-    @property
-    def use(self) -> str:
-        return self._leases.use
-
-    @property
-    def base(self) -> str:  # type: ignore[override]
-        return self._leases.base
-
-    @property
-    def lease(self) -> str:
-        return keyed_name(self._leases.base, self._key)
 
     def open(self, listener: Callable[[], None]) -> Candidacy:
         """The candidacy, which is told of its lease from now on; ``listener``: see `Candidacy`.
@@ -121,9 +89,7 @@ class SpreadPart(Participant):
             if self.core.mode == "always":
                 made.pretend()
             return made
-        return wiring.spread(
-            leases.base, self._key, leases.identity, self.timing, self.callbacks, self.jobs, leases.store_clock
-        )
+        return wiring.of_base(leases, self._key, leases.identity, self.timing, self.callbacks, self.jobs, lasting=True)
 
     def _opened(self, candidacy: Candidacy) -> None:
         self.core.announce(candidacy)

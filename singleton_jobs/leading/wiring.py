@@ -21,6 +21,7 @@ from ..renewal.candidacy import Candidacy
 from ..renewal.driving import Driver
 from ..renewal.renewer import shared_renewer
 from ..renewal.sweep import Sweep
+from .bases import BasedLeases
 from .settings import Settings
 
 __all__ = ["Wiring"]
@@ -85,48 +86,29 @@ class Wiring:
     ) -> Candidacy:
         """A candidacy for the lease called ``name`` in the store; ``jobs``: the ledger's keys of this program's own."""
         lock = self.store().lock(name, identity)
-        made = self._candidacy(lock, name, identity, config, callbacks, sticky=sticky)
+        made = self._candidacy(lock, name, self._candidate(identity, config), callbacks, sticky=sticky)
         made.fires.know(jobs)
         return made
 
-    def keyed(
+    def of_base(
         self,
-        base: str,
+        leases: BasedLeases,
         key: str,
         identity: str,
         config: Config,
         callbacks: Iterable[Callback],
         jobs: set[str],
-        store_clock: StoreClock,
+        *,
+        lasting: bool,
     ) -> Candidacy:
-        """A candidacy for the lease of ``base`` for one ``key``; they share the ``store_clock``.
-
-        Raises ConfigError if the store keeps no keys.
+        """A candidacy for the one of ``leases`` that is for ``key``; ``lasting``: also while nobody holds it, and then
+        it is told of it. Raises ConfigError if the store keeps none that does not last.
         """
-        lock = own_lock(self._keyed_store(), base, key, identity)
+        base, clock = leases.base, leases.store_clock
         name = keyed_name(base, key)
-        made = self._candidacy(
-            lock, name, identity, config, callbacks, sticky=False, base=base, ephemeral=True, store_clock=store_clock
-        )
-        made.fires.know(jobs)
-        return made
-
-    def spread(
-        self,
-        base: str,
-        key: str,
-        identity: str,
-        config: Config,
-        callbacks: Iterable[Callback],
-        jobs: set[str],
-        store_clock: StoreClock,
-    ) -> Candidacy:
-        """A candidacy for the lease that one job of the spread guard ``base`` keeps; they share the ``store_clock``."""
-        name = keyed_name(base, key)
-        lock = self.store().lock(name, identity)
-        made = self._candidacy(
-            lock, name, identity, config, callbacks, sticky=False, base=base, standing=True, store_clock=store_clock
-        )
+        lock = self.store().lock(name, identity) if lasting else own_lock(self._keyed_store(), base, key, identity)
+        candidate = self._candidate(identity, config, ephemeral=not lasting, store_clock=clock)
+        made = self._candidacy(lock, name, candidate, callbacks, sticky=False, base=base, standing=lasting)
         made.fires.know(jobs)
         return made
 
@@ -146,23 +128,24 @@ class Wiring:
     def storeless(self, name: str, config: Config, callbacks: Iterable[Callback] = ()) -> Candidacy:
         """A candidacy that asks no store, and leads only if it is told to pretend."""
         lock = SPACE.lock(name, self.identity)
-        return self._candidacy(lock, name, self.identity, config, callbacks, sticky=True)
+        return self._candidacy(lock, name, self._candidate(self.identity, config), callbacks, sticky=True)
+
+    def _candidate(
+        self, identity: str, config: Config, *, ephemeral: bool = False, store_clock: StoreClock | None = None
+    ) -> Candidate:
+        return Candidate(identity, config, self._rng, self._phase, ephemeral=ephemeral, store_clock=store_clock)
 
     def _candidacy(
         self,
         lock: ResourceLock,
         name: str,
-        identity: str,
-        config: Config,
+        candidate: Candidate,
         callbacks: Iterable[Callback],
         *,
         sticky: bool,
         base: str = "",
-        ephemeral: bool = False,
         standing: bool = False,
-        store_clock: StoreClock | None = None,
     ) -> Candidacy:
-        candidate = Candidate(identity, config, self._rng, self._phase, ephemeral=ephemeral, store_clock=store_clock)
         tell = partial(self.tell, callbacks=callbacks)
         return Candidacy(
             name,

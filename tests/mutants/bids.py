@@ -9,6 +9,8 @@ TESTS = ("unit/decisions/test_bids.py",)
 SELDOM = ("unit/decisions/test_seldom_bids.py",)
 CALLS = ("unit/guards/test_seldom_writes.py",)
 
+SPREAD = ("unit/apscheduler/test_spread.py",)
+
 MUTANTS = [
     Mutant(
         33,
@@ -252,5 +254,32 @@ MUTANTS = [
         "return self._take(max(take_at, self._bid_from), now, wall)",
         "return self._take(take_at, now, wall)",
         TESTS,
+    ),
+    Mutant(
+        33,
+        "deleted-lease-silences",
+        "a job whose lease was deleted is planned by no mark, and bids by the one that it had",
+        "singleton_jobs/renewal/fire_claims.py",
+        "return self._open.read(self._claimant.candidate.last_ledger).get(job)",
+        "return self._open.read((s := self._claimant.candidate.seen) and s.ledger).get(job)",
+        SPREAD,
+    ),
+    Mutant(
+        33,
+        "granted-and-left",
+        "what was granted as a scheduler ends is left, and nobody else runs it",
+        "singleton_jobs_apscheduler/taking.py",
+        "        if self._candidacy.term is None:\n            self._lease.release(self)",
+        "        self._lease.release(self)",
+        SPREAD,
+    ),
+    Mutant(
+        33,
+        "last-fire-ends-nothing",
+        "a job whose last fire was granted before its pass was through is due for ever",
+        "singleton_jobs_apscheduler/spread_store.py",
+        "                if upcoming.next_run_time is None:\n                    self._hide(upcoming)",
+        "                if upcoming.next_run_time is None:\n                    pass",
+        SPREAD,
     ),
 ]

@@ -262,3 +262,17 @@ def test_a_loop_that_ends_without_a_shutdown_gives_the_lease_back(replica):
     leadership = on_a_loop(replica, main)
     leadership._part.candidacy.changed.notify()  # as each renewal does
     until(lambda: not leadership.is_leader)
+
+
+def test_an_exit_in_the_midst_of_a_submission_ends_the_program(
+    start, monkeypatch
+):  # APScheduler alone logs it, and goes on
+    scheduler = start({"func": work, "trigger": "date", "id": "job", "run_date": now()})
+
+    def exit(*_):
+        raise SystemExit(143)
+
+    monkeypatch.setattr(executor.ClaimingExecutor, "_do_submit_job", exit)
+    with pytest.raises(SystemExit):
+        until(scheduler.look)
+    scheduler.look()

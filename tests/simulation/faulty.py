@@ -63,6 +63,10 @@ class Faulty(RuleBasedStateMachine):
     def is_refused(self, which):
         self.world.actors[which].be_refused()
 
+    @rule(which=actors)
+    def crashes(self, which):
+        self.world.actors[which].reborn()
+
     @precondition(lambda self: self.world.late)
     @rule(data=st.data())
     def a_late_write_lands(self, data):

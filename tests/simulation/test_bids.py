@@ -90,10 +90,6 @@ class Bids(Faulty):
         self.world.actors[which].watching = watching
         self.world.actors[which].go_blind()
 
-    @rule(which=actors)
-    def crashes(self, which):
-        self.world.actors[which].reborn()
-
     @invariant()
     def a_fire_is_granted_once_and_plans_are_kept(self):
         if hasattr(self, "world"):

@@ -90,10 +90,6 @@ class Fires(Faulty):
         actor = self.world.actors[which]
         actor.candidate.release(actor.now, again=True, rest=4.0)
 
-    @rule(which=actors)
-    def crashes(self, which):
-        self.world.actors[which].reborn()
-
     @invariant()
     def a_fire_is_granted_once_and_marks_never_go_back(self):
         if hasattr(self, "world"):
